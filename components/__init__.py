@@ -1,0 +1,1 @@
+"""Pulumi components: they declare resources and never call AWS."""

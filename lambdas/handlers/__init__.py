@@ -1,0 +1,1 @@
+"""One thin file a function: parse, call `privacy`, map the result."""

@@ -1,0 +1,1 @@
+"""The domain: requests, vaults, runs and datasets. Knows AWS, never Pulumi."""
