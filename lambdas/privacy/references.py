@@ -1,0 +1,40 @@
+"""Subject references: what the system remembers of a person instead of an identifier."""
+
+import hmac
+import unicodedata
+from typing import Final
+
+EXACT: Final = "exact"
+EMAIL: Final = "email"
+
+
+def normalise(identifier: str, subject_id: str) -> str:
+    """Return the form of `identifier` under which a customer's subjects are told apart.
+
+    `exact` leaves it as it is. `email` applies Unicode NFKC, case folding and trimming, so that two
+    spellings of one mailbox are one subject. The result is empty for a blank e-mail identifier: it
+    identifies nobody, and callers refuse it. Raises ValueError for an unknown `subject_id`.
+    """
+    if subject_id == EXACT:
+        return identifier
+    if subject_id == EMAIL:
+        # Folding can leave text outside NFKC (U+0345 and friends), so it is composed once more:
+        # without it, normalising twice would give another answer than normalising once.
+        folded = unicodedata.normalize("NFKC", identifier).casefold()
+        return unicodedata.normalize("NFKC", folded).casefold().strip()
+    raise ValueError("subject_id must be 'exact' or 'email'")
+
+
+def is_blank(identifier: str, subject_id: str) -> bool:
+    """Return whether `identifier` names nobody: nothing but white space after normalisation."""
+    return not normalise(identifier, subject_id).strip()
+
+
+def subject_reference(secret: bytes, identifier: str, subject_id: str) -> str:
+    """Return the subject reference: HMAC-SHA256 of the normalised identifier, 64 lower-case hex digits.
+
+    `secret` is the vault's own, so that references of two vaults cannot be joined. Lone surrogates, which
+    a row may carry, count as themselves and never raise.
+    """
+    message = normalise(identifier, subject_id).encode("utf-8", "surrogatepass")
+    return hmac.digest(secret, message, "sha256").hex()

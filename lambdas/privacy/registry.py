@@ -1,0 +1,134 @@
+"""The registry: which client and which bucket belong to which customer, and the customers' contracts.
+
+The stack's program writes it, the functions read it. It holds no personal data.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Final
+
+from privacy import aws_clients
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+CACHE_SECONDS: Final = 60.0
+"""How long an entry is believed without asking again: a changed contract counts after a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One of a customer's datasets: where it lies and which of its fields are personal.
+
+    `prefix` is None for `records`, which live in the vault's table. `subject` is the dotted path of the
+    field that identifies the subject in a `jsonl` row. `personal` maps a field's dotted path to its kind.
+    """
+
+    name: str
+    format: str
+    prefix: str | None
+    subject: str | None
+    personal: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer (the controller) and its vault in this region."""
+
+    id: str
+    bucket: str
+    table: str
+    key_arn: str
+    contract_starts: date
+    contract_ends: date
+    grace_days: int
+    subject_id: str
+    datasets: tuple[Dataset, ...]
+
+    def dataset(self, name: str) -> Dataset | None:
+        """Return the dataset of that name, or None."""
+        return next((dataset for dataset in self.datasets if dataset.name == name), None)
+
+    def contract_started(self, at: datetime) -> bool:
+        """Return whether the contract has begun: from 00:00:00 UTC of its first day."""
+        return at.date() >= self.contract_starts
+
+    def contract_ended(self, at: datetime) -> bool:
+        """Return whether the contract is over: after the last second (UTC) of its last day."""
+        return at.date() > self.contract_ends
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A customer's program: one OAuth2 client."""
+
+    customer: str
+    name: str
+
+
+@dataclass(slots=True)
+class Registry:
+    """Reads the registry table, remembering each entry for `CACHE_SECONDS`."""
+
+    table: str
+    clock: Callable[[], float] = time.monotonic
+    _entries: dict[str, tuple[float, "dict[str, AttributeValueTypeDef]"]] = field(default_factory=dict)
+
+    def program(self, client_id: str) -> Program | None:
+        """Return the program that holds this OAuth2 client id, or None where no customer has it."""
+        item = self._item(f"client#{client_id}")
+        return Program(item["customer"]["S"], item["program"]["S"]) if item else None
+
+    def customer(self, customer_id: str) -> Customer | None:
+        """Return the customer of that id, or None."""
+        item = self._item(f"customer#{customer_id}")
+        return _customer(item) if item else None
+
+    def customer_of_bucket(self, bucket: str) -> Customer | None:
+        """Return the customer whose vault has this bucket, or None."""
+        item = self._item(f"bucket#{bucket}")
+        return self.customer(item["customer"]["S"]) if item else None
+
+    def customer_ids(self) -> list[str]:
+        """Return the ids of every customer of the region."""
+        item = self._item("customers")
+        ids: list[str] = json.loads(item["ids"]["S"]) if item else []
+        return ids
+
+    def _item(self, pk: str) -> "dict[str, AttributeValueTypeDef]":
+        now = self.clock()
+        known = self._entries.get(pk)
+        if known and now - known[0] < CACHE_SECONDS:
+            return known[1]
+        item = aws_clients.dynamodb().get_item(TableName=self.table, Key={"pk": {"S": pk}}).get("Item", {})
+        # Absence is asked again each time: a customer just added must not wait, and the keys
+        # come from verified tokens and from the stack's own buckets, so they are few.
+        if item:
+            self._entries[pk] = (now, item)
+        return item
+
+
+def _customer(item: "Mapping[str, AttributeValueTypeDef]") -> Customer:
+    return Customer(
+        id=item["customer"]["S"],
+        bucket=item["bucket"]["S"],
+        table=item["table"]["S"],
+        key_arn=item["key_arn"]["S"],
+        contract_starts=date.fromisoformat(item["contract_starts"]["S"]),
+        contract_ends=date.fromisoformat(item["contract_ends"]["S"]),
+        grace_days=int(item["grace_days"]["N"]),
+        subject_id=item["subject_id"]["S"],
+        datasets=tuple(
+            Dataset(
+                name=entry["name"],
+                format=entry["format"],
+                prefix=entry["prefix"],
+                subject=entry["subject"],
+                personal=entry["personal"],
+            )
+            for entry in json.loads(item["datasets"]["S"])
+        ),
+    )

@@ -1,0 +1,432 @@
+"""The request table: requests, which of them are pending, and the answers that idempotency keys keep.
+
+No personal data: subjects are references, a correction's values wait in the vault. Layout, all under
+`customer#<customer>`: `request#<id>`, `subjects#<id>`, `pending#<id>`, `idempotency#<digest>`, `run`.
+"""
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from botocore.exceptions import ClientError
+
+from privacy import aws_clients
+from privacy.due_dates import due_at
+from privacy.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+
+    Item = dict[str, AttributeValueTypeDef]
+
+RequestType = Literal["erasure", "correction"]
+OpenState = Literal["pending", "running"]
+EndState = Literal["completed", "partial", "failed"]
+State = OpenState | EndState
+
+IDEMPOTENCY_SECONDS: Final = 7 * 24 * 3600
+"""How long the answer of an idempotency key is kept: a script that retries after a weekend is safe."""
+
+_ATTEMPTS: Final = 6
+_BATCH_GET_LIMIT: Final = 100  # items in one BatchGetItem
+_LIST_QUERIES: Final = 10  # at most 10 MB read for one page of a filtered list
+_RETRY_REASONS: Final = {"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"}
+
+
+class IdempotencyKeyReusedError(Exception):
+    """The key was used before with another body."""
+
+
+class RequestBusyError(Exception):
+    """Other calls kept writing the same items; nothing was written by this one. Trying again helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as the table keeps it; times are RFC 3339 texts, `subjects` counts references."""
+
+    id: str
+    type: RequestType
+    state: State
+    received_at: str
+    due_at: str
+    subjects: int
+    reason: str | None = None
+    run_id: str | None = None
+    completed_at: str | None = None
+    detail: dict[str, Any] | None = None
+    follows: str | None = None
+
+    def public(self) -> dict[str, Any]:
+        """Return the request as the API shows it: what is not known yet is left out."""
+        shown = {
+            "id": self.id,
+            "type": self.type,
+            "state": self.state,
+            "received_at": self.received_at,
+            "due_at": self.due_at,
+            "subjects": self.subjects,
+            "reason": self.reason,
+            "run_id": self.run_id,
+            "completed_at": self.completed_at,
+            "detail": self.detail,
+            "follows": self.follows,
+        }
+        return {name: value for name, value in shown.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """An idempotency key in the form that is kept: neither the key nor the body can be read from it."""
+
+    key_digest: str
+    body_digest: str
+
+    @classmethod
+    def of(cls, *, client_id: str, operation: str, key: str, body_digest: str) -> "Idempotency":
+        """Bind a key to the client and operation that sent it, so that equal keys of others are others."""
+        text = f"{client_id}\n{operation}\n{key}"
+        return cls(hashlib.sha256(text.encode()).hexdigest(), body_digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What `create` answers: the request's first answer, and whether it was there before."""
+
+    answer: dict[str, Any]
+    replayed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of requests, newest first; `cursor` continues after it and is None at the end."""
+
+    requests: list[Request]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStore:
+    """Reads and writes the request table. AWS errors that retries did not cure are raised as they are."""
+
+    table: str
+
+    def create(
+        self,
+        customer: str,
+        *,
+        type: RequestType,  # noqa: A002 - the word the API and the table use
+        refs: Sequence[str],
+        request_id: str,
+        received_at: datetime,
+        reason: str | None = None,
+        follows: str | None = None,
+        idempotency: Idempotency | None = None,
+    ) -> Created:
+        """Write a pending request with its subjects, marker and idempotency answer in one transaction.
+
+        An idempotency key that was used with the same body, or a `request_id` that exists, writes nothing
+        and returns the first answer with `replayed` set. Raises IdempotencyKeyReusedError for another
+        body, RequestBusyError where the outcome of concurrent calls is still open.
+        """
+        request = Request(
+            id=request_id,
+            type=type,
+            state="pending",
+            received_at=timestamp(received_at),
+            due_at=timestamp(due_at(received_at)),
+            subjects=len(refs),
+            reason=reason,
+            follows=follows,
+        )
+        puts = self._creation(customer, request, refs, idempotency)
+        for attempt in range(_ATTEMPTS):
+            reasons = _transact(puts)
+            if not reasons:
+                return Created(request.public(), replayed=False)
+            if idempotency is not None:
+                answer = self.replay(customer, idempotency)
+                if answer is not None:
+                    return Created(answer, replayed=True)
+            if reasons[0] == "ConditionalCheckFailed":
+                existing = self.get(customer, request_id)
+                if existing is not None:
+                    return Created(existing.public(), replayed=True)
+            _pause(attempt)
+        raise RequestBusyError
+
+    def replay(self, customer: str, idempotency: Idempotency) -> dict[str, Any] | None:
+        """Return the answer that the key got before, or None where it is new or has expired.
+
+        Raises IdempotencyKeyReusedError where it came with another body.
+        """
+        item = self._get(customer, f"idempotency#{idempotency.key_digest}")
+        # DynamoDB removes expired items some time after they expired, not at the moment.
+        if item is None or int(item["expires_at"]["N"]) <= time.time():
+            return None
+        if item["body_digest"]["S"] != idempotency.body_digest:
+            raise IdempotencyKeyReusedError
+        answer: dict[str, Any] = json.loads(item["answer"]["S"])
+        return answer
+
+    def get(self, customer: str, request_id: str) -> Request | None:
+        """Return the customer's request of that id (strongly consistent), or None."""
+        item = self._get(customer, f"request#{request_id}")
+        return _request(item) if item else None
+
+    def page(
+        self,
+        customer: str,
+        *,
+        state: str | None,
+        type: str | None,
+        limit: int,
+        cursor: str | None,  # noqa: A002
+    ) -> Page:
+        """Return at most `limit` requests, newest first, after the request whose id is `cursor`.
+
+        A page can be short, even empty, and still have a cursor: the filters run over a bounded read.
+        """
+        names, values = {}, {":pk": {"S": f"customer#{customer}"}, ":prefix": {"S": "request#"}}
+        for name, wanted in (("state", state), ("type", type)):
+            if wanted is not None:
+                names[f"#{name}"] = name
+                values[f":{name}"] = {"S": wanted}
+        filters = " AND ".join(f"{name} = :{name[1:]}" for name in names)
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": values,
+            "ScanIndexForward": False,
+            "ConsistentRead": True,
+        }
+        if filters:
+            query |= {"FilterExpression": filters, "ExpressionAttributeNames": names}
+        else:
+            query["Limit"] = limit + 1
+        found: list[Request] = []
+        for _ in range(_LIST_QUERIES):
+            if cursor is not None:
+                query["ExclusiveStartKey"] = _key(customer, f"request#{cursor}")
+            answer = aws_clients.dynamodb().query(**query)
+            found += [_request(item) for item in answer["Items"]]
+            if len(found) > limit:
+                return Page(found[:limit], found[limit - 1].id)
+            last = answer.get("LastEvaluatedKey")
+            if last is None:
+                return Page(found, None)
+            cursor = last["sk"]["S"].removeprefix("request#")
+        return Page(found, cursor)
+
+    def pending(self, customer: str, limit: int) -> list[Request]:
+        """Return at most `limit` requests that have not ended, oldest first (strongly consistent).
+
+        These are the ones with a marker: also those that a run which died had taken.
+        """
+        answer = aws_clients.dynamodb().query(
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": {"S": f"customer#{customer}"}, ":prefix": {"S": "pending#"}},
+            ConsistentRead=True,
+            Limit=limit,
+        )
+        ids = [item["sk"]["S"].removeprefix("pending#") for item in answer["Items"]]
+        found: dict[str, Request] = {}
+        for start in range(0, len(ids), _BATCH_GET_LIMIT):
+            keys = [_key(customer, f"request#{id_}") for id_ in ids[start : start + _BATCH_GET_LIMIT]]
+            found |= {request.id: request for request in map(_request, self._batch_get(keys))}
+        return [found[id_] for id_ in ids]
+
+    def refs(self, customer: str, request_id: str) -> list[str]:
+        """Return the subject references that the request is about; empty for an unknown request."""
+        item = self._get(customer, f"subjects#{request_id}")
+        return [ref["S"] for ref in item["refs"]["L"]] if item else []
+
+    def claim(self, customer: str, request_id: str, run_id: str) -> bool:
+        """Set the request running under this run; return False where it has already ended.
+
+        A request that a dead run had taken is taken over.
+        """
+        try:
+            aws_clients.dynamodb().update_item(
+                TableName=self.table,
+                Key=_key(customer, f"request#{request_id}"),
+                UpdateExpression="SET #state = :running, run_id = :run_id",
+                ConditionExpression="#state IN (:pending, :running)",
+                ExpressionAttributeNames={"#state": "state"},
+                ExpressionAttributeValues={
+                    ":pending": {"S": "pending"},
+                    ":running": {"S": "running"},
+                    ":run_id": {"S": run_id},
+                },
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
+    def finish(
+        self,
+        customer: str,
+        request_id: str,
+        *,
+        state: EndState,
+        at: datetime,
+        detail: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """End the request and remove its marker in one transaction.
+
+        Returns False, and changes nothing, where it had ended before: the first end stands. Raises
+        RequestBusyError where other writers kept the transaction from going through.
+        """
+        update = "SET #state = :state, completed_at = :at"
+        values: Item = {
+            ":state": {"S": state},
+            ":at": {"S": timestamp(at)},
+            ":pending": {"S": "pending"},
+            ":running": {"S": "running"},
+        }
+        if detail is not None:
+            update += ", detail = :detail"
+            values[":detail"] = {"S": _compact(detail)}
+        writes: list[TransactWriteItemTypeDef] = [
+            {
+                "Update": {
+                    "TableName": self.table,
+                    "Key": _key(customer, f"request#{request_id}"),
+                    "UpdateExpression": update,
+                    "ConditionExpression": "#state IN (:pending, :running)",
+                    "ExpressionAttributeNames": {"#state": "state"},
+                    "ExpressionAttributeValues": values,
+                }
+            },
+            {"Delete": {"TableName": self.table, "Key": _key(customer, f"pending#{request_id}")}},
+        ]
+        for attempt in range(_ATTEMPTS):
+            reasons = _transact(writes)
+            if not reasons:
+                return True
+            if reasons[0] == "ConditionalCheckFailed":
+                return False
+            _pause(attempt)
+        raise RequestBusyError
+
+    def _creation(
+        self, customer: str, request: Request, refs: Sequence[str], idempotency: Idempotency | None
+    ) -> "list[TransactWriteItemTypeDef]":
+        stored = request.public()
+        subjects = stored.pop("subjects")
+        items: list[Item] = [
+            {
+                **_key(customer, f"request#{request.id}"),
+                **{name: {"S": value} for name, value in stored.items()},
+                "subjects": {"N": str(subjects)},
+            },
+            {**_key(customer, f"subjects#{request.id}"), "refs": {"L": [{"S": ref} for ref in refs]}},
+            _key(customer, f"pending#{request.id}"),
+        ]
+        puts: list[TransactWriteItemTypeDef] = [
+            {
+                "Put": {
+                    "TableName": self.table,
+                    "Item": item,
+                    "ConditionExpression": "attribute_not_exists(sk)",
+                }
+            }
+            for item in items
+        ]
+        if idempotency is not None:
+            now = int(datetime.now(UTC).timestamp())
+            answer: Item = {
+                **_key(customer, f"idempotency#{idempotency.key_digest}"),
+                "body_digest": {"S": idempotency.body_digest},
+                "request_id": {"S": request.id},
+                "answer": {"S": _compact(request.public())},
+                "expires_at": {"N": str(now + IDEMPOTENCY_SECONDS)},
+            }
+            puts.append(
+                {
+                    "Put": {
+                        "TableName": self.table,
+                        "Item": answer,
+                        "ConditionExpression": "attribute_not_exists(sk) OR expires_at <= :now",
+                        "ExpressionAttributeValues": {":now": {"N": str(now)}},
+                    }
+                }
+            )
+        return puts
+
+    def _get(self, customer: str, sk: str) -> "Item | None":
+        return (
+            aws_clients.dynamodb()
+            .get_item(TableName=self.table, Key=_key(customer, sk), ConsistentRead=True)
+            .get("Item")
+        )
+
+    def _batch_get(self, keys: "list[Item]") -> "list[Item]":
+        items: list[Item] = []
+        for attempt in range(_ATTEMPTS):
+            answer = aws_clients.dynamodb().batch_get_item(
+                RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}}
+            )
+            items += answer["Responses"].get(self.table, [])
+            left = answer["UnprocessedKeys"].get(self.table)
+            if not left:
+                return items
+            keys = [dict(key) for key in left["Keys"]]
+            _pause(attempt)
+        raise RequestBusyError
+
+
+def _key(customer: str, sk: str) -> "Item":
+    return {"pk": {"S": f"customer#{customer}"}, "sk": {"S": sk}}
+
+
+def _request(item: "Mapping[str, AttributeValueTypeDef]") -> Request:
+    known: dict[str, Any] = {
+        name: item[name]["S"]
+        for name in ("type", "state", "received_at", "due_at", "reason", "run_id", "completed_at", "follows")
+        if name in item
+    }
+    return Request(
+        id=item["sk"]["S"].removeprefix("request#"),
+        subjects=int(item["subjects"]["N"]),
+        detail=json.loads(item["detail"]["S"]) if "detail" in item else None,
+        **known,
+    )
+
+
+def _compact(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _transact(writes: "Sequence[TransactWriteItemTypeDef]") -> list[str]:
+    """Carry out the writes; return the reason for each where DynamoDB cancelled them, else nothing.
+
+    Reasons other than a failed condition, a conflict or throttling are raised.
+    """
+    try:
+        aws_clients.dynamodb().transact_write_items(TransactItems=writes)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "TransactionInProgressException":
+            return ["TransactionConflict"]
+        if code != "TransactionCanceledException":
+            raise
+        cancelled: Any = error.response
+        reasons = [reason["Code"] for reason in cancelled["CancellationReasons"]]
+        if not set(reasons) <= _RETRY_REASONS | {"ConditionalCheckFailed", "None"}:
+            raise
+        return reasons
+    return []
+
+
+def _pause(attempt: int) -> None:
+    """Wait with full jitter, at most 25 ms, 50 ms, 100 ms …, so that rivals do not meet again."""
+    time.sleep(random.uniform(0, 0.025 * 2**attempt))  # noqa: S311 - spreads retries, guards nothing

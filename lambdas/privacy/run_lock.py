@@ -1,0 +1,139 @@
+"""At most one run a customer at a time: the lock, and who starts the next run.
+
+No wake-up is lost, because the two sides cross over: a request is written first and the lock tried after;
+a finished run releases the lock first and looks for pending requests after. Whatever falls between (a
+function that dies) is picked up by the sweep.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from privacy import aws_clients
+from privacy.identifiers import uuid7
+from privacy.timestamps import parse_timestamp, timestamp
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+_log: Final = logging.getLogger("privacy")
+_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRun:
+    """The run that holds a customer's lock, and since when."""
+
+    run_id: str
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RunLock:
+    """The run locks in the request table, and the state machine whose executions they stand for."""
+
+    table: str
+    state_machine_arn: str
+
+    def start_run(self, customer: str) -> str | None:
+        """Take the customer's lock and start a run; return its id, or None where a run is active.
+
+        Raises ClientError or BotoCoreError where the run could not be started. A definite refusal gives
+        the lock back. After a time-out or a server error the execution may well exist, so the lock stays:
+        the sweep asks Step Functions and settles it.
+        """
+        run_id = uuid7()
+        if not self._take(customer, run_id):
+            return None
+        try:
+            aws_clients.stepfunctions().start_execution(
+                stateMachineArn=self.state_machine_arn,
+                name=_execution_name(customer, run_id),
+                input=f'{{"customer":"{customer}","run_id":"{run_id}"}}',
+            )
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
+                self.release_run(customer, run_id)
+            raise
+        return run_id
+
+    def start_run_or_leave_to_sweep(self, customer: str) -> str | None:
+        """Start a run as `start_run` does, but log an AWS error instead of raising it.
+
+        For callers whose own work is already committed: the sweep starts the run some minutes later.
+        """
+        try:
+            return self.start_run(customer)
+        except (ClientError, BotoCoreError) as error:
+            _log.warning(
+                "run not started, left to the sweep: customer=%s error=%s", customer, type(error).__name__
+            )
+            return None
+
+    def release_run(self, customer: str, run_id: str) -> None:
+        """Give the lock back if this run still holds it; otherwise do nothing."""
+        try:
+            aws_clients.dynamodb().delete_item(
+                TableName=self.table,
+                Key=_key(customer),
+                ConditionExpression="run_id = :run_id",
+                ExpressionAttributeValues={":run_id": {"S": run_id}},
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != _CONDITION_FAILED:
+                raise
+
+    def active_run(self, customer: str) -> ActiveRun | None:
+        """Return the run that holds the customer's lock (strongly consistent), or None."""
+        answer = aws_clients.dynamodb().get_item(
+            TableName=self.table, Key=_key(customer), ConsistentRead=True
+        )
+        item = answer.get("Item")
+        if not item:
+            return None
+        return ActiveRun(item["run_id"]["S"], parse_timestamp(item["started_at"]["S"]))
+
+    def is_running(self, customer: str, run_id: str) -> bool:
+        """Return whether Step Functions is still carrying out the run."""
+        client = aws_clients.stepfunctions()
+        try:
+            execution = client.describe_execution(
+                executionArn=_execution_arn(self.state_machine_arn, _execution_name(customer, run_id))
+            )
+        except client.exceptions.ExecutionDoesNotExist:
+            return False
+        return execution["status"] in {"RUNNING", "PENDING_REDRIVE"}
+
+    def _take(self, customer: str, run_id: str) -> bool:
+        try:
+            aws_clients.dynamodb().put_item(
+                TableName=self.table,
+                Item={
+                    **_key(customer),
+                    "run_id": {"S": run_id},
+                    "started_at": {"S": timestamp(datetime.now(UTC))},
+                },
+                ConditionExpression="attribute_not_exists(sk)",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == _CONDITION_FAILED:
+                return False
+            raise
+        return True
+
+
+def _key(customer: str) -> "Mapping[str, AttributeValueTypeDef]":
+    return {"pk": {"S": f"customer#{customer}"}, "sk": {"S": "run"}}
+
+
+def _execution_name(customer: str, run_id: str) -> str:
+    # At most 21 + 1 + 36 characters; Step Functions allows 80.
+    return f"{customer}-{run_id}"
+
+
+def _execution_arn(state_machine_arn: str, name: str) -> str:
+    return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
