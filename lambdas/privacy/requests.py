@@ -184,9 +184,9 @@ class RequestStore:
         customer: str,
         *,
         state: str | None,
-        type: str | None,
+        type: str | None,  # noqa: A002 - as in create
         limit: int,
-        cursor: str | None,  # noqa: A002
+        cursor: str | None,
     ) -> Page:
         """Return at most `limit` requests, newest first, after the request whose id is `cursor`.
 
