@@ -1,0 +1,112 @@
+"""What a creator of one resource type is, and the strictness that all of them share."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.emulator import ACCOUNT, Emulator
+from local.errors import LocalError
+
+Inputs = dict[str, Any]
+"""A resource's inputs as the Pulumi engine would see them: camelCase, outputs resolved."""
+
+
+class DeploymentError(LocalError):
+    """The program asks for something that the deployer does not know, or that the emulator refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """One region of the emulator: where a stack's resources go."""
+
+    emulator: Emulator
+    region: str
+    account: str = ACCOUNT
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this region (typed Any: botocore checks the parameters itself)."""
+        return self.emulator.client(service, self.region)
+
+    def arn(self, service: str, resource: str) -> str:
+        """An ARN of this account and region."""
+        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A created resource: its id, and the outputs that come on top of its inputs."""
+
+    id: str
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Creator:
+    """How one resource type is created.
+
+    Attributes:
+        token: Pulumi's type token.
+        create: makes it; gets the region, the resource's name in the program and its inputs.
+        properties: the properties that `create` carries out.
+        without_effect: further properties that are accepted, each with the reason why nothing here
+            would act on it.
+    """
+
+    token: str
+    create: Callable[[Aws, str, Inputs], Made]
+    properties: frozenset[str]
+    without_effect: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, aws: Aws, name: str, inputs: Inputs) -> Made:
+        """Create the resource.
+
+        Raises DeploymentError naming type, resource and property for a property it does not know, and
+        for another region than the stack's.
+        """
+        for key, value in inputs.items():
+            if key == "region":
+                if value != aws.region:
+                    raise DeploymentError(
+                        f"{self.token} {name!r}: region {value!r} is not the stack's region {aws.region!r}"
+                    )
+            elif key not in self.properties and key not in self.without_effect:
+                raise DeploymentError(
+                    f"{self.token} {name!r}: property {key!r} is not known to the local deployer; "
+                    f"teach it in local/deploy/services (known: {', '.join(sorted(self.properties))})"
+                )
+        return self.create(aws, name, inputs)
+
+
+def properties(names: str) -> frozenset[str]:
+    """The set of the names in a blank-separated string."""
+    return frozenset(names.split())
+
+
+def pascal(value: Any) -> Any:
+    """The same structure with `camelCase` keys as boto3's `PascalCase`, at every depth.
+
+    Strict through boto3, which refuses a parameter it does not know. Not for maps whose keys are data
+    (tags, environment variables).
+    """
+    if isinstance(value, Mapping):
+        return {key[0].upper() + key[1:]: pascal(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [pascal(inner) for inner in value]
+    return value
+
+
+def picked(inputs: Inputs, **names: str) -> dict[str, Any]:
+    """The inputs that are set, under boto3's names: `picked(inputs, Name="name", Policy="policy")`."""
+    return {theirs: inputs[ours] for theirs, ours in names.items() if inputs.get(ours) is not None}
+
+
+def tag_list(inputs: Inputs, key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
+    """The `tags` input as the list of pairs that most services take."""
+    return [{key: name, value: text} for name, text in (inputs.get("tags") or {}).items()]
+
+
+def known_keys(where: str, value: Mapping[str, Any], names: str) -> None:
+    """Raise DeploymentError when a nested structure has a key that is not among the names."""
+    unknown = sorted(set(value) - set(names.split()))
+    if unknown:
+        raise DeploymentError(f"{where}: {', '.join(unknown)} is not known to the local deployer")

@@ -1,0 +1,1 @@
+"""Creators of resources, one module a service."""

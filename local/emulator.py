@@ -1,0 +1,198 @@
+"""Start and stop the embedded AWS.
+
+`ministack` runs as a child process that listens on 127.0.0.1 only, checks signatures and enforces IAM.
+It keeps everything in memory: what was deployed ends with it.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+
+from local.errors import LocalError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository."""
+
+STATE = ROOT / ".local"
+"""Where everything that a run leaves behind goes; git ignores it."""
+
+ACCOUNT = "111122223333"
+"""The one AWS account. To the emulator an access key of twelve digits is the root of that account."""
+
+_START_SECONDS = 60
+_STOP_SECONDS = 10
+
+
+class Emulator:
+    """One running emulator; use it as a context manager.
+
+    Attributes:
+        url: endpoint of every service, such as `http://127.0.0.1:41234`.
+        log: file with its own output, worker processes included.
+        trail: file with every decision of the policy evaluator as JSON lines, or None when not recorded.
+    """
+
+    def __init__(self, *, record_trail: bool = False, name: str = "emulator") -> None:
+        """Nothing runs before `start`; `name` tells the log files of several emulators apart."""
+        self.url = ""
+        self.log = STATE / f"{name}.log"
+        self.trail = STATE / f"{name}-trail.jsonl" if record_trail else None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Self:
+        """Start it and wait until it answers.
+
+        Raises LocalError, with the end of its log, when it does not.
+        """
+        STATE.mkdir(mode=0o700, exist_ok=True)
+        port = _free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._directory = tempfile.TemporaryDirectory(prefix="gdpr-emulator-", ignore_cleanup_errors=True)
+        if self.trail:
+            self.trail.write_text("", encoding="utf-8")
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "local.emulator_process"],
+                cwd=ROOT,
+                env=self._environment(port, self._directory.name),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._wait_until_healthy()
+        return self
+
+    def stop(self) -> None:
+        """End it together with every worker process; safe to call at any time, also twice."""
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if process.stdin:
+                process.stdin.close()
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None
+
+    def wait(self) -> int:
+        """Block until the emulator's process ends; its exit code."""
+        return self._process.wait() if self._process else 0
+
+    def client(self, service: str, region: str) -> Any:
+        """A boto3 client with the rights of the account's root, for deployment and for searching.
+
+        Typed Any: the deployer asks for services by name, and botocore checks every parameter by itself.
+        """
+        key = (service, region)
+        if key not in self._clients:
+            session: Any = self.session(region)
+            self._clients[key] = session.client(service, endpoint_url=self.url, config=client_config())
+        return self._clients[key]
+
+    def session(self, region: str) -> boto3.Session:
+        """A boto3 session of the account's root."""
+        return boto3.Session(
+            aws_access_key_id=ACCOUNT,
+            aws_secret_access_key="test",
+            region_name=region,
+        )
+
+    def decisions(self) -> Iterator[dict[str, Any]]:
+        """What the policy evaluator decided so far: principal, action, resource, region, allowed.
+
+        Raises LocalError when the trail is not recorded.
+        """
+        if self.trail is None:
+            raise LocalError("this emulator records no trail: start it with record_trail=True")
+        with self.trail.open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.endswith("\n"):
+                    yield json.loads(line)
+
+    def _environment(self, port: int, directory: str) -> dict[str, str]:
+        # Nothing else of the caller's environment: an AWS_ACCESS_KEY_ID there would be taken as root's.
+        environment = {
+            "PATH": os.environ.get("PATH", ""),
+            "LANG": "C.UTF-8",
+            "HOME": directory,
+            "TMPDIR": directory,
+            "GATEWAY_PORT": str(port),
+            "BIND_HOST": "127.0.0.1",
+            "MINISTACK_HOST": "127.0.0.1",
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "AUTH": "true",
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "PERSIST_STATE": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # A worker process that a burst left behind goes after a minute.
+            "LAMBDA_WARM_TTL_SECONDS": "60",
+            "DOCKER_HOST": f"unix://{directory}/no-docker.sock",
+        }
+        if self.trail:
+            environment["GDPR_TRAIL"] = str(self.trail)
+        return environment
+
+    def _wait_until_healthy(self) -> None:
+        process = self._process
+        deadline = time.monotonic() + _START_SECONDS
+        while process is not None and process.poll() is None and time.monotonic() < deadline:
+            try:
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=2):
+                    return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        tail = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        raise LocalError(f"the emulator did not start; the end of {self.log} says:\n{tail}")
+
+
+def client_config() -> Config:
+    """Settings of every client that talks to the emulator: path-style buckets, few retries, many connections."""
+    return Config(
+        s3={"addressing_style": "path"},
+        retries={"mode": "standard", "total_max_attempts": 2},
+        max_pool_connections=32,
+        connect_timeout=5,
+        read_timeout=60,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

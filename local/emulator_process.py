@@ -1,0 +1,71 @@
+"""Entry point of the emulator's own process: `python -m local.emulator_process`.
+
+Adds two things to the emulator, and leaves its answers alone:
+
+* it ends, with every worker process it made, when the process that started it is gone, however that
+  went: the parent holds the other end of our standard input;
+* with GDPR_TRAIL set to a file, every decision of its policy evaluator is written there, one JSON
+  object a line. The emulator's own CloudTrail log names neither the role nor the exact IAM action (a
+  session shows as an access key, ListObjectVersions as ListObjects, a transaction as itself), so it
+  cannot tell which permissions a role used. The evaluator is asked for every signed request and knows
+  both.
+"""
+
+import functools
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1024):  # nothing is ever written: this returns when the parent has gone
+        pass
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def _record_decisions(trail: Path) -> None:
+    from ministack.core import iam_evaluator  # type: ignore[import-untyped]  # ships no type information
+    from ministack.core.responses import get_account_id  # type: ignore[import-untyped]  # the same
+
+    enforce: Callable[..., Any] = iam_evaluator.enforce
+    lock = threading.Lock()
+    lines = trail.open("a", buffering=1, encoding="utf-8")
+
+    @functools.wraps(enforce)
+    def recorded(
+        access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", **context: Any
+    ) -> Any:
+        refusal = enforce(access_key_id, iam_action, service, region, resource_arn=resource_arn, **context)
+        principal = iam_evaluator.resolve_principal(access_key_id or "", get_account_id())
+        if getattr(principal, "policies", None) is None:  # the account's root, or nobody at all
+            return refusal
+        event = {
+            "principal": principal.arn,
+            "action": iam_action,
+            "resource": resource_arn,
+            "region": region,
+            "allowed": refusal is None,
+        }
+        with lock:
+            lines.write(json.dumps(event) + "\n")
+        return refusal
+
+    iam_evaluator.enforce = recorded
+
+
+def main() -> None:
+    """Serve the emulator until a signal or the end of the parent process."""
+    threading.Thread(target=_end_with_parent, daemon=True, name="end-with-parent").start()
+    if trail := os.environ.pop("GDPR_TRAIL", ""):
+        _record_decisions(Path(trail))
+    from ministack.app import main as serve  # type: ignore[import-untyped]  # ships no type information
+
+    serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""The in-process deployer, run against a small program and a real emulator."""
+
+from collections.abc import Iterator
+
+import pulumi
+import pulumi_aws as aws
+import pytest
+
+from local.deploy.creator import Aws, DeploymentError
+from local.deploy.program import run_program
+from local.emulator import Emulator
+
+REGION = "eu-west-1"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with Emulator(name="deploy-test") as running:
+        yield running
+
+
+def run(emulator: Emulator, program: object, region: str = REGION) -> dict[str, object]:
+    assert callable(program)
+    return run_program(program, Aws(emulator, region), project="p", stack="s", config={"aws:region": region})
+
+
+def test_resources_are_made_and_their_real_arns_flow_on(emulator: Emulator) -> None:
+    def program() -> None:
+        account = aws.get_caller_identity().account_id
+        region = aws.get_region().region
+        queue = aws.sqs.Queue("q", name="events", visibility_timeout_seconds=90)
+        dead = aws.sqs.QueuePolicy("p", queue_url=queue.url, policy=queue.arn.apply(lambda arn: f'{{"Statement":[{{"Resource":"{arn}"}}]}}'))
+        pulumi.export("arn", queue.arn)
+        pulumi.export("place", f"{account}/{region}")
+        pulumi.export("secret", pulumi.Output.secret("hidden"))
+        pulumi.export("policy", dead.policy)
+
+    outputs = run(emulator, program)
+
+    arn = f"arn:aws:sqs:{REGION}:111122223333:events"
+    assert outputs["arn"] == arn
+    assert outputs["place"] == f"111122223333/{REGION}"
+    assert outputs["secret"] == "hidden"
+    sqs = emulator.client("sqs", REGION)
+    attributes = sqs.get_queue_attributes(
+        QueueUrl=sqs.get_queue_url(QueueName="events")["QueueUrl"], AttributeNames=["All"]
+    )["Attributes"]
+    assert attributes["VisibilityTimeout"] == "90"
+    assert arn in attributes["Policy"]
+
+
+def test_two_stacks_one_after_the_other_do_not_mix(emulator: Emulator) -> None:
+    def program() -> None:
+        aws.sqs.Queue("q", name="twice")
+        pulumi.export("region", aws.get_region().region)
+
+    assert run(emulator, program, "us-east-1")["region"] == "us-east-1"
+    assert run(emulator, program, "eu-west-1")["region"] == "eu-west-1"
+    for region in ("us-east-1", "eu-west-1"):
+        assert emulator.client("sqs", region).get_queue_url(QueueName="twice")
+
+
+def test_an_unknown_type_is_named(emulator: Emulator) -> None:
+    def program() -> None:
+        aws.sns.Topic("news")
+
+    with pytest.raises(DeploymentError, match=r"aws:sns/topic:Topic 'news'"):
+        run(emulator, program)
+
+
+def test_an_unknown_property_is_named(emulator: Emulator) -> None:
+    def program() -> None:
+        aws.sqs.Queue("q", fifo_queue=True)
+
+    with pytest.raises(DeploymentError, match=r"aws:sqs/queue:Queue 'q': property 'fifoQueue'"):
+        run(emulator, program)
+
+
+def test_another_region_is_refused(emulator: Emulator) -> None:
+    def program() -> None:
+        aws.sqs.Queue("q", region="us-east-1")
+
+    with pytest.raises(DeploymentError, match="region 'us-east-1' is not the stack's region 'eu-west-1'"):
+        run(emulator, program)
+
+
+def test_an_unknown_function_is_named(emulator: Emulator) -> None:
+    def program() -> None:
+        aws.get_availability_zones()
+
+    with pytest.raises(DeploymentError, match="getAvailabilityZones"):
+        run(emulator, program)
+
+
+def test_what_the_emulator_refuses_names_the_resource(emulator: Emulator) -> None:
+    def program() -> None:
+        aws.iam.RolePolicy("lost", role="nobody", policy="{}")
+
+    with pytest.raises(DeploymentError, match=r"aws:iam/rolePolicy:RolePolicy 'lost'"):
+        run(emulator, program)
+
+
+def test_what_the_program_raises_comes_through(emulator: Emulator) -> None:
+    def program() -> None:
+        raise ValueError("customers.0.id is missing")
+
+    with pytest.raises(ValueError, match=r"customers\.0\.id is missing"):
+        run(emulator, program)
