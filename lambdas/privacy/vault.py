@@ -1,0 +1,183 @@
+"""The door to a customer's vault: credentials for one purpose and one customer, and the vault's secret."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, TypedDict
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from privacy import aws_clients, environment
+from privacy.registry import Customer
+from privacy.session_policies import VaultResources, encryption_context, session_policy
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from types_boto3_kms import KMSClient
+    from types_boto3_s3 import S3Client
+    from types_boto3_sts.type_defs import CredentialsTypeDef
+
+_log: Final = logging.getLogger("privacy")
+
+SESSION_SECONDS: Final = 3600
+"""Life of a session. AWS caps it at one hour where a role assumes a role (role chaining)."""
+
+REFRESH_SECONDS: Final = 16 * 60
+"""A session with less time left is not handed out: no function runs longer than Lambda's 15 minutes."""
+
+_CLIENT_CONFIG: Final = Config(
+    connect_timeout=3,
+    read_timeout=20,  # a part of 16 MiB has to fit
+    retries={"mode": "standard", "total_max_attempts": 5},
+    max_pool_connections=16,
+)
+_SECRET_KEY: Final[dict[str, "AttributeValueTypeDef"]] = {"pk": {"S": "vault"}, "sk": {"S": "subject-secret"}}
+
+
+class _Keys(TypedDict):
+    aws_access_key_id: str
+    aws_secret_access_key: str
+    aws_session_token: str
+
+
+@dataclass(frozen=True)
+class _Session:
+    """Credentials of one assumed session, its clients made when first used, and the secret once read."""
+
+    credentials: "CredentialsTypeDef"
+    expires: float
+    secrets: dict[str, bytes] = field(default_factory=dict)
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        client: S3Client = boto3.client("s3", config=_CLIENT_CONFIG, **self._keys())
+        return client
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        client: DynamoDBClient = boto3.client("dynamodb", config=_CLIENT_CONFIG, **self._keys())
+        return client
+
+    @cached_property
+    def kms(self) -> "KMSClient":
+        client: KMSClient = boto3.client("kms", config=_CLIENT_CONFIG, **self._keys())
+        return client
+
+    def _keys(self) -> _Keys:
+        return {
+            "aws_access_key_id": self.credentials["AccessKeyId"],
+            "aws_secret_access_key": self.credentials["SecretAccessKey"],
+            "aws_session_token": self.credentials["SessionToken"],
+        }
+
+
+@dataclass(frozen=True)
+class Vault:
+    """One customer's vault as one purpose may reach it. The clients' credentials end with the session."""
+
+    customer: Customer
+    _session: _Session
+
+    @property
+    def s3(self) -> "S3Client":
+        """S3 client: the customer's bucket and nothing else."""
+        return self._session.s3
+
+    @property
+    def dynamodb(self) -> "DynamoDBClient":
+        """DynamoDB client: the customer's table and nothing else."""
+        return self._session.dynamodb
+
+    def subject_secret(self) -> bytes:
+        """Return the secret behind the vault's subject references, made on first need.
+
+        It exists in the clear only in memory; the table keeps KMS ciphertext. Of several functions that
+        make one at the same time, the first to write wins and all use that one.
+        """
+        known = self._session.secrets.get(self.customer.table)
+        if known is None:
+            ciphertext = self._stored_secret() or self._make_secret()
+            known = self._session.kms.decrypt(
+                CiphertextBlob=ciphertext,
+                EncryptionContext=encryption_context(self.customer.id),
+                KeyId=self.customer.key_arn,
+            )["Plaintext"]
+            self._session.secrets[self.customer.table] = known
+        return known
+
+    def _stored_secret(self) -> bytes | None:
+        answer = self.dynamodb.get_item(TableName=self.customer.table, Key=_SECRET_KEY, ConsistentRead=True)
+        item = answer.get("Item")
+        return bytes(item["ciphertext"]["B"]) if item else None
+
+    def _make_secret(self) -> bytes:
+        made = self._session.kms.generate_data_key_without_plaintext(
+            KeyId=self.customer.key_arn,
+            NumberOfBytes=32,
+            EncryptionContext=encryption_context(self.customer.id),
+        )["CiphertextBlob"]
+        try:
+            self.dynamodb.put_item(
+                TableName=self.customer.table,
+                Item={**_SECRET_KEY, "ciphertext": {"B": made}},
+                ConditionExpression="attribute_not_exists(sk)",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            first = self._stored_secret()
+            if first is None:
+                raise
+            return first
+        _log.info("subject secret made: customer=%s", self.customer.id)
+        return made
+
+
+_sessions: dict[tuple[str, str, str], _Session] = {}
+
+
+def open_vault(customer: Customer, purpose: str, *, clock: Callable[[], float] = time.time) -> Vault:
+    """Open the customer's vault for one purpose.
+
+    Assumes the function's purpose role (PURPOSE_ROLE_ARN) with the session policy of purpose and customer.
+    Sessions are kept for the warm life of the function while they have `REFRESH_SECONDS` left.
+
+    Raises KeyError for an unknown purpose and ClientError where the role cannot be assumed.
+    """
+    role = environment.read(environment.PURPOSE_ROLE_ARN)
+    policy = session_policy(purpose, vault_resources(customer))
+    # The policy names the bucket, table and key, so it is the part of the cache key that tells vaults apart.
+    key = (role, customer.id, policy)
+    session = _sessions.get(key)
+    if session is None or session.expires - clock() < REFRESH_SECONDS:
+        credentials = aws_clients.sts().assume_role(
+            RoleArn=role,
+            RoleSessionName=f"{customer.id}-{purpose}",
+            Policy=policy,
+            DurationSeconds=SESSION_SECONDS,
+        )["Credentials"]
+        session = _Session(credentials, credentials["Expiration"].timestamp())
+        _sessions[key] = session
+    return Vault(customer, session)
+
+
+def vault_resources(customer: Customer) -> VaultResources:
+    """Return the ARNs of the customer's vault. Partition, region and account are those of its key."""
+    _, partition, _, region, account, _ = customer.key_arn.split(":", 5)
+    return VaultResources(
+        customer=customer.id,
+        bucket_arn=f"arn:{partition}:s3:::{customer.bucket}",
+        table_arn=f"arn:{partition}:dynamodb:{region}:{account}:table/{customer.table}",
+        key_arn=customer.key_arn,
+        prefixes=tuple(dataset.prefix for dataset in customer.datasets if dataset.prefix),
+    )
+
+
+def forget() -> None:
+    """Drop the sessions, as a new process would: for tests and for the emulator."""
+    _sessions.clear()
