@@ -1,0 +1,246 @@
+"""Between API Gateway's proxy events (payload version 1.0) and the functions behind the API.
+
+Everything that is the same for each operation: scopes, customer, contract dates, media type, size, JSON,
+schema, and errors as problem details. Nothing of a body, a parameter or an exception's text is logged.
+"""
+
+import base64
+import binascii
+import json
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from privacy import contract, problems
+from privacy.problems import Fault, ProblemError
+from privacy.registry import Customer, Registry
+
+MAX_BODY_BYTES: Final = 1024 * 1024
+
+_log: Final = logging.getLogger("privacy")
+_THROTTLED: Final = {
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+}
+
+Event = Mapping[str, Any]
+Response = dict[str, Any]
+Handler = Callable[[Event, object], Response]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that may be carried out: known client, right scope, running contract, valid body.
+
+    `raw` are the body's bytes as they came, `body` the same as JSON (None where the operation has none).
+    """
+
+    operation: str
+    client_id: str
+    customer: Customer
+    path: Mapping[str, str]
+    query: Mapping[str, Any]
+    headers: Mapping[str, str]
+    raw: bytes
+    body: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a function answers: status, a JSON value or ready JSON text, and headers of its own."""
+
+    status: int
+    body: Mapping[str, Any] | str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def authenticated(operation_id: str, function: Callable[[Call], Answer], registry: Registry) -> Handler:
+    """Return the Lambda handler of one operation that customers call."""
+
+    def answer(event: Event) -> Answer:
+        operation = contract.operation(operation_id)
+        claims = event["requestContext"]["authorizer"]["claims"]
+        _check_scopes(operation, claims)
+        customer = _customer(registry, claims["client_id"], datetime.now(UTC))
+        path = event.get("pathParameters") or {}
+        if faults := contract.parameter_faults(operation, "path", path):
+            raise ProblemError(problems.INVALID_NAME, "The errors say which and why.", faults)
+        query, headers = _query(operation, event), _headers(event)
+        raw, body = _body(operation, event, headers)
+        return function(Call(operation_id, claims["client_id"], customer, path, query, headers, raw, body))
+
+    return _handler(answer)
+
+
+def public(functions: Mapping[str, Callable[[], Answer]]) -> Handler:
+    """Return the Lambda handler of operations, by id, that need no token and take no input."""
+
+    def answer(event: Event) -> Answer:
+        operation = contract.operations().get((event["httpMethod"], event["resource"]))
+        if operation is None or operation.id not in functions:
+            raise ProblemError(problems.NOT_FOUND, "This service has no such operation.")
+        return functions[operation.id]()
+
+    return _handler(answer)
+
+
+def _handler(answer: Callable[[Event], Answer]) -> Handler:
+    def handler(event: Event, _context: object) -> Response:
+        instance = str(event["requestContext"]["requestId"])
+        try:
+            return _response(answer(event))
+        except ProblemError as problem:
+            return _problem(problem, instance)
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _THROTTLED:
+                detail = "The service is busy. Try again in a second."
+                busy = ProblemError(problems.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"})
+                return _problem(busy, instance)
+            _log.error("AWS refused: %s %s request=%s", error.operation_name, code, instance)
+            return _internal(instance)
+        except Exception as error:  # noqa: BLE001 - the last line: anything else would leak its text to the log
+            _log.error("failed: %s at %s request=%s", type(error).__name__, _where(error), instance)
+            return _internal(instance)
+
+    return handler
+
+
+def _check_scopes(operation: contract.Operation, claims: Mapping[str, str]) -> None:
+    granted = set(claims.get("scope", "").split())
+    if not any(needed <= granted for needed in operation.scopes):
+        choice = " or ".join(" ".join(sorted(needed)) for needed in operation.scopes)
+        raise ProblemError(problems.INSUFFICIENT_SCOPE, f"This operation needs the scope {choice}.")
+
+
+def _customer(registry: Registry, client_id: str, now: datetime) -> Customer:
+    program = registry.program(client_id)
+    customer = registry.customer(program.customer) if program else None
+    if customer is None:
+        raise ProblemError(problems.UNKNOWN_CLIENT, "Ask the operator to enter the client for a customer.")
+    if not customer.contract_started(now):
+        raise ProblemError(problems.CONTRACT_NOT_STARTED, f"It starts on {customer.contract_starts}.")
+    if customer.contract_ended(now):
+        raise ProblemError(problems.CONTRACT_ENDED, f"It ended on {customer.contract_ends}.")
+    return customer
+
+
+def _headers(event: Event) -> Mapping[str, str]:
+    """Return the headers by lower-case name; a header sent several times is one list (RFC 9110, 5.3)."""
+    multiple = event.get("multiValueHeaders") or {}
+    return {name.lower(): ", ".join(values) for name, values in multiple.items()}
+
+
+def _query(operation: contract.Operation, event: Event) -> Mapping[str, Any]:
+    """Return the query's parameters, with numbers as numbers and defaults filled in."""
+    sent = event.get("multiValueQueryStringParameters") or {}
+    described = {each["name"]: each["schema"] for each in operation.parameters if each["in"] == "query"}
+    if not sent.keys() <= described.keys():
+        # A misspelt filter that is ignored would answer with more than was asked for.
+        known = ", ".join(described) or "none"
+        raise ProblemError(problems.INVALID_PARAMETER, f"The query's parameters are: {known}.")
+    faults = [Fault("is given more than once", parameter=n) for n, values in sent.items() if len(values) > 1]
+    query = {name: _typed(values[0], described[name]) for name, values in sent.items()}
+    faults += contract.parameter_faults(operation, "query", query)
+    if faults:
+        raise ProblemError(problems.INVALID_PARAMETER, "A part of the query is not as described.", faults)
+    return {name: schema["default"] for name, schema in described.items() if "default" in schema} | query
+
+
+def _typed(value: str, schema: Mapping[str, Any]) -> str | int:
+    # Nine digits are more than any parameter takes, and cheap to convert.
+    if schema.get("type") == "integer" and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return value
+
+
+def _body(operation: contract.Operation, event: Event, headers: Mapping[str, str]) -> tuple[bytes, Any]:
+    if operation.body is None:
+        return b"", None
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
+        raise ProblemError(problems.UNSUPPORTED_MEDIA_TYPE, "Send Content-Type: application/json, in UTF-8.")
+    raw = _bytes(event)
+    if len(raw) > MAX_BODY_BYTES:
+        raise ProblemError(problems.TOO_LARGE, f"A body takes at most {MAX_BODY_BYTES} bytes.")
+    try:
+        body = _parse(raw)
+        faults = contract.body_faults(operation, body)
+    except (ValueError, RecursionError):
+        detail = "Send one JSON value (RFC 8259): UTF-8, finite numbers, paired surrogates, moderate nesting."
+        raise ProblemError(problems.INVALID_JSON, detail) from None
+    if faults:
+        raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)
+    return raw, body
+
+
+def _bytes(event: Event) -> bytes:
+    text = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return text.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ProblemError(problems.INVALID_JSON, "The body did not arrive whole. Send it again.") from None
+
+
+def _parse(raw: bytes) -> object:
+    """Return the JSON value. Raises ValueError (of any kind) or RecursionError where it is not one.
+
+    Stricter than `json` by default: what could not be written back as JSON, or not as UTF-8, is refused.
+    """
+    text = raw.decode("utf-8")
+    value = json.loads(text, parse_constant=_not_finite, parse_float=_finite)
+    if "\\u" in text:
+        # Only an escape can make a lone surrogate; encoding finds it.
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    return value
+
+
+def _not_finite(_name: str) -> object:
+    raise ValueError("not a finite number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("not a finite number")
+    return number
+
+
+def _response(answer: Answer, media_type: str = "application/json") -> Response:
+    body = answer.body if isinstance(answer.body, str | None) else json.dumps(answer.body, ensure_ascii=False)
+    content = {} if body is None else {"Content-Type": media_type}
+    return {
+        "statusCode": answer.status,
+        "headers": {**content, "Cache-Control": "no-store", **answer.headers},
+        "body": body or "",
+        "isBase64Encoded": False,
+    }
+
+
+def _problem(problem: ProblemError, instance: str) -> Response:
+    answer = Answer(problem.kind.status, problem.public(instance), problem.headers)
+    return _response(answer, "application/problem+json")
+
+
+def _internal(instance: str) -> Response:
+    detail = "It is our fault. Quote the instance when you ask about it."
+    return _problem(ProblemError(problems.INTERNAL, detail), instance)
+
+
+def _where(error: BaseException) -> str:
+    """Return where the exception was raised, as file and line: a traceback's text could quote values."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "nowhere"
