@@ -70,9 +70,9 @@ def ingest(vault: VaultResources) -> Policy:
 
 
 def intake(vault: VaultResources) -> Policy:
-    """Turn identifiers into references, and keep a correction's new values."""
+    """Turn identifiers into references; keep a correction's new values, and drop those never needed."""
     return _policy(
-        _table(vault, "GetItem", "PutItem"),
+        _table(vault, "GetItem", "PutItem", "DeleteItem"),
         _reference_key(vault, "Decrypt", "GenerateDataKeyWithoutPlaintext"),
         _service_key(vault, "Decrypt"),
     )

@@ -36,6 +36,13 @@ _CLIENT_CONFIG: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 5},
     max_pool_connections=16,
 )
+_S3_CONFIG: Final = _CLIENT_CONFIG.merge(
+    Config(
+        signature_version="s3v4",
+        # Without these, presigned URLs name the global endpoint: data would be sent by way of another region.
+        s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+    )
+)
 _SECRET_KEY: Final[dict[str, "AttributeValueTypeDef"]] = {"pk": {"S": "vault"}, "sk": {"S": "subject-secret"}}
 
 
@@ -55,7 +62,7 @@ class _Session:
 
     @cached_property
     def s3(self) -> "S3Client":
-        client: S3Client = boto3.client("s3", config=_CLIENT_CONFIG, **self._keys())
+        client: S3Client = boto3.client("s3", config=_S3_CONFIG, **self._keys())
         return client
 
     @cached_property
