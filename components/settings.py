@@ -1,0 +1,212 @@
+"""The stack's config, parsed once into frozen, typed dataclasses.
+
+Every mistake is found before anything is declared and reported in one message, each with its path, its value
+and the fix: somebody who adds a customer wants one round, not one a mistake.
+"""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Annotated, Any, Final, Literal
+
+import pulumi
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pulumi.runtime.config import CONFIG, get_config_env
+
+from .naming import RegionNames
+from .settings_checks import cross_checks
+from .settings_problems import Problem, SettingsError, from_pydantic
+from .settings_values import (
+    CUSTOMER_ID,
+    FIELD_PATH,
+    NAME,
+    PREFIX,
+    PRINCIPAL_ARN,
+    contract_date,
+    known_format,
+    text_matching,
+)
+
+Scope = Literal["ingest", "erase", "correct", "access", "read", "unmask"]
+"""What a program may do: one OAuth2 scope `privacy/<scope>` each."""
+
+Format = Literal["records", "jsonl", "object"]
+"""How a dataset is kept: database records, files of JSON lines, or whole files of one data subject."""
+
+PersonalKind = Literal["name", "email", "phone", "text", "address", "id", "other"]
+"""What a personal field holds; `text` is free text that may name anybody, `other` anything else personal."""
+
+_CONFIG: Final = ConfigDict(extra="forbid")
+
+_Text = Annotated[str, Field(min_length=1, max_length=200)]
+_Contact = Annotated[
+    str,
+    BeforeValidator(text_matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address such as privacy@example.com")),
+]
+_Date = Annotated[date, BeforeValidator(contract_date)]
+_CustomerId = Annotated[str, BeforeValidator(text_matching(*CUSTOMER_ID))]
+_Name = Annotated[str, BeforeValidator(text_matching(*NAME))]
+_FieldPath = Annotated[str, BeforeValidator(text_matching(*FIELD_PATH))]
+_Prefix = Annotated[str, BeforeValidator(text_matching(*PREFIX))]
+_Principal = Annotated[str, BeforeValidator(text_matching(*PRINCIPAL_ARN))]
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Operator:
+    """The processor: the company that runs this stack."""
+
+    name: _Text
+    contact: _Contact
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Contract:
+    """When the customer's data may be here. All dates are UTC days, both ends included."""
+
+    starts: _Date
+    ends: _Date
+    grace_days: Annotated[int, Field(ge=0, le=365, strict=True, alias="graceDays")] = 30
+
+    @property
+    def access_ends(self) -> date:
+        """First day on whose midnight (UTC) nobody has access any more."""
+        return self.ends + timedelta(days=1)
+
+    @property
+    def destruction(self) -> date:
+        """Day on whose midnight (UTC) the data is destroyed: the contract's last day and the grace days are over."""
+        return self.access_ends + timedelta(days=self.grace_days)
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Program:
+    """An OAuth2 client of the customer."""
+
+    name: _Name
+    scopes: Annotated[tuple[Scope, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Dataset:
+    """What lies where: a prefix of the vault's bucket, or records in its table."""
+
+    name: _Name
+    format: Annotated[Format, BeforeValidator(known_format)]
+    prefix: _Prefix | None = None
+    subject: _FieldPath | None = None
+    personal: dict[_FieldPath, PersonalKind]
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Customer:
+    """A controller whose data this stack holds."""
+
+    id: _CustomerId
+    controller: _Text
+    contact: _Contact
+    contract: Contract
+    subject_id: Annotated[Literal["exact", "email"], Field(alias="subjectId")] = "exact"
+    programs: tuple[Program, ...]
+    principals: tuple[_Principal, ...] = ()
+    datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
+    region: str | None = None
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Prefixes of the bucket that hold datasets, in the order of the config."""
+        return tuple(dataset.prefix for dataset in self.datasets if dataset.prefix is not None)
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Account:
+    """What exists once an account (and region), and is therefore only made where a stack's config says so."""
+
+    api_gateway_log_role: Annotated[bool, Field(strict=True, alias="apiGatewayLogRole")] = False
+    block_public_s3: Annotated[bool, Field(strict=True, alias="blockPublicS3")] = False
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class _Config:
+    """Shape of the whole config, keyed as in the stack's file."""
+
+    region: Annotated[
+        str,
+        Field(alias="aws:region"),
+        BeforeValidator(
+            text_matching(r"(?!cn-|us-gov-|us-iso)[a-z]{2}(-[a-z]+)+-\d", "a region of the aws partition")
+        ),
+    ]
+    operator: Annotated[Operator, Field(alias="gdpr:operator")]
+    customers: Annotated[tuple[Customer, ...], Field(alias="gdpr:customers")]
+    account: Annotated[Account, Field(alias="gdpr:account")] = Field(default_factory=Account)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that differs between stacks."""
+
+    project: str
+    stack: str
+    region: str
+    operator: Operator
+    customers: tuple[Customer, ...]
+    account: Account
+
+
+_ADAPTER: Final = TypeAdapter(_Config)
+
+
+def _keys(shape: Any) -> tuple[str, ...]:  # noqa: ANN401 -- any of the dataclasses above
+    return tuple(field.alias or name for name, field in shape.__pydantic_fields__.items())
+
+
+_KEYS: Final = {
+    (): _keys(_Config),
+    ("gdpr:operator",): _keys(Operator),
+    ("gdpr:account",): _keys(Account),
+    ("gdpr:customers",): _keys(Customer),
+    ("gdpr:customers", "contract"): _keys(Contract),
+    ("gdpr:customers", "programs"): _keys(Program),
+    ("gdpr:customers", "datasets"): _keys(Dataset),
+}
+
+
+def parse_settings(config: Mapping[str, Any], *, project: str, stack: str) -> Settings:
+    """Parse a stack's config, keyed as in its file (`aws:region`, `gdpr:customers` …).
+
+    Raises SettingsError with every problem: those of shape, and those between values, which are looked for
+    even where the shape has problems.
+    """
+    problems: list[Problem] = []
+    parsed: _Config | None = None
+    try:
+        parsed = _ADAPTER.validate_python(dict(config))
+    except ValidationError as error:
+        problems += from_pydantic(error, _KEYS)
+    problems += cross_checks(config, RegionNames.worst_case(project, stack, str(config.get("aws:region", ""))))
+    if parsed is None or problems:
+        raise SettingsError(stack, problems)
+    return Settings(
+        project=project,
+        stack=stack,
+        region=parsed.region,
+        operator=parsed.operator,
+        customers=parsed.customers,
+        account=parsed.account,
+    )
+
+
+def load_settings() -> Settings:
+    """Parse the running stack's own config.
+
+    Raises SettingsError as parse_settings does.
+    """
+    own = pulumi.Config()
+    config: dict[str, Any] = {}
+    for key in {**get_config_env(), **CONFIG.get()}:
+        namespace, _, name = key.partition(":")
+        if namespace == own.name:
+            config[key] = own.get_object(name)
+    if (region := pulumi.Config("aws").get("region")) is not None:
+        config["aws:region"] = region
+    return parse_settings(config, project=pulumi.get_project(), stack=pulumi.get_stack())

@@ -1,0 +1,193 @@
+"""Checks between values of the config, made on what the file holds.
+
+They run even where the shape has problems, so they take nothing for granted: a value of the wrong type is the
+shape check's business and is passed over here.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+from .naming import RegionNames
+from .settings_problems import Problem, path_of, shown
+from .settings_values import contract_date
+
+RESERVED_PREFIXES: Final = ("exports/",)
+"""Prefixes of a vault's bucket that the program itself uses."""
+
+LONGEST_BUCKET_NAME: Final = 63
+"""Amazon S3 User Guide, "General purpose bucket naming rules"; a Cognito domain prefix has the same limit."""
+
+LONGEST_ROLE_NAME: Final = 64
+"""IAM User Guide, "IAM and AWS STS quotas"; function names have the same limit."""
+
+_LONGEST_FUNCTION: Final = "create-correction-request"
+
+Place = tuple[str | int, ...]
+
+
+def cross_checks(config: Mapping[str, Any], names: RegionNames) -> Iterator[Problem]:
+    """Find what is wrong between values; `names` carries a stand-in account id of 12 digits."""
+    yield from _stack_name(names)
+    customers: Place = ("gdpr:customers",)
+    entries = list(_mappings(config.get("gdpr:customers")))
+    yield from _duplicates(customers, entries, "id", "every customer needs an id of its own")
+    for position, customer in entries:
+        place = (*customers, position)
+        yield from _region(place, customer, names.region)
+        yield from _contract((*place, "contract"), customer.get("contract"))
+        yield from _long_names(place, customer, names)
+        yield from _programs((*place, "programs"), customer.get("programs"))
+        yield from _datasets((*place, "datasets"), customer.get("datasets"))
+
+
+def _mappings(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if isinstance(value, list | tuple):
+        for position, entry in enumerate(value):
+            if isinstance(entry, Mapping):
+                yield position, entry
+
+
+def _duplicates(
+    place: Place, entries: Sequence[tuple[int, Mapping[str, Any]]], key: str, fix: str
+) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for position, entry in entries:
+        value = entry.get(key)
+        if not isinstance(value, str):
+            continue
+        if value in first:
+            there = path_of((*place, first[value], key))
+            yield Problem(path_of((*place, position, key)), shown(value), f"taken by {there}; {fix}")
+        first.setdefault(value, position)
+
+
+def _stack_name(names: RegionNames) -> Iterator[Problem]:
+    longest = names.name(_LONGEST_FUNCTION)
+    if len(longest) > LONGEST_ROLE_NAME:
+        over = len(longest) - LONGEST_ROLE_NAME
+        yield Problem(
+            "stack", shown(names.stack), f"makes the function name {longest} too long; shorten it by {over}"
+        )
+    domain = names.token_domain
+    if len(domain) > LONGEST_BUCKET_NAME:
+        over = len(domain) - LONGEST_BUCKET_NAME
+        yield Problem(
+            "stack", shown(names.stack), f"makes the token domain {domain} too long; shorten it by {over}"
+        )
+
+
+def _region(place: Place, customer: Mapping[str, Any], region: str) -> Iterator[Problem]:
+    own = customer.get("region")
+    if isinstance(own, str) and own != region:
+        yield Problem(
+            path_of((*place, "region")),
+            shown(own),
+            f"this stack is in {region}; move the customer to the stack of that region, or leave the key out",
+        )
+
+
+def _contract(place: Place, contract: object) -> Iterator[Problem]:
+    if not isinstance(contract, Mapping):
+        return
+    starts, ends = _day(contract.get("starts")), _day(contract.get("ends"))
+    if starts is not None and ends is not None and ends < starts:
+        yield Problem(
+            path_of((*place, "ends")), shown(ends.isoformat()), f"lies before starts ({starts}); give a later day"
+        )
+
+
+def _day(value: object) -> date | None:
+    try:
+        return contract_date(value)
+    except ValueError:
+        return None
+
+
+def _long_names(place: Place, customer: Mapping[str, Any], names: RegionNames) -> Iterator[Problem]:
+    own = customer.get("id")
+    if not isinstance(own, str):
+        return
+    for kind, name, longest in (
+        ("S3 bucket", names.vault_bucket(own), LONGEST_BUCKET_NAME),
+        ("IAM role", names.access_role(own), LONGEST_ROLE_NAME),
+    ):
+        if len(name) > longest:
+            yield Problem(
+                path_of((*place, "id")),
+                shown(own),
+                f"the {kind} name would have {len(name)} characters and {longest} are allowed;"
+                f" shorten the id or the stack's name by {len(name) - longest}",
+            )
+
+
+def _programs(place: Place, programs: object) -> Iterator[Problem]:
+    entries = list(_mappings(programs))
+    yield from _duplicates(place, entries, "name", "every program of a customer needs a name of its own")
+    for position, program in entries:
+        scopes = program.get("scopes")
+        if not isinstance(scopes, list | tuple):
+            continue
+        for scope, count in Counter(scope for scope in scopes if isinstance(scope, str)).items():
+            if count > 1:
+                yield Problem(
+                    path_of((*place, position, "scopes")), shown(scope), f"stands there {count} times; once is enough"
+                )
+
+
+def _datasets(place: Place, datasets: object) -> Iterator[Problem]:
+    entries = list(_mappings(datasets))
+    yield from _duplicates(place, entries, "name", "every dataset of a customer needs a name of its own")
+    for position, dataset in entries:
+        yield from _dataset((*place, position), dataset)
+    taken = [(prefix, "which the program itself uses") for prefix in RESERVED_PREFIXES]
+    for position, dataset in entries:
+        prefix = dataset.get("prefix")
+        if not isinstance(prefix, str):
+            continue
+        here = path_of((*place, position, "prefix"))
+        for other, whose in taken:
+            if prefix.startswith(other) or other.startswith(prefix):
+                yield Problem(here, shown(prefix), f"overlaps {other} ({whose}); an object must belong to one dataset")
+        taken.append((prefix, f"of {here}"))
+
+
+def _dataset(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem]:
+    given = {key for key in ("prefix", "subject") if dataset.get(key) is not None}
+    match dataset.get("format"):
+        case "records":
+            wanted: set[str] = set()
+        case "jsonl":
+            wanted = {"prefix", "subject"}
+        case "object":
+            wanted = {"prefix"}
+            if dataset.get("personal"):
+                yield Problem(
+                    path_of((*place, "personal")),
+                    shown(dataset["personal"]),
+                    "an object belongs to its data subject as a whole and has no fields; leave it {}",
+                )
+        case _:
+            return
+    reasons = {
+        "prefix": "says where in the bucket the files lie, such as feedback/",
+        "subject": "says which field of a line identifies the data subject, such as author.email",
+    }
+    for key in sorted(wanted - given):
+        yield Problem(path_of((*place, key)), None, f"missing; it {reasons[key]}")
+    for key in sorted(given - wanted):
+        fix = f"a dataset of format {dataset['format']} has no {key}; remove it"
+        yield Problem(path_of((*place, key)), shown(dataset[key]), fix)
+    if "subject" in wanted & given and isinstance(dataset["subject"], str):
+        yield from _personal(place, dataset)
+
+
+def _personal(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem]:
+    personal, subject = dataset.get("personal"), dataset["subject"]
+    if isinstance(personal, Mapping) and subject not in personal:
+        yield Problem(
+            path_of((*place, "personal")),
+            shown(personal),
+            f"the subject field {subject} is personal too; add it with its kind",
+        )

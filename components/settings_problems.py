@@ -1,0 +1,112 @@
+"""What is wrong with a stack's config, said so that it can be put right without reading code."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+Keys = Mapping[tuple[str, ...], Sequence[str]]
+"""Valid keys by place; a place is the path without positions in lists."""
+
+_PRIVATE_KEYS: Final = frozenset({"contact"})
+"""Values that may name a person: said to be wrong, but not repeated."""
+
+_LONGEST_VALUE: Final = 60
+
+LATER_KEYS: Final = {"index": "walking a dataset in every run is", "status": "terminating a contract is"}
+"""Keys that the config may have one day; the program must not pretend that it heeds them already."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where, what stands there (as shown, or None where there is nothing to show), and the fix."""
+
+    path: str
+    value: str | None
+    fix: str
+
+    def __str__(self) -> str:
+        shown = "" if self.value is None else f" is {self.value}"
+        return f"{self.path}{shown}: {self.fix}"
+
+
+class SettingsError(Exception):
+    """The config cannot be used; the message lists every problem."""
+
+    def __init__(self, stack: str, problems: Iterable[Problem]) -> None:
+        unique = sorted(set(problems), key=lambda problem: (problem.path, problem.fix))
+        self.problems = tuple(unique)
+        count = "1 problem" if len(unique) == 1 else f"{len(unique)} problems"
+        lines = "\n".join(f"  - {problem}" for problem in unique)
+        super().__init__(f"Pulumi.{stack}.yaml has {count}:\n{lines}")
+
+
+def shown(value: Any) -> str:  # noqa: ANN401 -- whatever the file holds
+    """Return a value as it may be printed: short, and never a whole structure."""
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def path_of(place: Iterable[str | int]) -> str:
+    """Return a path as people write it: `customers[1].contract.ends`."""
+    path = ""
+    for step in place:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step.removeprefix("gdpr:")
+    return path
+
+
+def from_pydantic(error: ValidationError, keys: Keys) -> list[Problem]:
+    """Turn pydantic's findings into problems with a fix each."""
+    return [_problem(detail, keys) for detail in error.errors()]
+
+
+def _problem(detail: ErrorDetails, keys: Keys) -> Problem:
+    place = [step for step in detail["loc"] if step != "[key]"]
+    path, last = path_of(place), str(place[-1]) if place else ""
+    value = None if last in _PRIVATE_KEYS else shown(detail["input"])
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    match detail["type"]:
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            valid = keys.get(tuple(str(step) for step in place[:-1] if isinstance(step, str)), ())
+            return Problem(path, None, _unknown_key(last.removeprefix("gdpr:"), valid))
+        case "missing" | "missing_argument":
+            return Problem(path, None, "missing; add it")
+        case "literal_error":
+            return Problem(path, value, f"use one of {str(context['expected']).replace(' or ', ', ')}")
+        case "value_error":
+            return Problem(path, value, str(context["error"]))
+        case "string_type":
+            return Problem(path, value, "give a text (put it in quotes)")
+        case "bool_type":
+            return Problem(path, value, "give true or false, without quotes")
+        case "int_type":
+            return Problem(path, value, "give a whole number, without quotes")
+        case "greater_than_equal" | "less_than_equal":
+            limit = context.get("ge", context.get("le"))
+            return Problem(path, value, f"give a number {'from' if 'ge' in context else 'up to'} {limit}")
+        case "too_short":
+            return Problem(path, value, "give at least one entry")
+        case "string_too_short" | "string_too_long":
+            return Problem(path, value, "give between 1 and 200 characters")
+        case "tuple_type" | "list_type":
+            return Problem(path, value, "give a list")
+        case "dict_type" | "dataclass_type":
+            return Problem(path, value, "give a mapping")
+        case _:
+            return Problem(path, value, detail["msg"])
+
+
+def _unknown_key(key: str, valid: Sequence[str]) -> str:
+    if key in LATER_KEYS:
+        return f"{LATER_KEYS[key]} known but not there yet; remove the key for now"
+    names = [name.removeprefix("gdpr:") for name in valid]
+    near = difflib.get_close_matches(key, names, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"unknown key; {hint}valid keys are {', '.join(names)}"

@@ -1,0 +1,62 @@
+"""Single values of the config: what they must look like, and the text that says so."""
+
+import re
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import Any, Final
+
+CUSTOMER_ID: Final = (r"[a-z][a-z0-9-]{1,20}", "2 to 21 lower-case letters, digits and hyphens, a letter first")
+NAME: Final = (r"[a-z][a-z0-9-]{0,30}", "1 to 31 lower-case letters, digits and hyphens, a letter first")
+FIELD_PATH: Final = (
+    r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,9}",
+    "field names (letters, digits, _ and -) joined by dots, such as author.email",
+)
+PREFIX: Final = (
+    r"(?=.{2,200}\Z)([A-Za-z0-9_.=-]+/)+",
+    "a key prefix that ends with a slash, such as feedback/",
+)
+PRINCIPAL_ARN: Final = (
+    r"arn:aws:iam::\d{12}:(root|(role|user)/[A-Za-z0-9+=,.@_/-]{1,512})",
+    "the ARN of an AWS account, role or user, without wildcards, such as arn:aws:iam::111122223333:root",
+)
+
+LATER_FORMATS: Final = ("csv", "parquet")
+"""Formats that the config may name one day; the program must not pretend that it handles them already."""
+
+
+def text_matching(pattern: str, description: str) -> Callable[[Any], str]:
+    """Return a validator of texts that match the whole pattern; its error says what to write instead."""
+    compiled = re.compile(pattern)
+
+    def check(value: Any) -> str:  # noqa: ANN401 -- whatever the file holds
+        if not isinstance(value, str) or compiled.fullmatch(value) is None:
+            raise ValueError(f"write {description}")
+        return value
+
+    return check
+
+
+def contract_date(value: Any) -> date:  # noqa: ANN401 -- whatever the file holds
+    """Read a day: `2026-01-01`, or the midnight timestamp that YAML tools make of an unquoted one.
+
+    Raises ValueError where it is anything else, so that no time of day is dropped silently.
+    """
+    if isinstance(value, datetime):
+        value = value.isoformat()
+    if isinstance(value, date):
+        return value
+    if isinstance(value, str):
+        day, _, time = value.partition("T")
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) and re.fullmatch(r"(00:00:00(\.0+)?(Z|\+00:00)?)?", time):
+            try:
+                return date.fromisoformat(day)
+            except ValueError:
+                raise ValueError("there is no such day; write one such as 2026-12-31") from None
+    raise ValueError("write a day as 2026-12-31 (UTC)")
+
+
+def known_format(value: Any) -> Any:  # noqa: ANN401 -- whatever the file holds
+    """Refuse formats that are planned, saying so; anything else goes on to the ordinary check."""
+    if value in LATER_FORMATS:
+        raise ValueError(f"{value} is known but not there yet; use records, jsonl or object for now")
+    return value
