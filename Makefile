@@ -36,8 +36,7 @@ $(STAMP): requirements/bootstrap.txt requirements/dev.txt
 	@touch $@
 
 build: $(STAMP) ## Build the Lambda packages: for AWS (arm64) and for this machine
-	$(BIN)/python -m local build production
-	$(BIN)/python -m local build local
+	$(BIN)/python -m local build all
 
 build-local: $(STAMP)
 	$(BIN)/python -m local build local
