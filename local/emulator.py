@@ -1,7 +1,7 @@
 """Start and stop the embedded AWS.
 
-`ministack` runs as a child process that listens on 127.0.0.1 only, checks signatures and enforces IAM.
-It keeps everything in memory: what was deployed ends with it.
+`ministack` runs as a child process that listens on 127.0.0.1 only, speaks TLS with a certificate made for
+it alone, checks signatures and enforces IAM. It keeps everything in memory: what was deployed ends with it.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
+from local.certificates import ServerCertificate, make_certificates
 from local.errors import LocalError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,14 +37,14 @@ ACCOUNT = "111122223333"
 """The one AWS account. To the emulator an access key of twelve digits is the root of that account."""
 
 _START_SECONDS = 60
-_STOP_SECONDS = 10
 
 
 class Emulator:
     """One running emulator; use it as a context manager.
 
     Attributes:
-        url: endpoint of every service, such as `http://127.0.0.1:41234`.
+        url: endpoint of every service, such as `https://127.0.0.1:41234`.
+        authority: file with the certificate that clients have to trust.
         log: file with its own output, worker processes included.
         trail: file with every decision of the policy evaluator as JSON lines, or None when not recorded.
     """
@@ -50,6 +52,7 @@ class Emulator:
     def __init__(self, *, record_trail: bool = False, name: str = "emulator") -> None:
         """Nothing runs before `start`; `name` tells the log files of several emulators apart."""
         self.url = ""
+        self.authority = STATE / f"{name}-authority.pem"
         self.log = STATE / f"{name}.log"
         self.trail = STATE / f"{name}-trail.jsonl" if record_trail else None
         self._process: subprocess.Popen[bytes] | None = None
@@ -75,15 +78,16 @@ class Emulator:
         """
         STATE.mkdir(mode=0o700, exist_ok=True)
         port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"https://127.0.0.1:{port}"
         self._directory = tempfile.TemporaryDirectory(prefix="gdpr-emulator-", ignore_cleanup_errors=True)
+        server = make_certificates(Path(self._directory.name), self.authority)
         if self.trail:
             self.trail.write_text("", encoding="utf-8")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "local.emulator_process"],
                 cwd=ROOT,
-                env=self._environment(port, self._directory.name),
+                env=self._environment(port, self._directory.name, server),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -96,10 +100,7 @@ class Emulator:
         """End it together with every worker process; safe to call at any time, also twice."""
         process, self._process = self._process, None
         if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_STOP_SECONDS)
+            # There is nothing to save: the whole process group goes at once.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -121,7 +122,9 @@ class Emulator:
         key = (service, region)
         if key not in self._clients:
             session: Any = self.session(region)
-            self._clients[key] = session.client(service, endpoint_url=self.url, config=client_config())
+            self._clients[key] = session.client(
+                service, endpoint_url=self.url, verify=str(self.authority), config=client_config()
+            )
         return self._clients[key]
 
     def session(self, region: str) -> boto3.Session:
@@ -144,7 +147,7 @@ class Emulator:
                 if line.endswith("\n"):
                     yield json.loads(line)
 
-    def _environment(self, port: int, directory: str) -> dict[str, str]:
+    def _environment(self, port: int, directory: str, server: ServerCertificate) -> dict[str, str]:
         # Nothing else of the caller's environment: an AWS_ACCESS_KEY_ID there would be taken as root's.
         environment = {
             "PATH": os.environ.get("PATH", ""),
@@ -156,6 +159,10 @@ class Emulator:
             "MINISTACK_HOST": "127.0.0.1",
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "AUTH": "true",
+            "USE_SSL": "1",
+            "MINISTACK_SSL_CERT": str(server.certificate),
+            "MINISTACK_SSL_KEY": str(server.key),
+            "AWS_CA_BUNDLE": str(self.authority),  # for the functions' own clients
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "PERSIST_STATE": "0",
@@ -170,10 +177,11 @@ class Emulator:
 
     def _wait_until_healthy(self) -> None:
         process = self._process
+        trust = ssl.create_default_context(cafile=str(self.authority))
         deadline = time.monotonic() + _START_SECONDS
         while process is not None and process.poll() is None and time.monotonic() < deadline:
             try:
-                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=2):
+                with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=2, context=trust):
                     return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.05)

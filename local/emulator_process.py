@@ -11,9 +11,11 @@ Adds two things to the emulator, and leaves its answers alone:
   both.
 """
 
+import asyncio
 import functools
 import json
 import os
+import resource
 import signal
 import threading
 from collections.abc import Callable
@@ -57,14 +59,33 @@ def _record_decisions(trail: Path) -> None:
     iam_evaluator.enforce = recorded
 
 
+def _serve() -> None:
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack import app  # type: ignore[import-untyped]  # ships no type information
+    from ministack.core import tls  # type: ignore[import-untyped]  # the same
+
+    # Not the emulator's own main: with TLS it would take port 443 as well, where it can.
+    config = Config()
+    config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    config.certfile, config.keyfile = tls.resolve_tls_material()
+    config.keep_alive_timeout = 75
+    asyncio.run(serve(app.app, config))
+
+
 def main() -> None:
     """Serve the emulator until a signal or the end of the parent process."""
     threading.Thread(target=_end_with_parent, daemon=True, name="end-with-parent").start()
+    _allow_many_connections()
     if trail := os.environ.pop("GDPR_TRAIL", ""):
         _record_decisions(Path(trail))
-    from ministack.app import main as serve  # type: ignore[import-untyped]  # ships no type information
+    _serve()
 
-    serve()
+
+def _allow_many_connections() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import logging
 import runpy
 import threading
 from collections.abc import Callable, Mapping
@@ -67,6 +68,7 @@ def _run(
     executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="deploy")
     loop = asyncio.new_event_loop()
     loop.set_default_executor(executor)
+    loop.set_exception_handler(_note_consequence)
     asyncio.set_event_loop(loop)
     try:
         set_mocks(cloud, project=project, stack=stack, preview=False)
@@ -78,13 +80,25 @@ def _run(
             raise cloud.failure from None  # the first failure is the cause of all that follow
         raise
     finally:
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        loop.close()
-        executor.shutdown(wait=False, cancel_futures=True)
+        _end(loop)
+        executor.shutdown(wait=True, cancel_futures=True)
         asyncio.set_event_loop(None)
         set_all_config({})
         reset_options()
+
+
+def _note_consequence(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    # What fails because a resource failed: the cause is raised, and these would only hide it.
+    logging.getLogger(__name__).debug("%s", context.get("message"))
+
+
+def _end(loop: asyncio.AbstractEventLoop) -> None:
+    """Close the loop after every task on it has ended; a failed program leaves many waiting."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
 
 
 async def _until_done(program: Callable[[], object]) -> dict[str, Any]:

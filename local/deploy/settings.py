@@ -5,20 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from local import plain_yaml
 from local.deploy.creator import DeploymentError
 from local.emulator import ROOT
-
-
-class _PlainDates(yaml.SafeLoader):
-    """YAML whose dates stay the text they are: Pulumi's config knows no dates."""
-
-
-_PlainDates.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 def stack_names(root: Path = ROOT) -> list[str]:
@@ -55,7 +44,7 @@ def stack_config(stack: str, root: Path = ROOT) -> dict[str, str]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    loaded = yaml.load(file.read_text(encoding="utf-8"), Loader=_PlainDates)
+    loaded = plain_yaml.load(file.read_text(encoding="utf-8"))
     return loaded if isinstance(loaded, dict) else {}
 
 

@@ -1,0 +1,150 @@
+"""Build the two Lambda packages: `python -m local build [production|local|all]`.
+
+    build/<target>/api    handlers + privacy + what requirements/lambda-api.txt pins
+    build/<target>/runs   handlers + privacy + what requirements/lambda-runs.txt pins
+
+`production` takes wheels for Lambda's arm64 and Python 3.13, whatever this machine is; `local` takes
+this machine's. A package has the same bytes for the same sources, so that Pulumi, which hashes the
+folder's content, sees a change only where there is one. A package that is up to date is left alone.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+from local import plain_yaml
+from local.emulator import ROOT
+from local.errors import LocalError
+
+Target = Literal["production", "local"]
+
+TARGETS: Final[tuple[Target, ...]] = ("production", "local")
+PACKAGES: Final = ("api", "runs")
+
+_PRODUCTION: Final = (
+    # Lambda's Python 3.13 runs on Amazon Linux 2023, whose glibc is 2.34.
+    "--platform=manylinux_2_28_aarch64",
+    "--platform=manylinux_2_17_aarch64",
+    "--platform=manylinux2014_aarch64",
+    "--implementation=cp",
+    "--python-version=3.13",
+)
+_SOURCES: Final = ("handlers", "privacy")
+_CONTRACT: Final = Path("privacy/openapi.yaml")
+_NOT_PACKAGED: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
+"""Notes that the installer leaves about the installation; nothing reads them in Lambda."""
+
+
+def build(target: Target, root: Path = ROOT, say: Callable[[str], None] = print) -> list[Path]:
+    """Bring both packages of a target up to date; their folders.
+
+    Raises LocalError with the installer's words when the dependencies cannot be installed.
+    """
+    return [_build_package(target, package, root, say) for package in PACKAGES]
+
+
+def _build_package(target: Target, package: str, root: Path, say: Callable[[str], None]) -> Path:
+    requirements = root / "requirements" / f"lambda-{package}.txt"
+    folder = root / "build" / target / package
+    stamp = folder.with_name(f".{package}.sha256")
+    platform = "|".join(_PRODUCTION) if target == "production" else f"{sys.version}|{sysconfig.get_platform()}"
+    wanted = _digest(
+        [Path(__file__), requirements, *_source_files(root)], f"{target}|{package}|{platform}"
+    )
+    if folder.is_dir() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
+        say(f"build/{target}/{package} is up to date")
+        return folder
+    libraries = _libraries(target, package, requirements, root / "build" / ".libraries", platform)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{package}-") as scratch:
+        fresh = Path(scratch) / package
+        _copy(libraries, fresh)
+        for source in _source_files(root):
+            relative = source.relative_to(root / "lambdas")
+            if relative == _CONTRACT:
+                _write(fresh / relative.with_suffix(".json"), _as_json(source))
+            else:
+                _write(fresh / relative, source.read_bytes())
+        stamp.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        fresh.rename(folder)
+    stamp.write_text(wanted, encoding="ascii")
+    say(f"build/{target}/{package} built")
+    return folder
+
+
+def _source_files(root: Path) -> list[Path]:
+    files = [root / "lambdas" / _CONTRACT]
+    if not files[0].exists():
+        raise LocalError(f"{files[0]} is missing: the API's contract goes into every package")
+    for folder in _SOURCES:
+        files += (root / "lambdas" / folder).rglob("*.py")
+    return sorted(file for file in files if "__pycache__" not in file.parts)
+
+
+def _libraries(target: Target, package: str, requirements: Path, cache: Path, platform: str) -> Path:
+    """The pinned libraries in a folder of their own, so that a change of our code installs nothing."""
+    wanted = _digest([Path(__file__), requirements], platform)
+    folder = cache / f"{target}-{package}-{wanted[:16]}"
+    if folder.is_dir():
+        return folder
+    cache.mkdir(parents=True, exist_ok=True)
+    for old in cache.glob(f"{target}-{package}-*"):
+        shutil.rmtree(old, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=cache, prefix=".installing-") as scratch:
+        fresh = Path(scratch) / "libraries"
+        installer = subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", "install"),
+                *("--quiet", "--disable-pip-version-check", "--no-input", "--no-compile", "--no-deps"),
+                *("--only-binary=:all:", "--require-hashes"),
+                *(_PRODUCTION if target == "production" else ()),
+                *("--target", str(fresh), "--requirement", str(requirements)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if installer.returncode:
+            raise LocalError(f"pip could not install {requirements.name} for {target}:\n{installer.stderr.strip()}")
+        fresh.rename(folder)
+    return folder
+
+
+def _copy(source: Path, destination: Path) -> None:
+    for file in _files(source):
+        relative = file.relative_to(source)
+        scripts = relative.parts[0] == "bin"
+        if not scripts and file.name not in _NOT_PACKAGED and "__pycache__" not in relative.parts:
+            _write(destination / relative, file.read_bytes())
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    file.chmod(0o644)  # Lambda runs as another user than the one that builds
+
+
+def _as_json(contract: Path) -> bytes:
+    document = plain_yaml.load(contract.read_text(encoding="utf-8"))
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _digest(files: list[Path], salt: str) -> str:
+    digest = hashlib.sha256(salt.encode())
+    for file in files:
+        content = file.read_bytes()
+        digest.update(f"\0{file}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
