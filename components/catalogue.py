@@ -1,0 +1,154 @@
+"""Every function of a region, in one table: what it runs, how much of it, and what it may reach."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from .iam.purposes import Purpose
+
+Package = Literal["api", "runs"]
+"""Deployment packages; `make build` makes one folder each."""
+
+API_TIMEOUT: Final = 28
+"""Seconds; API Gateway itself waits 29 (quota "maximum integration timeout" of regional REST APIs)."""
+
+LONGEST_TIMEOUT: Final = 900
+"""Seconds; Lambda's own limit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionSpec:
+    """One function.
+
+    `memory` is in MiB and `timeout` in seconds. `requests` are DynamoDB actions on the request table. A function
+    that starts runs also takes and returns a customer's run lock there.
+    """
+
+    module: str
+    package: Package
+    why: str
+    memory: int = 512
+    timeout: int = API_TIMEOUT
+    registry: bool = True
+    requests: tuple[str, ...] = ()
+    starts_runs: bool = False
+    watches_runs: bool = False
+    reads_events: bool = False
+    purpose: Purpose | None = None
+
+    @property
+    def name(self) -> str:
+        """The function's name without the stack's prefix."""
+        return self.module.replace("_", "-")
+
+    @property
+    def handler(self) -> str:
+        """What Lambda calls."""
+        return f"handlers.{self.module}.handler"
+
+    @property
+    def uses_requests(self) -> bool:
+        """Whether the function needs the request table."""
+        return bool(self.requests)
+
+
+_TAKE_LOCK: Final = ("dynamodb:DeleteItem", "dynamodb:PutItem")
+
+_FUNCTIONS: Final = (
+    FunctionSpec(
+        module="describe_service",
+        package="api",
+        why="Say that the service is there, and what it offers.",
+        memory=256,
+        registry=False,
+    ),
+    FunctionSpec(module="put_record", package="api", why="Store a database record.", purpose="ingest"),
+    FunctionSpec(module="create_upload", package="api", why="Sign the upload of a file.", purpose="ingest"),
+    FunctionSpec(
+        module="create_erasure_request",
+        package="api",
+        why="Take an erasure request and start a run.",
+        requests=("dynamodb:GetItem", *_TAKE_LOCK),
+        starts_runs=True,
+        purpose="intake",
+    ),
+    FunctionSpec(
+        module="create_correction_request",
+        package="api",
+        why="Take a correction request and start a run.",
+        requests=("dynamodb:GetItem", *_TAKE_LOCK),
+        starts_runs=True,
+        purpose="intake",
+    ),
+    FunctionSpec(
+        module="get_request", package="api", why="Show one request of the caller.", requests=("dynamodb:GetItem",)
+    ),
+    FunctionSpec(
+        module="list_requests", package="api", why="List the caller's requests.", requests=("dynamodb:Query",)
+    ),
+    FunctionSpec(
+        module="index_objects",
+        package="runs",
+        why="Keep the index of who is in which object, from bucket events.",
+        memory=1024,
+        timeout=LONGEST_TIMEOUT,
+        requests=("dynamodb:GetItem", *_TAKE_LOCK),
+        starts_runs=True,
+        reads_events=True,
+        purpose="index",
+    ),
+    FunctionSpec(
+        module="plan_run",
+        package="runs",
+        why="Find what a run has to visit.",
+        memory=1024,
+        timeout=LONGEST_TIMEOUT,
+        requests=("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+        purpose="plan",
+    ),
+    FunctionSpec(
+        module="visit_objects",
+        package="runs",
+        why="Visit objects and records, each once, and do what the requests ask.",
+        memory=1769,  # one whole CPU (Lambda Developer Guide, "Configure Lambda function memory")
+        timeout=LONGEST_TIMEOUT,
+        requests=("dynamodb:BatchGetItem", "dynamodb:GetItem"),
+        purpose="visit",
+    ),
+    FunctionSpec(
+        module="verify_run",
+        package="runs",
+        why="Read back whether a run did what it says.",
+        memory=1024,
+        timeout=LONGEST_TIMEOUT,
+        requests=("dynamodb:BatchGetItem", "dynamodb:GetItem"),
+        purpose="verify",
+    ),
+    FunctionSpec(
+        module="complete_run",
+        package="runs",
+        why="End a run's requests and start the next run.",
+        timeout=LONGEST_TIMEOUT,
+        requests=(
+            "dynamodb:BatchGetItem",
+            "dynamodb:GetItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+            *_TAKE_LOCK,
+        ),
+        starts_runs=True,
+        purpose="close",
+    ),
+    FunctionSpec(
+        module="sweep_runs",
+        package="runs",
+        why="Start what is pending without a run, and free the locks of runs that died.",
+        timeout=60,
+        requests=("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", *_TAKE_LOCK),
+        starts_runs=True,
+        watches_runs=True,
+    ),
+)
+
+FUNCTIONS: Final[Mapping[str, FunctionSpec]] = {spec.module: spec for spec in _FUNCTIONS}
+"""The functions by their module's name."""

@@ -1,0 +1,1 @@
+"""IAM documents as small pure functions: who may do what, and why."""

@@ -1,0 +1,71 @@
+"""The permissions boundary of every role of a stack: a limit, which grants nothing by itself.
+
+It names every action that any of the stack's roles has (and no other), and refuses other regions and whatever
+would copy data. A role that somebody widens by hand stays within it.
+"""
+
+from collections.abc import Iterable
+
+from ..catalogue import FUNCTIONS
+from ..naming import RegionNames
+from . import functions, keys, purposes, services
+from .documents import Statement
+from .resources import REPLICATION
+
+COPYING = (
+    *REPLICATION,
+    "backup:StartCopyJob",
+    "dynamodb:CreateGlobalTable",
+    "dynamodb:CreateTableReplica",
+    "dynamodb:ExportTableToPointInTime",
+    "dynamodb:UpdateGlobalTable",
+    "kms:ReplicateKey",
+    "kms:UpdatePrimaryRegion",
+)
+"""What duplicates data or keys, here or elsewhere."""
+
+CUSTOMER_ACCESS_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
+VAULT_KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext")
+
+
+def boundary(names: RegionNames) -> list[Statement]:
+    """Statements of the boundary."""
+    # A boundary allows nothing: what it leaves out is refused. Resources are the role's own policy's business.
+    everything = ["*"]
+    return [
+        Statement(
+            sid="Limit",
+            why="The actions of all roles of this stack. A limit: each role's own policy says what it has.",
+            actions=sorted(_actions(names)),
+            resources=everything,
+        ),
+        Statement(
+            sid="DenyOtherRegions",
+            why="Nothing of this stack acts in another region.",
+            effect="Deny",
+            actions=["*"],
+            resources=everything,
+            conditions={"StringNotEquals": {"aws:RequestedRegion": names.region}},
+        ),
+        Statement(
+            sid="DenyCopies",
+            why="Data is not duplicated: no replication, no replicas, no exports, no copied backups.",
+            effect="Deny",
+            actions=sorted(COPYING),
+            resources=everything,
+        ),
+    ]
+
+
+def _actions(names: RegionNames) -> set[str]:
+    statements: list[Statement] = [
+        *(s for spec in FUNCTIONS.values() for s in functions.function_statements(names, spec, "")),
+        *(s for purpose in purposes.PURPOSES for s in purposes.purpose_statements(names, purpose)),
+        *services.run_machine(names),
+        *services.sweep_schedule(names, ""),
+    ]
+    return {*_of(statements), *CUSTOMER_ACCESS_ACTIONS, *VAULT_KEY_ACTIONS}
+
+
+def _of(statements: Iterable[Statement]) -> set[str]:
+    return {action for statement in statements for action in statement.actions}

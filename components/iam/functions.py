@@ -1,0 +1,110 @@
+"""Own rights of each function. None of them reaches a vault: for that it assumes the role of its one purpose."""
+
+from ..catalogue import FunctionSpec
+from ..naming import RegionNames
+from .documents import Statement, through
+
+
+def function_statements(names: RegionNames, spec: FunctionSpec, region_key_arn: str) -> list[Statement]:
+    """Statements of a function's own role."""
+    return [
+        Statement(
+            sid="Log",
+            why="Write its own log.",
+            actions=["logs:CreateLogStream", "logs:PutLogEvents"],
+            resources=[names.arn("logs", f"log-group:{names.function_logs(spec.name)}:*")],
+        ),
+        Statement(
+            sid="DeadLetters",
+            why="Lambda puts what it could not deliver to the function into the region's dead-letter queue.",
+            actions=["sqs:SendMessage"],
+            resources=[names.queue_arn("dead-letters")],
+        ),
+        Statement(
+            sid="RegionKey",
+            why="Use the tables and queues that the region's key encrypts, and the key no other way.",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[region_key_arn],
+            conditions=through(names.region, "dynamodb", "sqs"),
+        ),
+        *_registry(names, spec),
+        *_requests(names, spec),
+        *_runs(names, spec),
+        *_events(names, spec),
+        *_vault(names, spec),
+    ]
+
+
+def _registry(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    if not spec.registry:
+        return []
+    return [
+        Statement(
+            sid="Registry",
+            why="Look up whose client, bucket or contract it is.",
+            actions=["dynamodb:GetItem"],
+            resources=[names.arn("dynamodb", f"table/{names.registry_table}")],
+        )
+    ]
+
+
+def _requests(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    if not spec.requests:
+        return []
+    return [
+        Statement(
+            sid="Requests",
+            why=f"{spec.why} The table knows subject references, no personal data.",
+            actions=sorted(spec.requests),
+            resources=[names.arn("dynamodb", f"table/{names.request_table}")],
+        )
+    ]
+
+
+def _runs(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    statements = []
+    if spec.starts_runs:
+        statements.append(
+            Statement(
+                sid="StartRun",
+                why="Start a run where requests are pending.",
+                actions=["states:StartExecution"],
+                resources=[names.run_machine_arn],
+            )
+        )
+    if spec.watches_runs:
+        statements.append(
+            Statement(
+                sid="WatchRun",
+                why="See whether a run that holds a lock is still going.",
+                actions=["states:DescribeExecution"],
+                resources=[names.arn("states", f"execution:{names.name('run')}:*")],
+            )
+        )
+    return statements
+
+
+def _events(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    if not spec.reads_events:
+        return []
+    return [
+        Statement(
+            sid="ObjectEvents",
+            why="Lambda takes bucket events off the queue under this role.",
+            actions=["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+            resources=[names.queue_arn("object-events")],
+        )
+    ]
+
+
+def _vault(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    if spec.purpose is None:
+        return []
+    return [
+        Statement(
+            sid="Purpose",
+            why="Reach one customer's vault, with a session policy that names it.",
+            actions=["sts:AssumeRole"],
+            resources=[names.role(f"purpose-{spec.purpose}")],
+        )
+    ]

@@ -1,0 +1,208 @@
+"""Key policies: who administers a key, and who uses it. Nobody does both.
+
+IAM policies in the account cannot add use of a vault's key: its policy names the roles itself. Whoever may change
+the key policy could give themselves use; that is a change that CloudTrail records, not a right they have.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from ..naming import RegionNames
+from .documents import Principals, Statement, through
+
+ADMINISTRATION = (
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
+    "kms:ListKeyPolicies",
+    "kms:ListKeyRotations",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:RevokeGrant",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+)
+"""What runs a key's life, without any use of it. No kms:ReplicateKey, and no kms:CreateGrant without a service."""
+
+SUBJECT_REFERENCE = "subject-reference"
+"""Encryption context `purpose` of a vault's subject secret."""
+
+TABLE_PURPOSES = ("ingest", "intake", "index", "plan", "visit", "verify", "close")
+SECRET_MAKING_PURPOSES = ("ingest", "intake", "index")
+SECRET_READING_PURPOSES = (*SECRET_MAKING_PURPOSES, "visit")
+READING_PURPOSES = ("index", "visit")
+WRITING_PURPOSES = ("ingest", "visit")
+
+# In a key policy "*" is the key itself: AWS has no other way to say it.
+_THIS_KEY = ["*"]
+
+
+def _administration(names: RegionNames) -> Statement:
+    return Statement(
+        sid="AdministerWithoutUse",
+        why="IAM decides who in the account administers the key; administering is not using.",
+        actions=ADMINISTRATION,
+        resources=_THIS_KEY,
+        principals=Principals(kind="AWS", names=[names.account_principal]),
+    )
+
+
+def _table_grant(names: RegionNames) -> Statement:
+    return Statement(
+        sid="GrantToDynamoDB",
+        why="Whoever creates a table lets DynamoDB use the key for it (encryption, backups).",
+        actions=["kms:CreateGrant"],
+        resources=_THIS_KEY,
+        principals=Principals(kind="AWS", names=[names.account_principal]),
+        conditions={
+            "Bool": {"kms:GrantIsForAWSResource": "true"},
+            "StringEquals": {
+                "kms:ViaService": f"dynamodb.{names.region}.amazonaws.com",
+                "kms:CallerAccount": names.account,
+            },
+        },
+    )
+
+
+def vault_key(
+    names: RegionNames, customer: str, purpose_roles: Mapping[str, str], access_role: str | None
+) -> list[Statement]:
+    """Policy of a vault's key: used by this region's purpose roles and, through S3, by the customer's access role."""
+
+    def roles(purposes: Sequence[str], *others: str | None) -> Principals:
+        arns = [purpose_roles[purpose] for purpose in purposes] + [arn for arn in others if arn is not None]
+        return Principals(kind="AWS", names=arns)
+
+    bucket = f"arn:aws:s3:::{names.vault_bucket(customer)}"
+    in_bucket = {
+        "StringEquals": {
+            "kms:ViaService": f"s3.{names.region}.amazonaws.com",
+            "kms:CallerAccount": names.account,
+        },
+        # The bucket's ARN with a bucket key, the object's without one (S3 User Guide, "S3 Bucket Keys").
+        "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]},
+    }
+    # A secret is sealed under exactly these two values, and KMS opens a ciphertext only under the context it was
+    # sealed with: a call that names no context opens nothing there is. "IfExists" can therefore stand in for a plain
+    # match, which the emulator, not resolving these keys, would refuse; any other context key is refused outright.
+    of_the_secret = {
+        "StringEqualsIfExists": {
+            "kms:EncryptionContext:purpose": SUBJECT_REFERENCE,
+            "kms:EncryptionContext:customer": customer,
+        },
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["purpose", "customer"]},
+    }
+    return [
+        _administration(names),
+        _table_grant(names),
+        Statement(
+            sid="TableData",
+            why="DynamoDB opens the table's key for whoever reads or writes the vault's table.",
+            actions=["kms:Decrypt"],
+            resources=_THIS_KEY,
+            principals=roles(TABLE_PURPOSES),
+            conditions={
+                "StringEquals": {
+                    "kms:ViaService": f"dynamodb.{names.region}.amazonaws.com",
+                    "kms:CallerAccount": names.account,
+                }
+            },
+        ),
+        Statement(
+            sid="ReadObjects",
+            why="S3 opens the bucket's key for whoever reads objects, and for parts of an upload.",
+            actions=["kms:Decrypt"],
+            resources=_THIS_KEY,
+            principals=roles(sorted({*READING_PURPOSES, *WRITING_PURPOSES}), access_role),
+            conditions=in_bucket,
+        ),
+        Statement(
+            sid="WriteObjects",
+            why="S3 makes data keys for whoever writes objects.",
+            actions=["kms:GenerateDataKey"],
+            resources=_THIS_KEY,
+            principals=roles(WRITING_PURPOSES, access_role),
+            conditions=in_bucket,
+        ),
+        Statement(
+            sid="MakeSubjectSecret",
+            why="The first to need the vault's subject secret makes it; it is kept only as ciphertext.",
+            actions=["kms:GenerateDataKeyWithoutPlaintext"],
+            resources=_THIS_KEY,
+            principals=roles(SECRET_MAKING_PURPOSES),
+            conditions=of_the_secret,
+        ),
+        Statement(
+            sid="OpenSubjectSecret",
+            why="Whoever turns identifiers into subject references opens the vault's subject secret into memory.",
+            actions=["kms:Decrypt"],
+            resources=_THIS_KEY,
+            principals=roles(SECRET_READING_PURPOSES),
+            conditions=of_the_secret,
+        ),
+    ]
+
+
+def region_key(names: RegionNames) -> list[Statement]:
+    """Policy of the key for what customers share: logs, queues, the registry and the request table.
+
+    None of that holds personal data, so here IAM may decide who reads a table or a queue.
+    """
+    log_groups = [
+        names.arn("logs", f"log-group:{names.function_logs('*')}"),
+        names.arn("logs", f"log-group:{names.run_logs}"),
+        names.arn("logs", f"log-group:{names.api_logs}"),
+    ]
+    return [
+        _administration(names),
+        _table_grant(names),
+        Statement(
+            sid="TablesAndQueues",
+            why="DynamoDB and SQS use the key for whom IAM allows to use the table or the queue.",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="AWS", names=[names.account_principal]),
+            conditions={
+                "StringEquals": {
+                    **through(names.region, "dynamodb", "sqs")["StringEquals"],
+                    "kms:CallerAccount": names.account,
+                }
+            },
+        ),
+        Statement(
+            sid="Logs",
+            why="CloudWatch Logs encrypts this stack's log groups, and no others.",
+            actions=[
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:Encrypt",
+                "kms:GenerateDataKey",
+                "kms:GenerateDataKeyWithoutPlaintext",
+                "kms:ReEncryptFrom",
+                "kms:ReEncryptTo",
+            ],
+            resources=_THIS_KEY,
+            principals=Principals(kind="Service", names=[f"logs.{names.region}.amazonaws.com"]),
+            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+        ),
+        Statement(
+            sid="BucketEvents",
+            why="S3 puts this stack's bucket events into an encrypted queue.",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="Service", names=["s3.amazonaws.com"]),
+            conditions={
+                "StringEquals": {"aws:SourceAccount": names.account},
+                "ArnLike": {"aws:SourceArn": names.any_vault_bucket},
+            },
+        ),
+    ]

@@ -1,0 +1,101 @@
+"""What each purpose may do in a vault: the bound that a session policy narrows to one customer.
+
+The roles hold no KMS right of their own. Every vault's key policy names them with its conditions, which IAM could
+only widen (a condition in a role's policy does nothing where the key policy names the role directly).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from ..naming import RegionNames
+from .documents import Statement
+
+Purpose = Literal["ingest", "intake", "index", "plan", "visit", "verify", "close"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultRights:
+    """Actions of one purpose, by the kind of resource they act on."""
+
+    why: str
+    objects: tuple[str, ...] = ()
+    bucket: tuple[str, ...] = ()
+    table: tuple[str, ...] = ()
+    objects_index: tuple[str, ...] = ()
+
+
+PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
+    "ingest": VaultRights(
+        why="Put records under their subjects, and sign uploads of files.",
+        objects=("s3:PutObject",),
+        table=("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"),
+    ),
+    "intake": VaultRights(
+        why="Turn identifiers into subject references; keep a correction's new values, encrypted.",
+        table=("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"),
+    ),
+    "index": VaultRights(
+        why="Read the version that a bucket event names and keep its subjects' index entries.",
+        objects=("s3:GetObjectVersion",),
+        bucket=("s3:ListBucketVersions",),
+        table=(
+            "dynamodb:BatchGetItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+        ),
+        objects_index=("dynamodb:Query",),
+    ),
+    "plan": VaultRights(
+        why="Write tombstones, find what the requests touch, and write down the visits.",
+        table=("dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+    ),
+    "visit": VaultRights(
+        why="Rewrite objects, delete their older versions, delete and patch records.",
+        objects=(
+            "s3:AbortMultipartUpload",
+            "s3:DeleteObjectVersion",
+            "s3:GetObject",
+            "s3:GetObjectTagging",
+            "s3:PutObject",
+            "s3:PutObjectTagging",
+        ),
+        bucket=("s3:ListBucketVersions",),
+        table=(
+            "dynamodb:BatchGetItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        ),
+    ),
+    "verify": VaultRights(
+        why="Read back what is left, and note what should not be.",
+        bucket=("s3:ListBucketVersions",),
+        table=("dynamodb:Query", "dynamodb:UpdateItem"),
+    ),
+    "close": VaultRights(
+        why="Remove a run's own notes from the vault when its requests have ended.",
+        table=("dynamodb:BatchWriteItem", "dynamodb:Query"),
+    ),
+}
+
+
+def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
+    """Statements of a purpose role: any vault of this stack, until a session policy names one."""
+    rights = PURPOSES[purpose]
+    by_resource = {
+        "Objects": (rights.objects, f"{names.any_vault_bucket}/*"),
+        "Bucket": (rights.bucket, names.any_vault_bucket),
+        "Table": (rights.table, names.any_vault_table),
+        "ObjectsIndex": (rights.objects_index, f"{names.any_vault_table}/index/objects"),
+    }
+    return [
+        Statement(sid=sid, why=rights.why, actions=actions, resources=[resource])
+        for sid, (actions, resource) in by_resource.items()
+        if actions
+    ]

@@ -1,0 +1,129 @@
+"""Policies of buckets and queues: mostly what they refuse, whoever asks."""
+
+from ..naming import RegionNames
+from .documents import EVERYBODY, Principals, Statement
+
+REPLICATION = (
+    "s3:InitiateReplication",
+    "s3:PutReplicationConfiguration",
+    "s3:ReplicateDelete",
+    "s3:ReplicateObject",
+    "s3:ReplicateTags",
+)
+"""What it takes to have S3 copy objects elsewhere."""
+
+
+def vault_bucket(names: RegionNames, customer: str, key_arn: str) -> list[Statement]:
+    """Policy of a vault's bucket. It allows nothing: roles carry their rights, this carries the limits.
+
+    A condition on a header that is absent would hold for "not equals"; `Null: false` keeps such requests, which
+    get the bucket's own default encryption, allowed.
+    """
+    bucket = f"arn:aws:s3:::{names.vault_bucket(customer)}"
+    objects = f"{bucket}/*"
+    return [
+        Statement(
+            sid="DenyWithoutTls",
+            why="Nothing travels unencrypted.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=["s3:*"],
+            resources=[bucket, objects],
+            conditions={"Bool": {"aws:SecureTransport": "false"}},
+        ),
+        Statement(
+            sid="DenyOldTls",
+            why="TLS 1.2 or newer.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=["s3:*"],
+            resources=[bucket, objects],
+            conditions={"NumericLessThan": {"s3:TlsVersion": "1.2"}},
+        ),
+        Statement(
+            sid="DenyOtherAccounts",
+            why="A vault is reached through roles of its own account only.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=["s3:*"],
+            resources=[bucket, objects],
+            conditions={
+                "StringNotEquals": {"aws:PrincipalAccount": names.account},
+                "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+            },
+        ),
+        Statement(
+            sid="DenyOtherEncryption",
+            why="Objects are encrypted with a KMS key.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=["s3:PutObject"],
+            resources=[objects],
+            conditions={
+                "Null": {"s3:x-amz-server-side-encryption": "false"},
+                "StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"},
+            },
+        ),
+        Statement(
+            sid="DenyOtherKeys",
+            why="Objects are encrypted with the vault's own key: destroying it destroys what is left.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=["s3:PutObject"],
+            resources=[objects],
+            conditions={
+                "Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "false"},
+                "StringNotEquals": {"s3:x-amz-server-side-encryption-aws-kms-key-id": key_arn},
+            },
+        ),
+        Statement(
+            sid="DenyCallersKeys",
+            why="No keys that only the caller has (SSE-C): the vault could not read, correct or erase.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=["s3:PutObject"],
+            resources=[objects],
+            conditions={"Null": {"s3:x-amz-server-side-encryption-customer-algorithm": "false"}},
+        ),
+        Statement(
+            sid="DenyReplication",
+            why="Data is not duplicated, in this region or any other.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=REPLICATION,
+            resources=[bucket, objects],
+        ),
+    ]
+
+
+def queue(names: RegionNames, name: str) -> list[Statement]:
+    """Policy of a queue that only roles of the account use."""
+    return [
+        Statement(
+            sid="DenyWithoutTls",
+            why="Nothing travels unencrypted.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=["sqs:*"],
+            resources=[names.queue_arn(name)],
+            conditions={"Bool": {"aws:SecureTransport": "false"}},
+        )
+    ]
+
+
+def events_queue(names: RegionNames, name: str) -> list[Statement]:
+    """Policy of the queue that S3 sends the vault buckets' events to."""
+    return [
+        Statement(
+            sid="BucketEvents",
+            why="S3 sends events of this stack's vault buckets.",
+            actions=["sqs:SendMessage"],
+            resources=[names.queue_arn(name)],
+            principals=Principals(kind="Service", names=["s3.amazonaws.com"]),
+            conditions={
+                "StringEquals": {"aws:SourceAccount": names.account},
+                "ArnLike": {"aws:SourceArn": names.any_vault_bucket},
+            },
+        ),
+        *queue(names, name),
+    ]

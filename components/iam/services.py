@@ -1,0 +1,103 @@
+"""Rights of the roles that AWS services act under, and of a customer's own principals."""
+
+from ..naming import RegionNames
+from ..settings import Customer
+from .documents import Statement, through
+
+RUN_FUNCTIONS = ("plan-run", "visit-objects", "verify-run", "complete-run")
+"""Functions that the run state machine calls."""
+
+
+def run_machine(names: RegionNames) -> list[Statement]:
+    """Statements of the state machine's role."""
+    machine = names.name("run")
+    return [
+        Statement(
+            sid="Steps",
+            why="Call the functions that are the run's steps.",
+            actions=["lambda:InvokeFunction"],
+            resources=[names.function_arn(function) for function in RUN_FUNCTIONS],
+        ),
+        Statement(
+            sid="StartBatches",
+            why="A distributed map starts an execution of the same machine a batch.",
+            actions=["states:StartExecution"],
+            resources=[names.run_machine_arn],
+        ),
+        Statement(
+            sid="FollowBatches",
+            why="The map follows its batches, and stops them with the run.",
+            actions=["states:DescribeExecution", "states:StopExecution"],
+            resources=[
+                names.arn("states", f"execution:{machine}:*"),
+                names.arn("states", f"execution:{machine}/*"),
+            ],
+        ),
+        Statement(
+            sid="DeliverLogs",
+            why="Step Functions sets up the delivery of its own log; AWS has no resource for these actions.",
+            actions=[
+                "logs:CreateLogDelivery",
+                "logs:DeleteLogDelivery",
+                "logs:DescribeLogGroups",
+                "logs:DescribeResourcePolicies",
+                "logs:GetLogDelivery",
+                "logs:ListLogDeliveries",
+                "logs:PutResourcePolicy",
+                "logs:UpdateLogDelivery",
+            ],
+            # Step Functions Developer Guide, "Using CloudWatch Logs": these take no resource but "*".
+            resources=["*"],
+        ),
+    ]
+
+
+def sweep_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:
+    """Statements of the role that the sweep's schedule acts under."""
+    return [
+        Statement(
+            sid="Sweep",
+            why="Call the sweep.",
+            actions=["lambda:InvokeFunction"],
+            resources=[names.function_arn("sweep-runs")],
+        ),
+        Statement(
+            sid="DeadLetters",
+            why="Keep note of a call that could not be made.",
+            actions=["sqs:SendMessage"],
+            resources=[names.queue_arn("dead-letters")],
+        ),
+        Statement(
+            sid="RegionKey",
+            why="The dead-letter queue is encrypted with the region's key.",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[region_key_arn],
+            conditions=through(names.region, "sqs"),
+        ),
+    ]
+
+
+def customer_access(names: RegionNames, customer: Customer) -> list[Statement]:
+    """Statements of a customer's access role: its own files, while its contract lasts.
+
+    It can neither delete nor see older versions: erasure goes through the API, which records and verifies it.
+    The key policy of the vault names the role for what S3 has to do with the key on its behalf.
+    """
+    bucket = f"arn:aws:s3:::{names.vault_bucket(customer.id)}"
+    during = {"DateLessThan": {"aws:CurrentTime": f"{customer.contract.access_ends}T00:00:00Z"}}
+    return [
+        Statement(
+            sid="ListFiles",
+            why="See which files there are.",
+            actions=["s3:ListBucket"],
+            resources=[bucket],
+            conditions={**during, "StringLike": {"s3:prefix": [f"{prefix}*" for prefix in customer.prefixes]}},
+        ),
+        Statement(
+            sid="Files",
+            why="Read and send files of its datasets.",
+            actions=["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
+            resources=[f"{bucket}/{prefix}*" for prefix in customer.prefixes],
+            conditions=during,
+        ),
+    ]

@@ -1,0 +1,64 @@
+"""Who may assume a role."""
+
+from collections.abc import Sequence
+
+from ..naming import RegionNames
+from ..settings import Contract
+from .documents import Principals, Statement
+
+
+def by_service(names: RegionNames, service: str, *, source_arns: Sequence[str] = ()) -> list[Statement]:
+    """Trust an AWS service that acts for this account, and for these resources of it where the service says which."""
+    conditions: dict[str, dict[str, str | Sequence[str]]] = {"StringEquals": {"aws:SourceAccount": names.account}}
+    if source_arns:
+        conditions["ArnLike"] = {"aws:SourceArn": source_arns}
+    return [
+        Statement(
+            sid="Service",
+            why="The service acts for this account's own resources only (no confused deputy).",
+            actions=["sts:AssumeRole"],
+            principals=Principals(kind="Service", names=[service]),
+            conditions=conditions,
+        )
+    ]
+
+
+def by_lambda() -> list[Statement]:
+    """Trust Lambda. It gives no source in the call, so nothing narrower is possible (Lambda Developer Guide)."""
+    return [
+        Statement(
+            sid="Service",
+            why="Lambda runs the function under this role; it passes no source account to check.",
+            actions=["sts:AssumeRole"],
+            principals=Principals(kind="Service", names=["lambda.amazonaws.com"]),
+        )
+    ]
+
+
+def by_functions(function_roles: Sequence[str]) -> list[Statement]:
+    """Trust exactly the functions that serve a purpose."""
+    return [
+        Statement(
+            sid="Functions",
+            why="Only the functions of this purpose, each of which adds a session policy for one customer.",
+            actions=["sts:AssumeRole"],
+            principals=Principals(kind="AWS", names=function_roles),
+        )
+    ]
+
+
+def by_customer(names: RegionNames, customer: str, contract: Contract, principals: Sequence[str]) -> list[Statement]:
+    """Trust a customer's own principals, while its contract lasts and with its external id."""
+    return [
+        Statement(
+            sid="Customer",
+            why="The customer's principals, with the external id that tells it from other customers, during its contract.",
+            actions=["sts:AssumeRole"],
+            principals=Principals(kind="AWS", names=principals),
+            conditions={
+                "StringEquals": {"sts:ExternalId": names.external_id(customer)},
+                "DateGreaterThanEquals": {"aws:CurrentTime": f"{contract.starts}T00:00:00Z"},
+                "DateLessThan": {"aws:CurrentTime": f"{contract.access_ends}T00:00:00Z"},
+            },
+        )
+    ]
