@@ -1,11 +1,14 @@
 """Subject references: what the system remembers of a person instead of an identifier."""
 
 import hmac
+import re
 import unicodedata
 from typing import Final
 
 EXACT: Final = "exact"
 EMAIL: Final = "email"
+
+_LONG_ENOUGH: Final = 6  # characters that do not turn up in a name by chance
 
 
 def normalise(identifier: str, subject_id: str) -> str:
@@ -38,3 +41,14 @@ def subject_reference(secret: bytes, identifier: str, subject_id: str) -> str:
     """
     message = normalise(identifier, subject_id).encode("utf-8", "surrogatepass")
     return hmac.digest(secret, message, "sha256").hex()
+
+
+def is_named_in(name: str, identifier: str, subject_id: str) -> bool:
+    """Return whether `name`, which will be part of a URL, contains the subject's identifier.
+
+    A short identifier counts only as a whole word: `7` is not in `invoice-17`, but it is in `invoice-7`.
+    """
+    wanted, text = normalise(identifier, subject_id), normalise(name, subject_id)
+    if len(wanted) >= _LONG_ENOUGH:
+        return wanted in text
+    return re.search(rf"(?<![^\W_]){re.escape(wanted)}(?![^\W_])", text) is not None

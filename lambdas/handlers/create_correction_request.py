@@ -1,0 +1,70 @@
+"""POST /v1/correction-requests: have a person's personal fields corrected."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from privacy import corrections, environment, http, intake
+from privacy.http import Answer, Call
+from privacy.identifiers import uuid7
+from privacy.registry import Registry
+from privacy.requests import Created, Idempotency, IdempotencyKeyReusedError, RequestBusyError, RequestStore
+from privacy.run_lock import RunLock
+from privacy.vault import Vault, open_vault
+
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_lock: Final = RunLock(
+    environment.read(environment.REQUEST_TABLE), environment.read(environment.RUN_STATE_MACHINE_ARN)
+)
+
+
+def create_correction_request(call: Call) -> Answer:
+    """Put the request on record, keep its values in the vault, and see that a run starts."""
+    intake.all_or_problem(corrections.faults(call.customer, call.body["changes"]))
+    vault = open_vault(call.customer, "intake")
+    secret = vault.subject_secret()
+    refs = intake.subject_references(call, secret, {"/subject": call.body["subject"]})
+    idempotency = intake.idempotency(call, secret)
+    try:
+        # A plain repetition is answered before anything is written.
+        answer = _requests.replay(call.customer.id, idempotency) if idempotency else None
+        if answer is not None:
+            return intake.accepted(answer)
+        created = _create(call, vault, refs, idempotency)
+    except (IdempotencyKeyReusedError, RequestBusyError) as error:
+        raise intake.problem_of(error) from None
+    if not created.replayed:
+        _lock.start_run_or_leave_to_sweep(call.customer.id)
+    return intake.accepted(created.answer)
+
+
+def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency | None) -> Created:
+    """Write the values, then the request: a run that finds the request finds its values.
+
+    Values whose request did not come to be are dropped at once. After an error that leaves this open (a
+    time-out) they stay, because the request may need them; they expire by themselves.
+    """
+    now = datetime.now(UTC)
+    request_id = uuid7(now)
+    corrections.keep_changes(vault, request_id, call.body["changes"], now)
+    try:
+        created = _requests.create(
+            call.customer.id,
+            type="correction",
+            refs=refs,
+            request_id=request_id,
+            received_at=now,
+            idempotency=idempotency,
+        )
+    except (IdempotencyKeyReusedError, RequestBusyError):
+        corrections.drop_changes(vault, request_id)
+        raise
+    if created.replayed:
+        corrections.drop_changes(vault, request_id)
+    return created
+
+
+handler = http.authenticated(
+    "create_correction_request",
+    create_correction_request,
+    Registry(environment.read(environment.REGISTRY_TABLE)),
+)

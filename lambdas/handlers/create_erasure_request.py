@@ -1,0 +1,47 @@
+"""POST /v1/erasure-requests: have everything about some people erased."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from privacy import environment, http, intake
+from privacy.http import Answer, Call
+from privacy.identifiers import uuid7
+from privacy.registry import Registry
+from privacy.requests import IdempotencyKeyReusedError, RequestBusyError, RequestStore
+from privacy.run_lock import RunLock
+from privacy.vault import open_vault
+
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_lock: Final = RunLock(
+    environment.read(environment.REQUEST_TABLE), environment.read(environment.RUN_STATE_MACHINE_ARN)
+)
+
+
+def create_erasure_request(call: Call) -> Answer:
+    """Put the request on record under its subjects' references, and see that a run starts."""
+    secret = open_vault(call.customer, "intake").subject_secret()
+    identifiers = {f"/subjects/{number}": each for number, each in enumerate(call.body["subjects"])}
+    refs = intake.subject_references(call, secret, identifiers)
+    now = datetime.now(UTC)
+    try:
+        created = _requests.create(
+            call.customer.id,
+            type="erasure",
+            refs=refs,
+            request_id=uuid7(now),
+            received_at=now,
+            reason=call.body.get("reason"),
+            idempotency=intake.idempotency(call, secret),
+        )
+    except (IdempotencyKeyReusedError, RequestBusyError) as error:
+        raise intake.problem_of(error) from None
+    if not created.replayed:
+        _lock.start_run_or_leave_to_sweep(call.customer.id)
+    return intake.accepted(created.answer)
+
+
+handler = http.authenticated(
+    "create_erasure_request",
+    create_erasure_request,
+    Registry(environment.read(environment.REGISTRY_TABLE)),
+)

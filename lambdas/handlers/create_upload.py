@@ -1,0 +1,40 @@
+"""POST /v1/datasets/{dataset}/uploads: a presigned URL for one file of a dataset."""
+
+from datetime import UTC, datetime
+
+from privacy import environment, http, intake, problems, uploads
+from privacy.http import Answer, Call
+from privacy.problems import ProblemError
+from privacy.references import is_named_in
+from privacy.registry import Registry
+from privacy.timestamps import timestamp
+from privacy.vault import open_vault
+
+
+def create_upload(call: Call) -> Answer:
+    """Sign a PUT for the key, and for the subject where the dataset's files are one subject's each."""
+    dataset = call.customer.dataset(call.path["dataset"])
+    if dataset is None:
+        raise ProblemError(problems.NOT_FOUND, "The customer has no such dataset.")
+    key, subject = call.body["key"], call.body.get("subject")
+    intake.all_or_problem(uploads.faults(dataset, key, subject))
+    vault = open_vault(call.customer, "ingest")
+    ref = None
+    if subject is not None:
+        (ref,) = intake.subject_references(call, vault.subject_secret(), {"/subject": subject})
+        if is_named_in(key, subject, call.customer.subject_id):
+            detail = "Use a key that does not contain the subject's identifier: URLs get logged."
+            raise ProblemError(problems.IDENTIFIER_IN_URL, detail)
+    upload = uploads.presign(vault, key, ref, datetime.now(UTC))
+    body = {
+        "url": upload.url,
+        "method": "PUT",
+        "headers": upload.headers,
+        "expires_at": timestamp(upload.expires_at),
+    }
+    return Answer(200, body)
+
+
+handler = http.authenticated(
+    "create_upload", create_upload, Registry(environment.read(environment.REGISTRY_TABLE))
+)

@@ -1,0 +1,17 @@
+"""GET /v1/health and GET /v1/openapi.json: public, and without any input."""
+
+from privacy import contract, http
+from privacy.http import Answer
+
+
+def get_health() -> Answer:
+    """Say that the service answers."""
+    return Answer(200, {"status": "ok"})
+
+
+def get_openapi() -> Answer:
+    """Return the document that calls are validated against."""
+    return Answer(200, contract.text())
+
+
+handler = http.public({"get_health": get_health, "get_openapi": get_openapi})

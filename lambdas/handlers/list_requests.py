@@ -1,0 +1,41 @@
+"""GET /v1/requests: the customer's requests, newest first, a page at a time."""
+
+import base64
+import uuid
+from typing import Final
+
+from privacy import environment, http
+from privacy.http import Answer, Call
+from privacy.registry import Registry
+from privacy.requests import RequestStore
+
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+
+
+def list_requests(call: Call) -> Answer:
+    """Return a page of the customer's requests and, where there may be more, the cursor of the next."""
+    query = call.query
+    cursor = _id_of(query["cursor"]) if "cursor" in query else None
+    page = _requests.page(
+        call.customer.id,
+        state=query.get("state"),
+        type=query.get("type"),
+        limit=query["limit"],
+        cursor=cursor,
+    )
+    more = {} if page.cursor is None else {"next_cursor": _cursor_of(page.cursor)}
+    return Answer(200, {"requests": [request.public() for request in page.requests], **more})
+
+
+def _cursor_of(request_id: str) -> str:
+    return base64.urlsafe_b64encode(uuid.UUID(request_id).bytes).decode().rstrip("=")
+
+
+def _id_of(cursor: str) -> str:
+    # 22 characters, as the contract has them, are the 16 bytes of an id: any cursor is some position.
+    return str(uuid.UUID(bytes=base64.urlsafe_b64decode(f"{cursor}==")))
+
+
+handler = http.authenticated(
+    "list_requests", list_requests, Registry(environment.read(environment.REGISTRY_TABLE))
+)

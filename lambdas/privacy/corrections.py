@@ -1,0 +1,84 @@
+"""Corrections: which changes a customer may ask for, and where their values wait."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from privacy import problems
+from privacy.problems import Fault, ProblemError
+from privacy.references import EMAIL
+from privacy.registry import Customer, Dataset
+from privacy.vault import Vault
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+MAX_CHANGES_BYTES: Final = 256 * 1024
+"""The changes are one table item, of which DynamoDB takes 400 KB."""
+
+KEEP_SECONDS: Final = 120 * 24 * 3600
+"""Values go when their request ends. Should that fail, they go after 120 days: longer than any lawful period
+for an answer (one month, extended once by two)."""
+
+
+def faults(customer: Customer, changes: Sequence[Mapping[str, Any]]) -> list[Fault]:
+    """Return everything in the changes that the customer's datasets do not allow."""
+    return [
+        Fault(detail, pointer=f"/changes/{number}{pointer}")
+        for number, change in enumerate(changes)
+        for pointer, detail in _faults(customer, change)
+    ]
+
+
+def keep_changes(vault: Vault, request_id: str, changes: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """Write the changes to the vault, where they wait for the run. Raises ProblemError (413) for too many."""
+    text = json.dumps(changes, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode()) > MAX_CHANGES_BYTES:
+        raise ProblemError(problems.TOO_LARGE, f"Changes take at most {MAX_CHANGES_BYTES} bytes.")
+    vault.dynamodb.put_item(
+        TableName=vault.customer.table,
+        Item={
+            **_key(request_id),
+            "changes": {"S": text},
+            "expires_at": {"N": str(int(now.timestamp()) + KEEP_SECONDS)},
+        },
+    )
+
+
+def drop_changes(vault: Vault, request_id: str) -> None:
+    """Remove changes that no request came to need."""
+    vault.dynamodb.delete_item(TableName=vault.customer.table, Key=_key(request_id))
+
+
+def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, str]]:
+    dataset = customer.dataset(change["dataset"])
+    if dataset is None:
+        return [("/dataset", "is not a dataset of the customer")]
+    if dataset.format == "object":
+        return [("/dataset", "has files that are one subject's as a whole: erase and upload again")]
+    found = []
+    if "record" in change and dataset.format != "records":
+        found.append(("/record", "is only for a dataset of format records"))
+    for number, field in enumerate(change["set"]):
+        # The name is the caller's; its number says which without repeating it.
+        if field not in dataset.personal:
+            found.append(("/set", f"field {number + 1} is not a personal field of the dataset"))
+        elif _identifies(customer, dataset, field):
+            reason = (
+                "identifies the subject: changed, the data would be another subject's. Erase and send again"
+            )
+            found.append(("/set", f"field {number + 1} {reason}"))
+    return found
+
+
+def _identifies(customer: Customer, dataset: Dataset, field: str) -> bool:
+    if dataset.subject is not None:
+        # A parent would take the identifying field away with it, a child would replace it.
+        one, other = f"{field}.", f"{dataset.subject}."
+        return one.startswith(other) or other.startswith(one)
+    return customer.subject_id == EMAIL and dataset.personal[field] == EMAIL
+
+
+def _key(request_id: str) -> "dict[str, AttributeValueTypeDef]":
+    return {"pk": {"S": f"request#{request_id}"}, "sk": {"S": "changes"}}

@@ -1,0 +1,69 @@
+"""What the intake of every kind of request has in common: subjects, idempotency keys, the answer."""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from privacy import problems
+from privacy.http import Answer, Call
+from privacy.problems import Fault, ProblemError
+from privacy.references import is_blank, subject_reference
+from privacy.requests import Idempotency, IdempotencyKeyReusedError, RequestBusyError
+
+_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_DIGEST_PURPOSE: Final = b"request body\n"
+
+
+def subject_references(call: Call, secret: bytes, identifiers: Mapping[str, str]) -> list[str]:
+    """Return the different references of the identifiers (by JSON pointer), in the order they came.
+
+    Raises ProblemError (422) that points at every identifier that is blank.
+    """
+    rule = call.customer.subject_id
+    blank = [pointer for pointer, identifier in identifiers.items() if is_blank(identifier, rule)]
+    if blank:
+        faults = [Fault("is blank and identifies nobody", pointer=pointer) for pointer in blank]
+        raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)
+    references = [subject_reference(secret, identifier, rule) for identifier in identifiers.values()]
+    return list(dict.fromkeys(references))
+
+
+def idempotency(call: Call, secret: bytes) -> Idempotency | None:
+    """Return the call's idempotency key as it is kept, or None where the call has none.
+
+    The body's digest is keyed with the vault's secret, because a plain digest of a body with one e-mail
+    address could be found again by trying addresses. Raises ProblemError (400) for a malformed key.
+    """
+    header = call.headers.get("idempotency-key")
+    if header is None:
+        return None
+    key = header.strip()
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not _KEY.fullmatch(key):
+        faults = [Fault("has to be 1 to 255 visible ASCII characters", parameter="Idempotency-Key")]
+        raise ProblemError(problems.INVALID_PARAMETER, "The errors say which and why.", faults)
+    digest = hmac.digest(secret, _DIGEST_PURPOSE + call.raw, "sha256").hex()
+    return Idempotency.of(client_id=call.client_id, operation=call.operation, key=key, body_digest=digest)
+
+
+def accepted(answer: Mapping[str, Any]) -> Answer:
+    """Return 202 with the request.
+
+    `Location` is relative to the operation's own URL, so it holds under any stage and any domain.
+    """
+    return Answer(202, answer, {"Location": f"requests/{answer['id']}"})
+
+
+def problem_of(error: IdempotencyKeyReusedError | RequestBusyError) -> ProblemError:
+    """Return the problem that the request store's refusal is to the caller."""
+    if isinstance(error, IdempotencyKeyReusedError):
+        return ProblemError(problems.KEY_REUSED, "Use a new key for a new request.")
+    return ProblemError(problems.CONFLICT, "Send the same request again.")
+
+
+def all_or_problem(faults: Sequence[Fault]) -> None:
+    """Raise ProblemError (422) with all the faults, if there are any."""
+    if faults:
+        raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)

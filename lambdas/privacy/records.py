@@ -1,0 +1,96 @@
+"""Database records: items in the vault's table, in the partition of the subject they are about."""
+
+import json
+import random
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from privacy import problems
+from privacy.problems import ProblemError
+from privacy.vault import Vault
+from privacy.vault_items import instant, key, record_name, subject_pk
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+
+MAX_FIELDS_BYTES: Final = 256 * 1024
+"""A record is one table item, of which DynamoDB takes 400 KB."""
+
+_POINTER: Final = "subject"  # in the partition of the record: whose it is
+_ATTEMPTS: Final = 6
+
+
+def put_record(
+    vault: Vault, dataset: str, record_id: str, ref: str, fields: Mapping[str, Any], now: datetime
+) -> None:
+    """Store the record under the subject, in place of what it was before, whoever's it was.
+
+    Raises ProblemError: 413 for fields that are too large, 409 where other calls kept writing it.
+    """
+    text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    if len(text.encode()) > MAX_FIELDS_BYTES:
+        raise ProblemError(problems.TOO_LARGE, f"Fields take at most {MAX_FIELDS_BYTES} bytes.")
+    table, name = vault.customer.table, record_name(dataset, record_id)
+    record: dict[str, AttributeValueTypeDef] = {
+        **key(subject_pk(ref), name),
+        "dataset": {"S": dataset},
+        "record_id": {"S": record_id},
+        "fields": {"S": text},
+        "updated_at": {"S": instant(now)},
+    }
+    for attempt in range(_ATTEMPTS):
+        owner = _owner(vault, name)
+        # Different at every write: a correction notices one that comes between its read and its write.
+        record["revision"] = {"N": str(time.time_ns())}
+        if _write(vault, [*_moves(table, name, ref, owner), {"Put": {"TableName": table, "Item": record}}]):
+            return
+        time.sleep(random.uniform(0, 0.025 * 2**attempt))  # noqa: S311 - spreads retries, guards nothing
+    raise ProblemError(problems.CONFLICT, "Send the record again.")
+
+
+def _owner(vault: Vault, name: str) -> str | None:
+    answer = vault.dynamodb.get_item(
+        TableName=vault.customer.table, Key=key(name, _POINTER), ConsistentRead=True
+    )
+    return answer["Item"]["ref"]["S"] if "Item" in answer else None
+
+
+def _moves(table: str, name: str, ref: str, owner: str | None) -> "list[TransactWriteItemTypeDef]":
+    """Return the writes that make the subject the record's owner, if the owner is still the one read."""
+    pointer: TransactWriteItemTypeDef = {
+        "Put": {
+            "TableName": table,
+            "Item": {**key(name, _POINTER), "ref": {"S": ref}},
+            "ConditionExpression": "attribute_not_exists(sk)",
+        }
+    }
+    if owner is None:
+        return [pointer]
+    # A pointer that has gone meanwhile went together with the record: nothing is left to move.
+    pointer["Put"]["ConditionExpression"] = "attribute_not_exists(sk) OR #ref = :owner"
+    pointer["Put"]["ExpressionAttributeNames"] = {"#ref": "ref"}
+    pointer["Put"]["ExpressionAttributeValues"] = {":owner": {"S": owner}}
+    if owner == ref:
+        return [pointer]
+    return [pointer, {"Delete": {"TableName": table, "Key": key(subject_pk(owner), name)}}]
+
+
+def _write(vault: Vault, writes: "list[TransactWriteItemTypeDef]") -> bool:
+    """Carry out the writes; return False where another call came between."""
+    try:
+        vault.dynamodb.transact_write_items(TransactItems=writes)
+    except vault.dynamodb.exceptions.TransactionCanceledException as error:
+        cancelled: Any = error.response
+        reasons = {reason["Code"] for reason in cancelled["CancellationReasons"]}
+        if not reasons <= {"ConditionalCheckFailed", "TransactionConflict", "None"}:
+            raise
+        return False
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "TransactionInProgressException":
+            raise
+        return False
+    return True

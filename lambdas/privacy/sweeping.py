@@ -1,0 +1,50 @@
+"""The sweep: starts runs that nobody started, and frees customers whose run died."""
+
+import logging
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+
+SETTLING: Final = timedelta(seconds=60)
+"""A younger lock is left alone: the function that took it may not have started the execution yet."""
+
+_log: Final = logging.getLogger("privacy")
+
+
+class SweepIncompleteError(Exception):
+    """Some customers could not be swept; the others were. Carries only how many."""
+
+
+def sweep(customers: Iterable[str], requests: RequestStore, lock: RunLock) -> list[str]:
+    """Sweep every customer; return those for whom a run was started.
+
+    Raises SweepIncompleteError at the end where AWS refused for some of them, so that it is noticed.
+    """
+    started, failed = [], 0
+    for customer in customers:
+        try:
+            if _sweep(customer, requests, lock):
+                started.append(customer)
+        except (ClientError, BotoCoreError) as error:
+            failed += 1
+            _log.error("not swept: customer=%s error=%s", customer, type(error).__name__)
+    if failed:
+        raise SweepIncompleteError(f"{failed} customers")
+    return started
+
+
+def _sweep(customer: str, requests: RequestStore, lock: RunLock) -> bool:
+    active = lock.active_run(customer)
+    if active is not None:
+        if datetime.now(UTC) - active.started_at < SETTLING or lock.is_running(customer, active.run_id):
+            return False
+        _log.warning("run ended without giving its lock back: customer=%s run=%s", customer, active.run_id)
+        lock.release_run(customer, active.run_id)
+    if not requests.pending(customer, limit=1):
+        return False
+    return lock.start_run(customer) is not None
