@@ -3,16 +3,14 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from privacy import problems
 from privacy.problems import Fault, ProblemError
 from privacy.references import EMAIL
 from privacy.registry import Customer, Dataset
 from privacy.vault import Vault
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+from privacy.vault_items import CHANGES, key, request_pk
 
 MAX_CHANGES_BYTES: Final = 256 * 1024
 """The changes are one table item, of which DynamoDB takes 400 KB."""
@@ -20,6 +18,10 @@ MAX_CHANGES_BYTES: Final = 256 * 1024
 KEEP_SECONDS: Final = 120 * 24 * 3600
 """Values go when their request ends. Should that fail, they go after 120 days: longer than any lawful period
 for an answer (one month, extended once by two)."""
+
+_IDENTIFIES: Final = (
+    "identifies the subject: changed, the data would be another subject's. Erase and send again"
+)
 
 
 def faults(customer: Customer, changes: Sequence[Mapping[str, Any]]) -> list[Fault]:
@@ -39,7 +41,7 @@ def keep_changes(vault: Vault, request_id: str, changes: Sequence[Mapping[str, A
     vault.dynamodb.put_item(
         TableName=vault.customer.table,
         Item={
-            **_key(request_id),
+            **key(request_pk(request_id), CHANGES),
             "changes": {"S": text},
             "expires_at": {"N": str(int(now.timestamp()) + KEEP_SECONDS)},
         },
@@ -48,7 +50,7 @@ def keep_changes(vault: Vault, request_id: str, changes: Sequence[Mapping[str, A
 
 def drop_changes(vault: Vault, request_id: str) -> None:
     """Remove changes that no request came to need."""
-    vault.dynamodb.delete_item(TableName=vault.customer.table, Key=_key(request_id))
+    vault.dynamodb.delete_item(TableName=vault.customer.table, Key=key(request_pk(request_id), CHANGES))
 
 
 def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -65,10 +67,7 @@ def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, st
         if field not in dataset.personal:
             found.append(("/set", f"field {number + 1} is not a personal field of the dataset"))
         elif _identifies(customer, dataset, field):
-            reason = (
-                "identifies the subject: changed, the data would be another subject's. Erase and send again"
-            )
-            found.append(("/set", f"field {number + 1} {reason}"))
+            found.append(("/set", f"field {number + 1} {_IDENTIFIES}"))
     return found
 
 
@@ -78,7 +77,3 @@ def _identifies(customer: Customer, dataset: Dataset, field: str) -> bool:
         one, other = f"{field}.", f"{dataset.subject}."
         return one.startswith(other) or other.startswith(one)
     return customer.subject_id == EMAIL and dataset.personal[field] == EMAIL
-
-
-def _key(request_id: str) -> "dict[str, AttributeValueTypeDef]":
-    return {"pk": {"S": f"request#{request_id}"}, "sk": {"S": "changes"}}
