@@ -107,6 +107,7 @@ def visit(vault: VaultResources) -> Policy:
             "PutObject",
             "PutObjectTagging",
             "AbortMultipartUpload",
+            "DeleteObject",  # DeleteObjects asks for it even where every entry names a version
             "DeleteObjectVersion",
         ),
         _bucket(vault, "ListBucketVersions"),

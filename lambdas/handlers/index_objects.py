@@ -1,0 +1,62 @@
+"""Queue of bucket events → the vaults' indexes."""
+
+import logging
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from privacy import environment
+from privacy.indexing import Indexer, MalformedEventError, object_events
+from privacy.jsonl import LineTooLongError
+from privacy.registry import Registry
+from privacy.requests import RequestBusyError, RequestStore
+from privacy.rows import DatasetUnknownError
+from privacy.run_lock import RunLock
+from privacy.vault import open_vault
+from privacy.vault_items import TableBusyError
+
+_log: Final = logging.getLogger("privacy")
+_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+
+
+class UnknownBucketError(Exception):
+    """An event of a bucket that is no customer's."""
+
+
+_FAILURES: Final = (
+    BotoCoreError,
+    ClientError,
+    DatasetUnknownError,
+    LineTooLongError,
+    MalformedEventError,
+    RequestBusyError,
+    TableBusyError,
+    UnknownBucketError,
+)
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
+    """Index what the messages tell, and name those that have to come again (`batchItemFailures`)."""
+    failed = []
+    for message in event["Records"]:
+        try:
+            _take(message["body"])
+        except _FAILURES as error:
+            # Only the kind: an error's text may quote an object key.
+            _log.error("message not taken: message=%s error=%s", message["messageId"], _kind(error))
+            failed.append({"itemIdentifier": message["messageId"]})
+    return {"batchItemFailures": failed}
+
+
+def _take(body: str) -> None:
+    for object_event in object_events(body):
+        customer = _registry.customer_of_bucket(object_event.bucket)
+        if customer is None:
+            raise UnknownBucketError
+        Indexer(open_vault(customer, "index"), _requests, _lock).take(object_event)
+
+
+def _kind(error: Exception) -> str:
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

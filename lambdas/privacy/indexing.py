@@ -1,0 +1,229 @@
+"""The index: which objects hold rows of which subjects, kept current from the bucket's events.
+
+Entries of overwritten or hidden versions stay, because those versions still hold the rows. They go when a
+visit purged the versions, or when the last version of the key is gone.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import unquote_plus
+
+from privacy import object_store, rows, vault_items
+from privacy.identifiers import uuid7
+from privacy.registry import Customer, Dataset
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+from privacy.vault import Vault
+from privacy.vault_items import instant
+
+_log: Final = logging.getLogger("privacy")
+_SUBJECTS_PER_REQUEST: Final = 1000
+
+
+class MalformedEventError(Exception):
+    """A message is not a bucket event of a versioned bucket."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectEvent:
+    """What happened to one version of an object, and when (S3's own time)."""
+
+    bucket: str
+    key: str
+    version_id: str
+    name: str
+    at: datetime
+
+    @property
+    def created(self) -> bool:
+        """Whether the version is new."""
+        return self.name.startswith("ObjectCreated:")
+
+    @property
+    def removed(self) -> bool:
+        """Whether the version is gone for good; a delete marker hides versions and removes none."""
+        return self.name in {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}
+
+
+def object_events(body: str) -> list[ObjectEvent]:
+    """Return the events in a queue message; none for the test event S3 sends when it is configured.
+
+    Keys arrive URL-encoded, with `+` for a space. Raises MalformedEventError.
+    """
+    try:
+        message = json.loads(body)
+        if message.get("Event") == "s3:TestEvent":
+            return []
+        return [
+            ObjectEvent(
+                bucket=record["s3"]["bucket"]["name"],
+                key=unquote_plus(record["s3"]["object"]["key"]),
+                version_id=record["s3"]["object"]["versionId"],
+                name=record["eventName"],
+                at=datetime.fromisoformat(record["eventTime"]).astimezone(UTC),
+            )
+            for record in message["Records"]
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # The cause would quote the message, and with it a key.
+        raise MalformedEventError from None
+
+
+def dataset_of(customer: Customer, key: str) -> Dataset | None:
+    """Return the dataset whose prefix the key lies under, or None."""
+    return next((d for d in customer.datasets if d.prefix and key.startswith(d.prefix)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Indexer:
+    """Keeps one vault's index entries, and starts an erasure for what arrives late.
+
+    Everything can be done again: events come more than once, and in any order.
+    """
+
+    vault: Vault
+    requests: RequestStore
+    lock: RunLock
+
+    def take(self, event: ObjectEvent) -> None:
+        """Bring the index up to date with one event. AWS errors are raised: the message comes again."""
+        dataset = dataset_of(self.vault.customer, event.key)
+        if dataset is None:
+            _log.info("object outside every dataset: customer=%s", self.vault.customer.id)
+        elif event.created:
+            self._index(dataset, event)
+        elif event.removed:
+            self._forget(event)
+
+    def _index(self, dataset: Dataset, event: ObjectEvent) -> None:
+        marker = vault_items.get(self.vault, vault_items.object_pk(event.key), vault_items.INDEXED)
+        if marker and marker["version_id"]["S"] == event.version_id:
+            return  # seen before, or written by a visit out of a version that had been indexed
+        stored = object_store.read_version(self.vault, event.key, event.version_id)
+        if stored is None:
+            return
+        found = rows.subjects(self.vault, dataset, stored)
+        vault_items.batch_write(
+            self.vault,
+            put=[
+                {
+                    **vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(event.key)),
+                    "object": {"S": event.key},
+                    "dataset": {"S": dataset.name},
+                    "version_id": {"S": event.version_id},
+                    "rows": {"N": str(count)},
+                    "size": {"N": str(stored.size)},
+                    "indexed_at": {"S": instant(datetime.now(UTC))},
+                }
+                for ref, count in found.rows.items()
+            ],
+        )
+        _log.info(
+            "object indexed: customer=%s dataset=%s subjects=%d rows=%d unreadable=%d",
+            self.vault.customer.id,
+            dataset.name,
+            len(found.rows),
+            found.rows.total(),
+            found.unreadable,
+        )
+        late = vault_items.erased_since(self.vault, found.rows, instant(event.at))
+        if late and object_store.describe_version(self.vault, event.key, event.version_id) is None:
+            # A visit purged this version while it was read: the entries just written are about nothing.
+            self._drop_entries(event.key, dict.fromkeys(late, event.version_id))
+            return
+        if late:
+            self._erase_late(event, late)
+        mark_indexed(self.vault, event.key, event.version_id)
+
+    def _erase_late(self, event: ObjectEvent, late: Mapping[str, str]) -> None:
+        """Ask for the erasure, from this object alone, of subjects that had been erased before."""
+        customer = self.vault.customer.id
+        by_request: dict[str, list[str]] = {}
+        for ref, request_id in sorted(late.items()):
+            by_request.setdefault(request_id, []).append(ref)
+        for followed, refs in by_request.items():
+            for start in range(0, len(refs), _SUBJECTS_PER_REQUEST):
+                chunk = refs[start : start + _SUBJECTS_PER_REQUEST]
+                # The same event makes the same id, so that a repeated event makes no second request.
+                text = "\n".join([event.bucket, event.key, event.version_id, followed, *chunk])
+                request_id = uuid7(event.at, hashlib.sha256(text.encode()).digest())
+                vault_items.batch_write(
+                    self.vault,
+                    put=[
+                        {
+                            **vault_items.key(vault_items.request_pk(request_id), vault_items.LATE),
+                            "key": {"S": event.key},
+                            **vault_items.backstop(),
+                        }
+                    ],
+                )
+                self.requests.create(
+                    customer,
+                    type="erasure",
+                    refs=chunk,
+                    request_id=request_id,
+                    received_at=datetime.now(UTC),
+                    follows=followed,
+                )
+                _log.warning(
+                    "late arrival, erased again: customer=%s request=%s follows=%s subjects=%d",
+                    customer,
+                    request_id,
+                    followed,
+                    len(chunk),
+                )
+        self.lock.start_run_or_leave_to_sweep(customer)
+
+    def _forget(self, event: ObjectEvent) -> None:
+        """Remove the entries of a key of which no version is left."""
+        if object_store.versions(self.vault, event.key):
+            return
+        entries = {
+            item["pk"]["S"].removeprefix("subject#"): item["version_id"]["S"]
+            for item in vault_items.batch_get(
+                self.vault,
+                [
+                    vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(event.key))
+                    for ref in vault_items.subjects_of(self.vault, event.key)
+                ],
+            )
+        }
+        marker = vault_items.get(self.vault, vault_items.object_pk(event.key), vault_items.INDEXED)
+        # Listed again after the entries were read: had a new version been uploaded and indexed before
+        # they were, it would be in this listing. One that comes later changes the entries' version.
+        if object_store.versions(self.vault, event.key):
+            return
+        self._drop_entries(event.key, entries)
+        if marker:
+            vault_items.delete_version(
+                self.vault,
+                vault_items.object_pk(event.key),
+                vault_items.INDEXED,
+                marker["version_id"]["S"],
+            )
+
+    def _drop_entries(self, object_key: str, entries: Mapping[str, str]) -> None:
+        for ref, version_id in entries.items():
+            vault_items.delete_version(
+                self.vault, vault_items.subject_pk(ref), vault_items.object_sk(object_key), version_id
+            )
+
+
+def mark_indexed(vault: Vault, object_key: str, version_id: str) -> None:
+    """Note that the version's subjects all have entries, and were all checked against the tombstones.
+
+    A visit relies on it: the version that it writes carries a new time, so it has to know whether somebody
+    in it was erased before the upload was looked at.
+    """
+    vault.dynamodb.put_item(
+        TableName=vault.customer.table,
+        Item={
+            **vault_items.key(vault_items.object_pk(object_key), vault_items.INDEXED),
+            "version_id": {"S": version_id},
+        },
+    )

@@ -1,0 +1,294 @@
+"""Objects of a vault's bucket: read in a stream, rewritten only over what was read, older versions purged."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+from urllib.parse import urlencode
+
+from botocore.exceptions import ClientError
+
+from privacy.vault import Vault
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+
+READ_BYTES: Final = 1024 * 1024
+PART_BYTES: Final = 16 * 1024 * 1024
+"""Objects up to this size are written with one call, larger ones in parts of it."""
+
+_MOST_PARTS: Final = 9_000  # S3 takes 10,000 parts: a tenth is kept for rows that grow
+_DELETE_LIMIT: Final = 1000  # versions in one DeleteObjects
+_GONE: Final = {"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"}
+_REFUSED: Final = {"AccessDenied", "403"}
+_CHANGED: Final = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
+_KEPT_HEADERS: Final = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "Expires",
+    "Metadata",
+    "StorageClass",
+    "WebsiteRedirectLocation",
+)
+
+
+class ObjectChangedError(Exception):
+    """Somebody else wrote or deleted the object meanwhile: it has to be visited again."""
+
+
+class PurgeIncompleteError(Exception):
+    """S3 did not delete every version it was asked to. Its text is the first error code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A version or delete marker of one key."""
+
+    id: str
+    is_latest: bool
+    is_marker: bool
+    last_modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """The current version of an object. `headers` are the arguments that a rewrite repeats."""
+
+    key: str
+    version_id: str
+    etag: str
+    size: int
+    last_modified: datetime
+    metadata: dict[str, str]
+    headers: dict[str, Any]
+    tag_count: int
+    body: "StreamingBody | None" = None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the content in pieces of `READ_BYTES`. Can be read once."""
+        if self.body is not None:
+            yield from self.body.iter_chunks(READ_BYTES)
+
+
+def versions(vault: Vault, key: str) -> list[Version]:
+    """Return every version and delete marker of exactly this key; versions among themselves newest first.
+
+    ListObjectVersions takes a prefix. Keys come in UTF-8 order, so this key's own come first, and the
+    listing ends at the first sibling.
+    """
+    found: list[Version] = []
+    pages = vault.s3.get_paginator("list_object_versions").paginate(Bucket=vault.customer.bucket, Prefix=key)
+    for page in pages:
+        entries: list[Any] = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        own = [entry for entry in entries if entry["Key"] == key]
+        found += [
+            Version(
+                id=entry["VersionId"],
+                is_latest=entry["IsLatest"],
+                is_marker="ETag" not in entry,
+                last_modified=entry["LastModified"],
+            )
+            for entry in own
+        ]
+        if len(own) < len(entries):
+            break
+    return found
+
+
+def read(vault: Vault, key: str, *, if_match: str | None = None) -> StoredObject | None:
+    """Open the object's current version, or return None where there is none.
+
+    With `if_match` raises ObjectChangedError unless the current version has that ETag.
+    """
+    condition: Any = {"IfMatch": if_match} if if_match else {}
+    return _current(
+        vault, key, lambda: vault.s3.get_object(Bucket=vault.customer.bucket, Key=key, **condition)
+    )
+
+
+def describe(vault: Vault, key: str) -> StoredObject | None:
+    """Return what is known of the object's current version without its content, or None."""
+    return _current(vault, key, lambda: vault.s3.head_object(Bucket=vault.customer.bucket, Key=key))
+
+
+def read_version(vault: Vault, key: str, version_id: str) -> StoredObject | None:
+    """Open one version of the object, or return None where that version is gone."""
+    return _version(
+        vault,
+        key,
+        version_id,
+        lambda: vault.s3.get_object(Bucket=vault.customer.bucket, Key=key, VersionId=version_id),
+    )
+
+
+def describe_version(vault: Vault, key: str, version_id: str) -> StoredObject | None:
+    """Return what is known of one version without its content, or None where that version is gone."""
+    return _version(
+        vault,
+        key,
+        version_id,
+        lambda: vault.s3.head_object(Bucket=vault.customer.bucket, Key=key, VersionId=version_id),
+    )
+
+
+def purge(vault: Vault, key: str, gone: list[Version]) -> None:
+    """Delete these versions and markers of the key. Raises PurgeIncompleteError."""
+    for start in range(0, len(gone), _DELETE_LIMIT):
+        answer = vault.s3.delete_objects(
+            Bucket=vault.customer.bucket,
+            Delete={
+                "Objects": [
+                    {"Key": key, "VersionId": version.id} for version in gone[start : start + _DELETE_LIMIT]
+                ],
+                "Quiet": True,
+            },
+        )
+        errors = [error["Code"] for error in answer.get("Errors", []) if error["Code"] not in _GONE]
+        if errors:
+            raise PurgeIncompleteError(errors[0])
+
+
+@dataclass
+class Rewrite:
+    """Writes an object's new content over the version that was read, with everything else kept.
+
+    Holds at most one part in memory. Nothing is visible before `commit`; leaving the `with` block without
+    it removes what was sent.
+    """
+
+    vault: Vault
+    source: StoredObject
+    size: int = 0
+    _digest: Any = field(default_factory=hashlib.sha256)
+    _held: bytearray = field(default_factory=bytearray)
+    _upload_id: str | None = None
+    _parts: list[Any] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._upload_id is not None:
+            self.vault.s3.abort_multipart_upload(**self._where(), UploadId=self._upload_id)
+            self._upload_id = None
+
+    @property
+    def sha256(self) -> str:
+        """Digest of what was written so far, in hex."""
+        digest: str = self._digest.hexdigest()
+        return digest
+
+    def write(self, content: bytes) -> None:
+        """Add to the new content."""
+        self._digest.update(content)
+        self._held += content
+        self.size += len(content)
+        part = max(PART_BYTES, self.source.size // _MOST_PARTS)
+        while len(self._held) > part:
+            self._send(bytes(self._held[:part]))
+            del self._held[:part]
+
+    def commit(self) -> str:
+        """Make the new content the object's current version and return its version id.
+
+        Raises ObjectChangedError where the current version is no longer the one that was read.
+        """
+        try:
+            if self._upload_id is None:
+                return self.vault.s3.put_object(
+                    **self._where(),
+                    **self._attributes(),
+                    Body=bytes(self._held),
+                    IfMatch=self.source.etag,
+                    ChecksumAlgorithm="SHA256",
+                )["VersionId"]
+            if self._held:
+                self._send(bytes(self._held))
+            answer = self.vault.s3.complete_multipart_upload(
+                **self._where(),
+                UploadId=self._upload_id,
+                MultipartUpload={"Parts": self._parts},
+                IfMatch=self.source.etag,
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _CHANGED:
+                raise ObjectChangedError from error
+            raise
+        self._upload_id = None
+        return answer["VersionId"]
+
+    def _send(self, part: bytes) -> None:
+        if self._upload_id is None:
+            self._upload_id = self.vault.s3.create_multipart_upload(
+                **self._where(), **self._attributes(), ChecksumAlgorithm="SHA256"
+            )["UploadId"]
+        number = len(self._parts) + 1
+        checksum = base64.b64encode(hashlib.sha256(part).digest()).decode()
+        etag = self.vault.s3.upload_part(
+            **self._where(), UploadId=self._upload_id, PartNumber=number, Body=part, ChecksumSHA256=checksum
+        )["ETag"]
+        self._parts.append({"PartNumber": number, "ETag": etag, "ChecksumSHA256": checksum})
+
+    def _where(self) -> Any:  # noqa: ANN401 - keyword arguments of several typed calls
+        return {"Bucket": self.vault.customer.bucket, "Key": self.source.key}
+
+    def _attributes(self) -> Any:  # noqa: ANN401 - keyword arguments of several typed calls
+        attributes = {
+            **self.source.headers,
+            "ServerSideEncryption": "aws:kms",
+            "SSEKMSKeyId": self.vault.customer.key_arn,
+            "BucketKeyEnabled": True,
+        }
+        if self.source.tag_count:
+            tags = self.vault.s3.get_object_tagging(**self._where())["TagSet"]
+            attributes["Tagging"] = urlencode([(tag["Key"], tag["Value"]) for tag in tags])
+        return attributes
+
+
+def _current(vault: Vault, key: str, call: Any) -> StoredObject | None:  # noqa: ANN401 - get or head
+    try:
+        return _stored(key, call())
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _GONE:
+            return None
+        if code in {"PreconditionFailed", "412"}:
+            raise ObjectChangedError from error
+        # Without s3:ListBucket, S3 answers 403 for a key that is not there.
+        if code in _REFUSED and not any(v.is_latest and not v.is_marker for v in versions(vault, key)):
+            return None
+        raise
+
+
+def _version(vault: Vault, key: str, version_id: str, call: Any) -> StoredObject | None:  # noqa: ANN401
+    try:
+        return _stored(key, call())
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _GONE:
+            return None
+        if code in _REFUSED and all(version.id != version_id for version in versions(vault, key)):
+            return None
+        raise
+
+
+def _stored(key: str, answer: Any) -> StoredObject:  # noqa: ANN401 - output of get or head
+    return StoredObject(
+        key=key,
+        version_id=answer["VersionId"],
+        etag=answer["ETag"],
+        size=answer["ContentLength"],
+        last_modified=answer["LastModified"],
+        metadata=answer.get("Metadata", {}),
+        headers={name: answer[name] for name in _KEPT_HEADERS if answer.get(name)},
+        tag_count=answer.get("TagCount", 0),
+        body=answer.get("Body"),
+    )

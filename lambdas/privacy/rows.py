@@ -1,0 +1,103 @@
+"""Whose an object is, or whose its rows are: identifiers in the data, turned into subject references."""
+
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
+from functools import lru_cache
+from typing import Final
+
+from privacy import jsonl
+from privacy.object_store import StoredObject
+from privacy.references import is_blank, subject_reference
+from privacy.registry import Dataset
+from privacy.vault import Vault
+
+_log: Final = logging.getLogger("privacy")
+_REFERENCE: Final = re.compile(r"[0-9a-f]{64}")
+_REMEMBERED: Final = 65_536  # rows of one person stand together more often than not
+
+ReferenceOf = Callable[[str], str | None]
+"""Identifier as it stands in the data → subject reference, or None for a blank one, which names nobody."""
+
+
+class DatasetUnknownError(Exception):
+    """The customer's configuration no longer has the dataset, or does not say how to read it."""
+
+
+@dataclass(slots=True)
+class Subjects:
+    """The subjects of an object with the number of their rows, and how many lines could not be read."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    unreadable: int = 0
+
+
+def reference_of(vault: Vault) -> ReferenceOf:
+    """Return the function that turns this vault's identifiers into references, remembering recent ones."""
+    secret = vault.subject_secret()
+    subject_id = vault.customer.subject_id
+
+    @lru_cache(maxsize=_REMEMBERED)
+    def reference(identifier: str) -> str | None:
+        if is_blank(identifier, subject_id):
+            return None
+        return subject_reference(secret, identifier, subject_id)
+
+    return reference
+
+
+def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
+    """Return whose an object is: of its rows (`jsonl`, read to the end) or as a whole (`object`).
+
+    Raises DatasetUnknownError and jsonl.LineTooLongError.
+    """
+    if dataset.format == "object":
+        ref = subject_of_object(vault, stored)
+        return Subjects(Counter({ref: 1} if ref else {}))
+    found = Subjects()
+    path = subject_path(dataset)
+    reference = reference_of(vault)
+    for line in jsonl.lines(stored.chunks()):
+        if jsonl.is_blank(line):
+            continue
+        try:
+            identifier = jsonl.subject_of(line, path)
+        except jsonl.UnreadableRowError:
+            found.unreadable += 1
+            continue
+        ref = reference(identifier) if identifier is not None else None
+        if ref is not None:
+            found.rows[ref] += 1
+    return found
+
+
+def subject_path(dataset: Dataset) -> jsonl.Path:
+    """Return the path of the field that identifies a row's subject. Raises DatasetUnknownError."""
+    if dataset.format != "jsonl" or dataset.subject is None:
+        raise DatasetUnknownError
+    return jsonl.path_of(dataset.subject)
+
+
+def subject_of_object(vault: Vault, stored: StoredObject) -> str | None:
+    """Return the reference of the subject an object belongs to, from its metadata, or None.
+
+    Uploads made through the API carry the reference. An identifier that somebody put there directly is
+    turned into one, with a warning: identifiers do not belong in metadata.
+    """
+    value = stored.metadata.get("subject")
+    if value is None or _REFERENCE.fullmatch(value):
+        return value
+    _log.warning("object metadata held an identifier, not a reference: customer=%s", vault.customer.id)
+    return reference_of(vault)(_decoded(value))
+
+
+def _decoded(value: str) -> str:
+    """Undo RFC 2047, in which S3 returns metadata that is not plain ASCII."""
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, UnicodeError):
+        return value

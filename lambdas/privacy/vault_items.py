@@ -1,0 +1,224 @@
+"""Keys and items of a vault's table, and the few ways in which they are read and written in bulk."""
+
+import hashlib
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from privacy.vault import Vault
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    Item = Mapping[str, AttributeValueTypeDef]
+
+OBJECTS_INDEX: Final = "objects"
+"""The sparse index that finds an object's entries by its key."""
+
+ERASED: Final = "erased"
+INDEXED: Final = "indexed"
+CHANGES: Final = "changes"
+LATE: Final = "late"
+
+_SK_BYTES: Final = 1024  # DynamoDB limit of a sort key
+_WRITE_LIMIT: Final = 25  # items in one BatchWriteItem
+_READ_LIMIT: Final = 100  # items in one BatchGetItem
+_ATTEMPTS: Final = 10
+_BACKSTOP_SECONDS: Final = (
+    120 * 24 * 3600
+)  # longer than the longest an answer may take (Art. 12(3): 3 months)
+_LAST_ERASURE: Final = ("vault", "last-erasure")
+
+
+class TableBusyError(Exception):
+    """The table kept refusing part of a batch. Trying again later helps."""
+
+
+def instant(moment: datetime) -> str:
+    """Return a timezone-aware moment with microseconds, so that instants sort as text."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def backstop() -> "Item":
+    """Return the attribute that lets DynamoDB remove an item which no run cleared away."""
+    return {"expires_at": {"N": str(int(time.time()) + _BACKSTOP_SECONDS)}}
+
+
+def key(pk: str, sk: str) -> "dict[str, AttributeValueTypeDef]":
+    """Return the primary key of an item."""
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def subject_pk(ref: str) -> str:
+    """Return the partition of a subject."""
+    return f"subject#{ref}"
+
+
+def object_pk(object_key: str) -> str:
+    """Return the partition of an object, which holds what is known of its indexing."""
+    return f"object#{object_key}"
+
+
+def object_sk(object_key: str) -> str:
+    """Return the sort key of a subject's entry for an object.
+
+    S3 keys have up to 1,024 bytes, as many as a sort key: the few that do not fit behind `object#` are
+    kept as a digest. The entry's `object` attribute always has the key itself.
+    """
+    sk = f"object#{object_key}"
+    if len(sk.encode()) <= _SK_BYTES:
+        return sk
+    return f"object#sha256:{hashlib.sha256(object_key.encode()).hexdigest()}"
+
+
+def record_name(dataset: str, record_id: str) -> str:
+    """Return the sort key of a record, which is also the partition of the pointer to its subject."""
+    return f"record#{dataset}/{record_id}"
+
+
+def request_pk(request_id: str) -> str:
+    """Return the partition of what waits encrypted for a request."""
+    return f"request#{request_id}"
+
+
+def run_pk(run_id: str) -> str:
+    """Return the partition of a run's visits."""
+    return f"run#{run_id}"
+
+
+def get(vault: Vault, pk: str, sk: str) -> "Item | None":
+    """Return one item (strongly consistent), or None."""
+    answer = vault.dynamodb.get_item(TableName=vault.customer.table, Key=key(pk, sk), ConsistentRead=True)
+    return answer.get("Item")
+
+
+def query(vault: Vault, pk: str, *, first: str = "", last: str | None = None) -> "Iterator[Item]":
+    """Yield a partition's items (strongly consistent) whose sort key begins with `first`.
+
+    With `last`, those from `first` to `last`, both included.
+    """
+    values: dict[str, Any] = {":pk": {"S": pk}}
+    condition = "pk = :pk"
+    if last is not None:
+        condition += " AND sk BETWEEN :first AND :last"
+        values |= {":first": {"S": first}, ":last": {"S": last}}
+    elif first:
+        condition += " AND begins_with(sk, :first)"
+        values[":first"] = {"S": first}
+    pages = vault.dynamodb.get_paginator("query").paginate(
+        TableName=vault.customer.table,
+        KeyConditionExpression=condition,
+        ExpressionAttributeValues=values,
+        ConsistentRead=True,
+    )
+    for page in pages:
+        yield from page["Items"]
+
+
+def batch_get(vault: Vault, keys: "Sequence[Item]") -> "list[Item]":
+    """Return those of the items that exist (strongly consistent). Raises TableBusyError."""
+    table = vault.customer.table
+    found: list[Item] = []
+    for start in range(0, len(keys), _READ_LIMIT):
+        wanted = list(keys[start : start + _READ_LIMIT])
+        for attempt in range(_ATTEMPTS):
+            answer = vault.dynamodb.batch_get_item(
+                RequestItems={table: {"Keys": wanted, "ConsistentRead": True}}
+            )
+            found += answer["Responses"].get(table, [])
+            left = answer["UnprocessedKeys"].get(table)
+            if not left:
+                break
+            wanted = list(left["Keys"])
+            _pause(attempt)
+        else:
+            raise TableBusyError
+    return found
+
+
+def batch_write(vault: Vault, *, put: "Iterable[Item]" = (), delete: "Iterable[Item]" = ()) -> None:
+    """Put and delete items, whatever was there before. No key may occur twice. Raises TableBusyError."""
+    table = vault.customer.table
+    writes: list[Any] = [{"PutRequest": {"Item": item}} for item in put]
+    writes += [{"DeleteRequest": {"Key": item}} for item in delete]
+    for start in range(0, len(writes), _WRITE_LIMIT):
+        wanted = writes[start : start + _WRITE_LIMIT]
+        for attempt in range(_ATTEMPTS):
+            left = vault.dynamodb.batch_write_item(RequestItems={table: wanted})["UnprocessedItems"]
+            if not left.get(table):
+                break
+            wanted = list(left[table])
+            _pause(attempt)
+        else:
+            raise TableBusyError
+
+
+def subjects_of(vault: Vault, object_key: str) -> list[str]:
+    """Return the subjects that have an entry for the object (through the index: a moment old)."""
+    pages = vault.dynamodb.get_paginator("query").paginate(
+        TableName=vault.customer.table,
+        IndexName=OBJECTS_INDEX,
+        KeyConditionExpression="#object = :object",
+        ExpressionAttributeNames={"#object": "object"},
+        ExpressionAttributeValues={":object": {"S": object_key}},
+    )
+    return [item["pk"]["S"].removeprefix("subject#") for page in pages for item in page["Items"]]
+
+
+def delete_version(vault: Vault, pk: str, sk: str, version_id: str) -> None:
+    """Delete the item if it is still about this version of its object; otherwise do nothing."""
+    client = vault.dynamodb
+    try:
+        client.delete_item(
+            TableName=vault.customer.table,
+            Key=key(pk, sk),
+            ConditionExpression="version_id = :version_id",
+            ExpressionAttributeValues={":version_id": {"S": version_id}},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return
+
+
+def last_erasure(vault: Vault) -> str:
+    """Return the instant of the vault's last erasure (strongly consistent), or the empty text."""
+    item = get(vault, *_LAST_ERASURE)
+    return item["erased_at"]["S"] if item else ""
+
+
+def note_erasure(vault: Vault, at: str) -> None:
+    """Set the instant of the vault's last erasure, unless a later one is there."""
+    client = vault.dynamodb
+    try:
+        client.update_item(
+            TableName=vault.customer.table,
+            Key=key(*_LAST_ERASURE),
+            UpdateExpression="SET erased_at = :at",
+            ConditionExpression="attribute_not_exists(sk) OR erased_at < :at",
+            ExpressionAttributeValues={":at": {"S": at}},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return
+
+
+def erased_since(vault: Vault, refs: Iterable[str], uploaded_at: str) -> dict[str, str]:
+    """Return which of the subjects were erased at or after `uploaded_at`, each with the request's id.
+
+    What was uploaded before an erasure and is found after it has arrived late, and is erased too. The
+    caller writes its entries first and asks then; a plan leaves its tombstones first and looks for entries
+    then. So at least one of the two sees the other.
+    """
+    if last_erasure(vault) < uploaded_at:
+        return {}
+    tombstones = batch_get(vault, [key(subject_pk(ref), ERASED) for ref in sorted(refs)])
+    return {
+        item["pk"]["S"].removeprefix("subject#"): item["request"]["S"]
+        for item in tombstones
+        if item["erased_at"]["S"] >= uploaded_at
+    }
+
+
+def _pause(attempt: int) -> None:
+    """Wait with full jitter, at most 50 ms, 100 ms, 200 ms … 5 s."""
+    time.sleep(random.uniform(0, min(5.0, 0.05 * 2**attempt)))  # noqa: S311 - spreads retries, guards nothing
