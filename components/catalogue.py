@@ -46,11 +46,6 @@ class FunctionSpec:
         """What Lambda calls."""
         return f"handlers.{self.module}.handler"
 
-    @property
-    def uses_requests(self) -> bool:
-        """Whether the function needs the request table."""
-        return bool(self.requests)
-
 
 _TAKE_LOCK: Final = ("dynamodb:DeleteItem", "dynamodb:PutItem")
 

@@ -1,0 +1,107 @@
+"""A function with everything that belongs to it: role, log group, dead letters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import lambda_
+
+from lambdas.privacy import environment
+
+from .catalogue import FunctionSpec
+from .iam import trust
+from .iam.documents import document
+from .iam.functions import function_statements
+from .logs import encrypted_log_group
+from .naming import RegionNames
+from .packages import architecture, package
+from .roles import bounded_role
+
+RUNTIME = "python3.13"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivacyFunctionArgs:
+    """Which function, and what of the region it stands on."""
+
+    names: RegionNames
+    spec: FunctionSpec
+    boundary_arn: pulumi.Input[str]
+    region_key_arn: pulumi.Input[str]
+    dead_letters_arn: pulumi.Input[str]
+
+
+class PrivacyFunction(pulumi.ComponentResource):
+    """A Lambda function under its own role, with its own encrypted log group.
+
+    No concurrency is reserved: a new account has a quota of 10, of which AWS lets nobody reserve any. The API's
+    throttle, the queue's and the run's concurrency limits bound the functions instead.
+    """
+
+    arn: pulumi.Output[str]
+    function_name: pulumi.Output[str]
+    invoke_arn: pulumi.Output[str]
+    role_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: PrivacyFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:functions:PrivacyFunction", name, None, opts)
+        names, spec = args.names, args.spec
+        logs = encrypted_log_group(
+            f"{name}-logs",
+            parent=self,
+            names=names,
+            group=names.function_logs(spec.name),
+            key_arn=args.region_key_arn,
+        )
+        role, rights = bounded_role(
+            f"{name}-role",
+            parent=self,
+            names=names,
+            role=names.name(spec.name),
+            trusted=document(trust.by_lambda()),
+            policy=pulumi.Output.from_input(args.region_key_arn).apply(
+                lambda key: document(function_statements(names, spec, key))
+            ),
+            boundary_arn=args.boundary_arn,
+            data_class="operational",
+        )
+        variables = environment_of(names, spec)
+        function = lambda_.Function(
+            f"{name}-function",
+            name=names.name(spec.name),
+            description=spec.why,
+            role=role.arn,
+            runtime=RUNTIME,
+            architectures=[architecture()],
+            handler=spec.handler,
+            code=package(spec.package),
+            memory_size=spec.memory,
+            timeout=spec.timeout,
+            environment=lambda_.FunctionEnvironmentArgs(variables=variables) if variables else None,
+            dead_letter_config=lambda_.FunctionDeadLetterConfigArgs(target_arn=args.dead_letters_arn),
+            logging_config=lambda_.FunctionLoggingConfigArgs(
+                log_format="JSON",
+                log_group=logs.name,
+                application_log_level="INFO",
+                system_log_level="WARN",
+            ),
+            tags=names.tags("operational"),
+            # Lambda checks when a function is made that its role may send to the dead-letter queue.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+        )
+        self.arn = function.arn
+        self.function_name = function.name
+        self.invoke_arn = function.invoke_arn
+        self.role_arn = role.arn
+        self.register_outputs({"arn": self.arn, "functionName": self.function_name, "roleArn": self.role_arn})
+
+
+def environment_of(names: RegionNames, spec: FunctionSpec) -> Mapping[str, str]:
+    """Return the environment variables of a function: names and ARNs, no secrets."""
+    variables = {
+        environment.REGISTRY_TABLE: names.registry_table if spec.registry else None,
+        environment.REQUEST_TABLE: names.request_table if spec.requests else None,
+        environment.RUN_STATE_MACHINE_ARN: names.run_machine_arn if spec.starts_runs else None,
+        environment.PURPOSE_ROLE_ARN: names.role(f"purpose-{spec.purpose}") if spec.purpose else None,
+    }
+    return {variable: value for variable, value in variables.items() if value is not None}

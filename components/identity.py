@@ -1,0 +1,93 @@
+"""Who may call: one OAuth2 client for each program of each customer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import cognito
+
+from .naming import RegionNames
+from .settings import Customer
+
+TOKEN_MINUTES = 15
+"""Life of an access token. A client asks for another; a revoked client is out after so long."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdentityArgs:
+    """Customers with their programs, and the API's scopes with their descriptions (`privacy/<scope>`)."""
+
+    names: RegionNames
+    customers: Sequence[Customer]
+    scopes: Mapping[str, str]
+
+
+class Identity(pulumi.ComponentResource):
+    """Cognito user pool without users: it only gives tokens to programs (client credentials)."""
+
+    pool_arn: pulumi.Output[str]
+    token_url: pulumi.Output[str]
+    clients: Mapping[tuple[str, str], cognito.UserPoolClient]
+    """Clients by customer and program."""
+
+    def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:identity:Identity", name, None, opts)
+        names = args.names
+        child = pulumi.ResourceOptions(parent=self)
+        pool = cognito.UserPool(
+            f"{name}-pool",
+            name=names.prefix,
+            deletion_protection="ACTIVE",
+            admin_create_user_config=cognito.UserPoolAdminCreateUserConfigArgs(allow_admin_create_user_only=True),
+            tags=names.tags("operational"),
+            opts=pulumi.ResourceOptions(parent=self, protect=True),
+        )
+        domain = cognito.UserPoolDomain(
+            f"{name}-domain", domain=names.token_domain, user_pool_id=pool.id, opts=child
+        )
+        server_id = next(iter(args.scopes)).partition("/")[0]
+        server = cognito.ResourceServer(
+            f"{name}-scopes",
+            identifier=server_id,
+            name="Privacy API",
+            user_pool_id=pool.id,
+            scopes=[
+                cognito.ResourceServerScopeArgs(
+                    scope_name=scope.removeprefix(f"{server_id}/"), scope_description=description
+                )
+                for scope, description in args.scopes.items()
+            ],
+            opts=child,
+        )
+        self.clients = {
+            (customer.id, program.name): cognito.UserPoolClient(
+                f"{name}-{customer.id}-{program.name}",
+                name=names.name(f"{customer.id}-{program.name}"),
+                user_pool_id=pool.id,
+                generate_secret=True,
+                allowed_oauth_flows_user_pool_client=True,
+                allowed_oauth_flows=["client_credentials"],
+                allowed_oauth_scopes=[f"{server_id}/{scope}" for scope in program.scopes],
+                access_token_validity=TOKEN_MINUTES,
+                token_validity_units=cognito.UserPoolClientTokenValidityUnitsArgs(access_token="minutes"),
+                enable_token_revocation=True,
+                prevent_user_existence_errors="ENABLED",
+                # Cognito refuses a client whose scopes do not exist yet.
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[server]),
+            )
+            for customer in args.customers
+            for program in customer.programs
+        }
+        self.pool_arn = pool.arn
+        self.token_url = domain.domain.apply(
+            lambda prefix: f"https://{prefix}.auth.{names.region}.amazoncognito.com/oauth2/token"
+        )
+        self.register_outputs({"poolArn": self.pool_arn, "tokenUrl": self.token_url})
+
+    def credentials(self) -> pulumi.Output[dict[str, dict[str, dict[str, str]]]]:
+        """Return, as a secret, client id and secret by customer and program."""
+        known: dict[str, dict[str, pulumi.Output[dict[str, str]]]] = {}
+        for (customer, program), client in self.clients.items():
+            pair = pulumi.Output.all(clientId=client.id, clientSecret=client.client_secret)
+            known.setdefault(customer, {})[program] = pair
+        return pulumi.Output.secret(known)

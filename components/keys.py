@@ -1,0 +1,73 @@
+"""The region's own key."""
+
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import kms
+
+from .iam.documents import document
+from .iam.keys import region_key
+from .naming import SHARED, DataClass, RegionNames
+
+DELETION_DAYS = 30
+"""Days between the order to delete a key and its end: the longest that KMS offers."""
+
+
+def rotated_key(
+    resource: str,
+    *,
+    parent: pulumi.Resource,
+    names: RegionNames,
+    description: str,
+    alias: str,
+    policy: pulumi.Input[str],
+    data_class: DataClass,
+    customer: str = SHARED,
+) -> kms.Key:
+    """Declare a symmetric key of this region alone, rotated every year, with its alias."""
+    key = kms.Key(
+        resource,
+        description=description,
+        key_usage="ENCRYPT_DECRYPT",
+        customer_master_key_spec="SYMMETRIC_DEFAULT",
+        multi_region=False,
+        enable_key_rotation=True,
+        deletion_window_in_days=DELETION_DAYS,
+        policy=policy,
+        tags=names.tags(data_class, customer),
+        opts=pulumi.ResourceOptions(parent=parent, protect=True),
+    )
+    kms.Alias(
+        f"{resource}-alias",
+        name=f"alias/{names.name(alias)}",
+        target_key_id=key.key_id,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    return key
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionKeyArgs:
+    """Whose key it is."""
+
+    names: RegionNames
+
+
+class RegionKey(pulumi.ComponentResource):
+    """The key for what customers share: logs, queues, registry, requests. No vault depends on it."""
+
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: RegionKeyArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:keys:RegionKey", name, None, opts)
+        key = rotated_key(
+            f"{name}-key",
+            parent=self,
+            names=args.names,
+            description=f"{args.names.prefix}: logs, queues, registry and requests",
+            alias="region",
+            policy=document(region_key(args.names)),
+            data_class="pseudonymous",
+        )
+        self.arn = key.arn
+        self.register_outputs({"arn": self.arn})

@@ -1,0 +1,69 @@
+"""What S3 removes from a vault's bucket by itself: the second line behind runs and the contract's end.
+
+S3 acts at midnight UTC: days are counted from the object's time and rounded up to the next midnight, a date rule
+acts from its date's midnight on (S3 User Guide, "Lifecycle configuration elements"). Nothing goes before.
+"""
+
+from typing import Final
+
+from pulumi_aws import s3
+
+from .settings import Contract
+
+UNFINISHED_UPLOAD_DAYS: Final = 1
+NONCURRENT_DAYS: Final = 30
+"""Days that an overwritten or deleted version can still be brought back. Erasure does not wait for it."""
+
+EXPORT_DAYS: Final = 7
+"""Days that a copy made for a data subject or the customer can be fetched."""
+
+EXPORTS: Final = "exports/"
+
+
+def lifecycle_rules(contract: Contract) -> list[s3.BucketLifecycleConfigurationRuleArgs]:
+    """Return the bucket's rules; the last one moves with the contract.
+
+    At its date every current version gets a delete marker and becomes noncurrent, so the last byte goes
+    NONCURRENT_DAYS later. The contract-end workflow does not wait for that.
+    """
+    everything = s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
+    exports = s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=EXPORTS)
+    return [
+        s3.BucketLifecycleConfigurationRuleArgs(
+            id="unfinished-uploads",
+            status="Enabled",
+            filter=everything,
+            abort_incomplete_multipart_upload=s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+                days_after_initiation=UNFINISHED_UPLOAD_DAYS
+            ),
+        ),
+        s3.BucketLifecycleConfigurationRuleArgs(
+            id="lone-delete-markers",
+            status="Enabled",
+            filter=everything,
+            expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
+        ),
+        s3.BucketLifecycleConfigurationRuleArgs(
+            id="older-versions",
+            status="Enabled",
+            filter=everything,
+            noncurrent_version_expiration=s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+                noncurrent_days=NONCURRENT_DAYS
+            ),
+        ),
+        s3.BucketLifecycleConfigurationRuleArgs(
+            id="exports",
+            status="Enabled",
+            filter=exports,
+            expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(days=EXPORT_DAYS),
+            noncurrent_version_expiration=s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+                noncurrent_days=1
+            ),
+        ),
+        s3.BucketLifecycleConfigurationRuleArgs(
+            id="contract-end",
+            status="Enabled",
+            filter=everything,
+            expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(date=f"{contract.destruction}T00:00:00Z"),
+        ),
+    ]

@@ -1,0 +1,132 @@
+"""Queues: what could not be delivered, and what happens in the vaults' buckets."""
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import lambda_, sqs
+
+from .catalogue import LONGEST_TIMEOUT
+from .iam.documents import Statement, document
+from .iam.resources import events_queue, queue
+from .naming import RegionNames
+
+RETENTION_SECONDS = 14 * 24 * 3600
+"""The longest that SQS keeps a message: nobody has to hurry to look at what failed."""
+
+RECEIVES = 5
+"""Times that an event is tried before it is put aside; AWS advises at least 5 for Lambda."""
+
+EVENTS_AT_ONCE = 10
+"""Functions that work on bucket events at the same time."""
+
+
+def _encrypted_queue(
+    resource: str,
+    *,
+    parent: pulumi.Resource,
+    names: RegionNames,
+    queue_name: str,
+    key_arn: pulumi.Input[str],
+    policy: list[Statement],
+    visibility_seconds: int | None = None,
+    dead_letters_arn: pulumi.Output[str] | None = None,
+) -> tuple[sqs.Queue, sqs.QueuePolicy]:
+    made = sqs.Queue(
+        resource,
+        name=names.name(queue_name),
+        kms_master_key_id=key_arn,
+        message_retention_seconds=RETENTION_SECONDS,
+        visibility_timeout_seconds=visibility_seconds,
+        redrive_policy=dead_letters_arn.apply(
+            lambda arn: json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES})
+        )
+        if dead_letters_arn is not None
+        else None,
+        tags=names.tags("pseudonymous"),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    guarded = sqs.QueuePolicy(
+        f"{resource}-policy",
+        queue_url=made.url,
+        policy=document(policy),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    return made, guarded
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLettersArgs:
+    """Whose dead letters, and the key they are kept under."""
+
+    names: RegionNames
+    region_key_arn: pulumi.Input[str]
+
+
+class DeadLetters(pulumi.ComponentResource):
+    """Where Lambda and the scheduler leave calls that they could not make."""
+
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: DeadLettersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:queues:DeadLetters", name, None, opts)
+        made, _ = _encrypted_queue(
+            f"{name}-queue",
+            parent=self,
+            names=args.names,
+            queue_name="dead-letters",
+            key_arn=args.region_key_arn,
+            policy=queue(args.names, "dead-letters"),
+        )
+        self.arn = made.arn
+        self.register_outputs({"arn": self.arn})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectEventsArgs:
+    """The function that takes the events, and the key they wait under."""
+
+    names: RegionNames
+    region_key_arn: pulumi.Input[str]
+    index_function_arn: pulumi.Input[str]
+
+
+class ObjectEvents(pulumi.ComponentResource):
+    """Bucket events on their way to the index: a queue that loses none, and one for those that keep failing."""
+
+    queue_arn: pulumi.Output[str]
+    """ARN of the queue, known only once S3 may send to it: S3 tries when a notification is set up."""
+
+    def __init__(self, name: str, args: ObjectEventsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:queues:ObjectEvents", name, None, opts)
+        dead, _ = _encrypted_queue(
+            f"{name}-dead",
+            parent=self,
+            names=args.names,
+            queue_name="object-events-dead",
+            key_arn=args.region_key_arn,
+            policy=queue(args.names, "object-events-dead"),
+        )
+        events, allowed = _encrypted_queue(
+            f"{name}-queue",
+            parent=self,
+            names=args.names,
+            queue_name="object-events",
+            key_arn=args.region_key_arn,
+            policy=events_queue(args.names, "object-events"),
+            # Lambda Developer Guide, "Using Lambda with Amazon SQS": six times the function's timeout.
+            visibility_seconds=6 * LONGEST_TIMEOUT,
+            dead_letters_arn=dead.arn,
+        )
+        lambda_.EventSourceMapping(
+            f"{name}-mapping",
+            event_source_arn=events.arn,
+            function_name=args.index_function_arn,
+            batch_size=10,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=lambda_.EventSourceMappingScalingConfigArgs(maximum_concurrency=EVENTS_AT_ONCE),
+            tags=args.names.tags("operational"),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.queue_arn = pulumi.Output.all(events.arn, allowed.id).apply(lambda made: str(made[0]))
+        self.register_outputs({"queueArn": self.queue_arn})

@@ -1,0 +1,107 @@
+"""Roles: every one of them within the stack's permissions boundary."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import iam
+
+from .iam import trust
+from .iam.boundary import boundary
+from .iam.documents import document
+from .iam.purposes import PURPOSES, Purpose, purpose_statements
+from .naming import SHARED, DataClass, RegionNames
+
+
+def bounded_role(
+    resource: str,
+    *,
+    parent: pulumi.Resource,
+    names: RegionNames,
+    role: str,
+    trusted: pulumi.Input[str],
+    policy: pulumi.Input[str],
+    boundary_arn: pulumi.Input[str],
+    data_class: DataClass,
+    customer: str = SHARED,
+) -> tuple[iam.Role, iam.RolePolicy]:
+    """Declare a role with one inline policy, within the boundary."""
+    made = iam.Role(
+        resource,
+        name=role,
+        assume_role_policy=trusted,
+        permissions_boundary=boundary_arn,
+        tags=names.tags(data_class, customer),
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    granted = iam.RolePolicy(
+        f"{resource}-policy",
+        name="rights",
+        role=made.name,
+        policy=policy,
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    return made, granted
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoundaryArgs:
+    """Whose boundary it is."""
+
+    names: RegionNames
+
+
+class Boundary(pulumi.ComponentResource):
+    """The permissions boundary of every role of the stack."""
+
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: BoundaryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:roles:Boundary", name, None, opts)
+        policy = iam.Policy(
+            f"{name}-policy",
+            name=args.names.name("boundary"),
+            description="Limit of every role of this stack: its own actions, its own region, no copies.",
+            policy=document(boundary(args.names)),
+            tags=args.names.tags("operational"),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.arn = policy.arn
+        self.register_outputs({"arn": self.arn})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurposeRolesArgs:
+    """`function_roles` holds, for each purpose, the ARNs of the roles of the functions that serve it."""
+
+    names: RegionNames
+    boundary_arn: pulumi.Input[str]
+    function_roles: Mapping[Purpose, Sequence[pulumi.Input[str]]]
+
+
+class PurposeRoles(pulumi.ComponentResource):
+    """One role a purpose: what may be done in a vault. Whose vault, a session policy says each time."""
+
+    arns: Mapping[str, pulumi.Output[str]]
+
+    def __init__(self, name: str, args: PurposeRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:roles:PurposeRoles", name, None, opts)
+        arns: dict[str, pulumi.Output[str]] = {}
+        for purpose in PURPOSES:
+            role, _ = bounded_role(
+                f"{name}-{purpose}",
+                parent=self,
+                names=args.names,
+                role=args.names.name(f"purpose-{purpose}"),
+                trusted=pulumi.Output.all(*args.function_roles[purpose]).apply(_trust),
+                policy=document(purpose_statements(args.names, purpose)),
+                boundary_arn=args.boundary_arn,
+                data_class="personal",
+            )
+            arns[purpose] = role.arn
+        self.arns = arns
+        self.register_outputs({"arns": arns})
+
+
+def _trust(function_roles: Sequence[str]) -> str:
+    return document(trust.by_functions(function_roles))

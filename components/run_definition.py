@@ -1,0 +1,129 @@
+"""The run's state machine in Amazon States Language, as a pure function.
+
+Inputs and outputs hold ids and counts only: an execution's history is kept for 90 days and shows every one of them.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+MAX_CONCURRENCY: Final = 40
+"""Batches visited at the same time; Lambda's default quota is 1,000 concurrent functions an account."""
+
+STEP_SECONDS: Final = 910
+"""A step's limit: a function's own 900 seconds and the way there and back."""
+
+RUN_SECONDS: Final = 7 * 24 * 3600
+"""A run's limit. The law gives a request a month; the sweep frees the lock of a run that ended this way."""
+
+State = dict[str, Any]
+
+_RETRY: Final[list[dict[str, Any]]] = [
+    {
+        "ErrorEquals": [
+            "Lambda.AWSLambdaException",
+            "Lambda.ClientExecutionTimeoutException",
+            "Lambda.SdkClientException",
+            "Lambda.ServiceException",
+            "Lambda.TooManyRequestsException",
+        ],
+        "IntervalSeconds": 2,
+        "MaxAttempts": 8,
+        "BackoffRate": 2,
+        "MaxDelaySeconds": 120,
+        "JitterStrategy": "FULL",
+    },
+    # Every step can be repeated: it finds what it did before and goes on from there.
+    {
+        "ErrorEquals": ["States.TaskFailed", "States.Timeout"],
+        "IntervalSeconds": 3,
+        "MaxAttempts": 3,
+        "BackoffRate": 3,
+        "JitterStrategy": "FULL",
+    },
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSteps:
+    """ARNs of the functions that are the steps."""
+
+    plan: str
+    visit: str
+    verify: str
+    complete: str
+
+
+def run_definition(steps: RunSteps) -> State:
+    """Return the state machine: plan, visit everything, verify, complete; whatever fails, the run is closed."""
+    run = {"customer.$": "$.customer", "run_id.$": "$.run_id"}
+    return {
+        "Comment": "One run serves all pending requests of one customer.",
+        "TimeoutSeconds": RUN_SECONDS,
+        "StartAt": "Plan",
+        "States": {
+            "Plan": _step(steps.plan, run, OutputPath="$.Payload", Next="VisitAll", Catch=_catch("Abandon")),
+            "VisitAll": {
+                "Type": "Map",
+                "Label": "visits",
+                "ItemsPath": "$.batches",
+                "ItemSelector": {
+                    **run,
+                    "first.$": "$$.Map.Item.Value.first",
+                    "last.$": "$$.Map.Item.Value.last",
+                },
+                "MaxConcurrency": MAX_CONCURRENCY,
+                # A visit that failed is known by what is missing in the vault: its requests end failed, others complete.
+                "ToleratedFailurePercentage": 100,
+                "ItemProcessor": _visit_batch(steps.visit),
+                "ResultPath": None,
+                "Next": "Verify",
+                "Catch": _catch("Abandon"),
+            },
+            "Verify": _step(steps.verify, run, ResultPath=None, Next="Complete", Catch=_catch("Abandon")),
+            "Complete": _step(steps.complete, run, ResultPath=None, Next="Completed", Catch=_catch("Abandon")),
+            "Completed": {"Type": "Succeed"},
+            "Abandon": _step(
+                steps.complete,
+                {**run, "error.$": "$.failure.Error"},
+                ResultPath=None,
+                Next="Abandoned",
+                Catch=_catch("Abandoned"),
+            ),
+            "Abandoned": {"Type": "Fail", "Error": "RunAbandoned", "Cause": "A step failed for good."},
+        },
+    }
+
+
+def _visit_batch(visit: str) -> State:
+    """One batch of visits, called again where the function's time was too short for all of them."""
+    batch = {name: f"$.{name.removesuffix('.$')}" for name in ("customer.$", "run_id.$", "first.$", "last.$")}
+    return {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Visit",
+        "States": {
+            "Visit": _step(visit, batch, OutputPath="$.Payload", Next="AllVisited", Catch=_catch("VisitFailed")),
+            "AllVisited": {
+                "Type": "Choice",
+                "Choices": [{"Variable": "$.done", "BooleanEquals": True, "Next": "Visited"}],
+                "Default": "Visit",
+            },
+            # The results of all batches together may have 256 KiB (Step Functions quotas): keep nothing.
+            "Visited": {"Type": "Pass", "Result": {}, "End": True},
+            "VisitFailed": {"Type": "Fail", "Error": "VisitFailed", "Cause": "A batch of visits failed for good."},
+        },
+    }
+
+
+def _step(function: str, payload: State, **rest: object) -> State:
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": function, "Payload": payload},
+        "TimeoutSeconds": STEP_SECONDS,
+        "Retry": _RETRY,
+        **rest,
+    }
+
+
+def _catch(state: str) -> list[State]:
+    return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": state}]

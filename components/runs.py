@@ -1,0 +1,136 @@
+"""Runs: the state machine that carries them out, and the schedule that leaves none undone."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_aws import scheduler, sfn
+
+from .iam import trust
+from .iam.documents import document
+from .iam.services import run_machine, sweep_schedule
+from .logs import encrypted_log_group
+from .naming import RegionNames
+from .roles import bounded_role
+from .run_definition import RunSteps, run_definition
+
+SWEEP_RATE = "rate(5 minutes)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunMachineArgs:
+    """The functions that are its steps, by module name."""
+
+    names: RegionNames
+    boundary_arn: pulumi.Input[str]
+    region_key_arn: pulumi.Input[str]
+    functions: Mapping[str, pulumi.Input[str]]
+
+
+class RunMachine(pulumi.ComponentResource):
+    """The state machine of a run. It logs failures, and never what an execution was given or returned."""
+
+    arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: RunMachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:runs:RunMachine", name, None, opts)
+        names = args.names
+        logs = encrypted_log_group(
+            f"{name}-logs", parent=self, names=names, group=names.run_logs, key_arn=args.region_key_arn
+        )
+        role, rights = bounded_role(
+            f"{name}-role",
+            parent=self,
+            names=names,
+            role=names.name("run"),
+            trusted=document(
+                trust.by_service(names, "states.amazonaws.com", source_arns=[names.run_machine_arn])
+            ),
+            policy=document(run_machine(names)),
+            boundary_arn=args.boundary_arn,
+            data_class="operational",
+        )
+        machine = sfn.StateMachine(
+            f"{name}-machine",
+            name=names.name("run"),
+            type="STANDARD",
+            role_arn=role.arn,
+            definition=pulumi.Output.all(**args.functions).apply(
+                lambda arns: json.dumps(
+                    run_definition(
+                        RunSteps(
+                            plan=arns["plan_run"],
+                            visit=arns["visit_objects"],
+                            verify=arns["verify_run"],
+                            complete=arns["complete_run"],
+                        )
+                    )
+                )
+            ),
+            logging_configuration=sfn.StateMachineLoggingConfigurationArgs(
+                level="ERROR",
+                include_execution_data=False,
+                log_destination=logs.arn.apply(lambda arn: f"{arn}:*"),
+            ),
+            tags=names.tags("pseudonymous"),
+            # Step Functions tries the log delivery when the machine is made.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+        )
+        self.arn = machine.arn
+        self.register_outputs({"arn": self.arn})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSweepArgs:
+    """The function that sweeps, and where calls go that could not be made."""
+
+    names: RegionNames
+    boundary_arn: pulumi.Input[str]
+    region_key_arn: pulumi.Input[str]
+    dead_letters_arn: pulumi.Input[str]
+    function_arn: pulumi.Input[str]
+
+
+class RunSweep(pulumi.ComponentResource):
+    """Calls the sweep every few minutes, so that no request waits for a run that nobody started."""
+
+    def __init__(self, name: str, args: RunSweepArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:runs:RunSweep", name, None, opts)
+        names = args.names
+        role, rights = bounded_role(
+            f"{name}-role",
+            parent=self,
+            names=names,
+            role=names.name("sweep-schedule"),
+            trusted=document(
+                trust.by_service(
+                    names, "scheduler.amazonaws.com", source_arns=[names.arn("scheduler", "schedule-group/default")]
+                )
+            ),
+            policy=pulumi.Output.from_input(args.region_key_arn).apply(
+                lambda key: document(sweep_schedule(names, key))
+            ),
+            boundary_arn=args.boundary_arn,
+            data_class="operational",
+        )
+        scheduler.Schedule(
+            f"{name}-schedule",
+            name=names.name("sweep-runs"),
+            description="Starts what is pending without a run, and frees the locks of runs that died.",
+            schedule_expression=SWEEP_RATE,
+            flexible_time_window=scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),
+            target=scheduler.ScheduleTargetArgs(
+                arn=args.function_arn,
+                role_arn=role.arn,
+                dead_letter_config=scheduler.ScheduleTargetDeadLetterConfigArgs(arn=args.dead_letters_arn),
+                retry_policy=scheduler.ScheduleTargetRetryPolicyArgs(
+                    # The next sweep does the same: an old call is not worth making.
+                    maximum_event_age_in_seconds=300,
+                    maximum_retry_attempts=3,
+                ),
+            ),
+            # The scheduler tries to assume the role when the schedule is made.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+        )
+        self.register_outputs({})

@@ -1,0 +1,133 @@
+"""Tables that customers share: who is who, and what was requested. Neither holds personal data."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_aws import dynamodb
+
+from .naming import RegionNames
+from .settings import Customer
+from .tables import protected_table
+from .vault import CustomerVault
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryArgs:
+    """Customers with their vaults by id, and the ids of the clients by customer and program."""
+
+    names: RegionNames
+    region_key_arn: pulumi.Input[str]
+    customers: Sequence[Customer]
+    vaults: Mapping[str, CustomerVault]
+    client_ids: Mapping[tuple[str, str], pulumi.Input[str]]
+
+
+class Registry(pulumi.ComponentResource):
+    """What functions look up: client → customer, bucket → customer, customer → vault, contract and datasets."""
+
+    def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:stores:Registry", name, None, opts)
+        self._name = name
+        self._table = protected_table(
+            f"{name}-table",
+            parent=self,
+            names=args.names,
+            table=args.names.registry_table,
+            key_arn=args.region_key_arn,
+            data_class="operational",
+        )
+        ids = [customer.id for customer in args.customers]
+        self._item("customers", {"pk": {"S": "customers"}, "ids": {"S": json.dumps(ids)}})
+        for customer in args.customers:
+            vault = args.vaults[customer.id]
+            self._item(
+                f"{customer.id}-bucket",
+                vault.bucket.apply(
+                    lambda bucket, customer=customer: {
+                        "pk": {"S": f"bucket#{bucket}"},
+                        "customer": {"S": customer.id},
+                    }
+                ),
+            )
+            self._item(
+                f"{customer.id}-customer",
+                pulumi.Output.all(bucket=vault.bucket, table=vault.table, key_arn=vault.key_arn).apply(
+                    lambda facts, customer=customer: customer_item(customer, **facts)
+                ),
+            )
+        for (customer_id, program), client_id in args.client_ids.items():
+            self._item(
+                f"{customer_id}-client-{program}",
+                pulumi.Output.from_input(client_id).apply(
+                    lambda client, customer_id=customer_id, program=program: {
+                        "pk": {"S": f"client#{client}"},
+                        "customer": {"S": customer_id},
+                        "program": {"S": program},
+                    }
+                ),
+            )
+        self.register_outputs({})
+
+    def _item(self, resource: str, item: pulumi.Input[Mapping[str, Any]]) -> None:
+        dynamodb.TableItem(
+            f"{self._name}-{resource}",
+            table_name=self._table.name,
+            hash_key="pk",
+            item=pulumi.Output.from_input(item).apply(json.dumps),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+
+
+def customer_item(customer: Customer, *, bucket: str, table: str, key_arn: str) -> dict[str, dict[str, str]]:
+    """Return a customer's registry item, typed as DynamoDB has it. Dates are UTC days, both ends included."""
+    datasets = [
+        {
+            "name": dataset.name,
+            "format": dataset.format,
+            "prefix": dataset.prefix,
+            "subject": dataset.subject,
+            "personal": dataset.personal,
+        }
+        for dataset in customer.datasets
+    ]
+    return {
+        "pk": {"S": f"customer#{customer.id}"},
+        "customer": {"S": customer.id},
+        "bucket": {"S": bucket},
+        "table": {"S": table},
+        "key_arn": {"S": key_arn},
+        "contract_starts": {"S": customer.contract.starts.isoformat()},
+        "contract_ends": {"S": customer.contract.ends.isoformat()},
+        "grace_days": {"N": str(customer.contract.grace_days)},
+        "subject_id": {"S": customer.subject_id},
+        "datasets": {"S": json.dumps(datasets)},
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestStoreArgs:
+    """Whose requests, and the key they are kept under."""
+
+    names: RegionNames
+    region_key_arn: pulumi.Input[str]
+
+
+class RequestStore(pulumi.ComponentResource):
+    """The table of requests, idempotency answers and run locks."""
+
+    def __init__(self, name: str, args: RequestStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:stores:RequestStore", name, None, opts)
+        protected_table(
+            f"{name}-table",
+            parent=self,
+            names=args.names,
+            table=args.names.request_table,
+            key_arn=args.region_key_arn,
+            data_class="pseudonymous",
+            range_key="sk",
+            expires=True,
+        )
+        self.register_outputs({})

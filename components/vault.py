@@ -1,0 +1,179 @@
+"""A customer's vault: all of its data in this region, and nothing else's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi_aws import iam, s3
+
+from .iam import trust
+from .iam.documents import document
+from .iam.keys import vault_key
+from .iam.resources import vault_bucket
+from .iam.services import customer_access
+from .keys import rotated_key
+from .lifecycle import lifecycle_rules
+from .naming import RegionNames
+from .roles import bounded_role
+from .settings import Customer
+from .tables import BACKUP_DAYS, protected_table
+
+EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
+"""Bucket events that change which subjects are in which object."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CustomerVaultArgs:
+    """Whose vault it is, who may use its key, and where its bucket's events go."""
+
+    names: RegionNames
+    customer: Customer
+    boundary_arn: pulumi.Input[str]
+    purpose_roles: Mapping[str, pulumi.Input[str]]
+    events_queue_arn: pulumi.Input[str]
+
+
+class CustomerVault(pulumi.ComponentResource):
+    """Key, bucket, table and access role of one customer.
+
+    Everything in it is encrypted under its key, so that destroying the key destroys what is left.
+    """
+
+    key_arn: pulumi.Output[str]
+    bucket: pulumi.Output[str]
+    table: pulumi.Output[str]
+    access_role_arn: pulumi.Output[str] | None
+
+    def __init__(self, name: str, args: CustomerVaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:vault:CustomerVault", name, None, opts)
+        names, customer = args.names, args.customer
+        access_role = self._access_role(name, args) if customer.principals else None
+        key = rotated_key(
+            f"{name}-key",
+            parent=self,
+            names=names,
+            description=f"{names.prefix}: everything in the vault of {customer.id}",
+            alias=f"vault-{customer.id}",
+            policy=pulumi.Output.all(
+                purposes=args.purpose_roles, access=access_role.arn if access_role is not None else None
+            ).apply(lambda roles: document(vault_key(names, customer.id, roles["purposes"], roles["access"]))),
+            data_class="personal",
+            customer=customer.id,
+        )
+        bucket = self._bucket(name, args, key.arn)
+        table = protected_table(
+            f"{name}-table",
+            parent=self,
+            names=names,
+            table=names.vault_table(customer.id),
+            key_arn=key.arn,
+            data_class="personal",
+            customer=customer.id,
+            range_key="sk",
+            expires=True,
+            index=("objects", "object", "pk"),
+        )
+        self.key_arn = key.arn
+        self.bucket = bucket.bucket
+        self.table = table.name
+        self.access_role_arn = access_role.arn if access_role is not None else None
+        self.facts: Mapping[str, pulumi.Input[Any]] = {
+            "bucket": self.bucket,
+            "table": self.table,
+            "keyArn": self.key_arn,
+            "contractEnds": customer.contract.ends.isoformat(),
+            "destruction": customer.contract.destruction.isoformat(),
+            "backupDays": BACKUP_DAYS,
+            "accessRoleArn": self.access_role_arn,
+            "externalId": names.external_id(customer.id) if access_role is not None else None,
+        }
+        self.register_outputs(dict(self.facts))
+
+    def _access_role(self, name: str, args: CustomerVaultArgs) -> iam.Role:
+        role, _ = bounded_role(
+            f"{name}-access",
+            parent=self,
+            names=args.names,
+            role=args.names.access_role(args.customer.id),
+            trusted=document(
+                trust.by_customer(args.names, args.customer.id, args.customer.contract, args.customer.principals)
+            ),
+            policy=document(customer_access(args.names, args.customer)),
+            boundary_arn=args.boundary_arn,
+            data_class="personal",
+            customer=args.customer.id,
+        )
+        return role
+
+    def _bucket(self, name: str, args: CustomerVaultArgs, key_arn: pulumi.Output[str]) -> s3.Bucket:
+        names, customer = args.names, args.customer
+        child = pulumi.ResourceOptions(parent=self)
+        bucket = s3.Bucket(
+            f"{name}-bucket",
+            bucket=names.vault_bucket(customer.id),
+            tags=names.tags("personal", customer.id),
+            opts=pulumi.ResourceOptions(parent=self, protect=True),
+        )
+        blocked = s3.BucketPublicAccessBlock(
+            f"{name}-public-access",
+            bucket=bucket.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        s3.BucketOwnershipControls(
+            f"{name}-ownership",
+            bucket=bucket.bucket,
+            rule=s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
+            opts=child,
+        )
+        versioning = s3.BucketVersioning(
+            f"{name}-versioning",
+            bucket=bucket.bucket,
+            versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+            opts=child,
+        )
+        s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket.bucket,
+            rules=[
+                s3.BucketServerSideEncryptionConfigurationRuleArgs(
+                    apply_server_side_encryption_by_default=s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
+                        sse_algorithm="aws:kms", kms_master_key_id=key_arn
+                    ),
+                    bucket_key_enabled=True,
+                )
+            ],
+            opts=child,
+        )
+        s3.BucketPolicy(
+            f"{name}-bucket-policy",
+            bucket=bucket.bucket,
+            policy=key_arn.apply(lambda key: document(vault_bucket(names, customer.id, key))),
+            # S3 answers OperationAborted where both change at the same time.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
+        )
+        s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.bucket,
+            rules=lifecycle_rules(customer.contract),
+            # Rules for noncurrent versions need a versioned bucket.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+        if customer.prefixes:
+            s3.BucketNotification(
+                f"{name}-events",
+                bucket=bucket.bucket,
+                queues=[
+                    s3.BucketNotificationQueueArgs(
+                        id=dataset.name, queue_arn=args.events_queue_arn, events=EVENTS, filter_prefix=dataset.prefix
+                    )
+                    for dataset in customer.datasets
+                    if dataset.prefix is not None
+                ],
+                opts=child,
+            )
+        return bucket
