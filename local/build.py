@@ -54,10 +54,10 @@ def _build_package(target: Target, package: str, root: Path, say: Callable[[str]
     requirements = root / "requirements" / f"lambda-{package}.txt"
     folder = root / "build" / target / package
     stamp = folder.with_name(f".{package}.sha256")
-    platform = "|".join(_PRODUCTION) if target == "production" else f"{sys.version}|{sysconfig.get_platform()}"
-    wanted = _digest(
-        [Path(__file__), requirements, *_source_files(root)], f"{target}|{package}|{platform}"
+    platform = (
+        "|".join(_PRODUCTION) if target == "production" else f"{sys.version}|{sysconfig.get_platform()}"
     )
+    wanted = _digest([Path(__file__), requirements, *_source_files(root)], f"{target}|{package}|{platform}")
     if folder.is_dir() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         say(f"build/{target}/{package} is up to date")
         return folder
@@ -113,7 +113,9 @@ def _libraries(target: Target, package: str, requirements: Path, cache: Path, pl
             check=False,
         )
         if installer.returncode:
-            raise LocalError(f"pip could not install {requirements.name} for {target}:\n{installer.stderr.strip()}")
+            raise LocalError(
+                f"pip could not install {requirements.name} for {target}:\n{installer.stderr.strip()}"
+            )
         fresh.rename(folder)
     return folder
 

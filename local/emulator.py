@@ -110,6 +110,11 @@ class Emulator:
             self._directory.cleanup()
             self._directory = None
 
+    @property
+    def pid(self) -> int:
+        """Id of its process, and of the process group that its worker processes are in; 0 when it is not running."""
+        return self._process.pid if self._process else 0
+
     def wait(self) -> int:
         """Block until the emulator's process ends; its exit code."""
         return self._process.wait() if self._process else 0

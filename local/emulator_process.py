@@ -39,7 +39,12 @@ def _record_decisions(trail: Path) -> None:
 
     @functools.wraps(enforce)
     def recorded(
-        access_key_id: str, iam_action: str, service: str, region: str, resource_arn: str = "*", **context: Any
+        access_key_id: str,
+        iam_action: str,
+        service: str,
+        region: str,
+        resource_arn: str = "*",
+        **context: Any,
     ) -> Any:
         refusal = enforce(access_key_id, iam_action, service, region, resource_arn=resource_arn, **context)
         principal = iam_evaluator.resolve_principal(access_key_id or "", get_account_id())

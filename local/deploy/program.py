@@ -74,7 +74,9 @@ def _run(
         set_mocks(cloud, project=project, stack=stack, preview=False)
         return loop.run_until_complete(asyncio.wait_for(_until_done(program), _SECONDS))
     except TimeoutError:
-        raise cloud.failure or DeploymentError(f"stack {stack!r}: the program did not end within {_SECONDS} s") from None
+        raise cloud.failure or DeploymentError(
+            f"stack {stack!r}: the program did not end within {_SECONDS} s"
+        ) from None
     except Exception as error:
         if cloud.failure is not None and cloud.failure is not error:
             raise cloud.failure from None  # the first failure is the cause of all that follow
@@ -138,7 +140,11 @@ class _Cloud(Mocks):
         aws = self._aws
         answers: dict[str, Callable[[], dict[str, Any]]] = {
             "aws:index/getCallerIdentity:getCallerIdentity": lambda: _caller(aws),
-            "aws:index/getRegion:getRegion": lambda: {"id": aws.region, "name": aws.region, "region": aws.region},
+            "aws:index/getRegion:getRegion": lambda: {
+                "id": aws.region,
+                "name": aws.region,
+                "region": aws.region,
+            },
             "aws:index/getPartition:getPartition": lambda: {
                 "id": "aws",
                 "partition": "aws",
@@ -190,4 +196,3 @@ def _check_provider(name: str, inputs: Mapping[str, Any], region: str) -> None:
         raise DeploymentError(
             f"pulumi:providers:aws {name!r}: region {inputs['region']!r} is not the stack's {region!r}"
         )
-

@@ -28,7 +28,9 @@ def stack_config(stack: str, root: Path = ROOT) -> dict[str, str]:
     """
     file = root / f"Pulumi.{stack}.yaml"
     if not file.exists():
-        raise DeploymentError(f"no stack {stack!r}: there is no {file.name} (stacks: {', '.join(stack_names(root))})")
+        raise DeploymentError(
+            f"no stack {stack!r}: there is no {file.name} (stacks: {', '.join(stack_names(root))})"
+        )
     project = _load(root / "Pulumi.yaml")
     values: dict[str, Any] = {}
     for key, declared in (project.get("config") or {}).items():

@@ -54,7 +54,9 @@ def _api(aws: Aws, name: str, inputs: Inputs) -> Made:
 def _types(name: str, types: Any) -> list[str]:
     kinds = [types] if isinstance(types, str) else list(types)
     if kinds != ["REGIONAL"]:
-        raise DeploymentError(f"aws:apigateway/restApi:RestApi {name!r}: only a REGIONAL endpoint is known here")
+        raise DeploymentError(
+            f"aws:apigateway/restApi:RestApi {name!r}: only a REGIONAL endpoint is known here"
+        )
     return kinds
 
 
@@ -97,7 +99,9 @@ def _method_response(aws: Aws, _name: str, inputs: Inputs) -> Made:
             responseModels="responseModels",
         )
     )
-    return Made(f"agmr-{inputs['restApi']}-{inputs['resourceId']}-{inputs['httpMethod']}-{inputs['statusCode']}")
+    return Made(
+        f"agmr-{inputs['restApi']}-{inputs['resourceId']}-{inputs['httpMethod']}-{inputs['statusCode']}"
+    )
 
 
 def _integration(aws: Aws, _name: str, inputs: Inputs) -> Made:
@@ -135,7 +139,9 @@ def _integration_response(aws: Aws, _name: str, inputs: Inputs) -> Made:
             contentHandling="contentHandling",
         )
     )
-    return Made(f"agir-{inputs['restApi']}-{inputs['resourceId']}-{inputs['httpMethod']}-{inputs['statusCode']}")
+    return Made(
+        f"agir-{inputs['restApi']}-{inputs['resourceId']}-{inputs['httpMethod']}-{inputs['statusCode']}"
+    )
 
 
 def _model(aws: Aws, name: str, inputs: Inputs) -> Made:
@@ -336,5 +342,7 @@ CREATORS = (
         create=_gateway_response,
         properties=properties("restApiId responseType statusCode responseParameters responseTemplates"),
     ),
-    Creator(token="aws:apigateway/account:Account", create=_account, properties=properties("cloudwatchRoleArn")),
+    Creator(
+        token="aws:apigateway/account:Account", create=_account, properties=properties("cloudwatchRoleArn")
+    ),
 )

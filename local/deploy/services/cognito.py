@@ -54,7 +54,11 @@ def _resource_server(aws: Aws, name: str, inputs: Inputs) -> Made:
 
 
 def _client(aws: Aws, name: str, inputs: Inputs) -> Made:
-    units = {"TokenValidityUnits": pascal(inputs["tokenValidityUnits"])} if inputs.get("tokenValidityUnits") else {}
+    units = (
+        {"TokenValidityUnits": pascal(inputs["tokenValidityUnits"])}
+        if inputs.get("tokenValidityUnits")
+        else {}
+    )
     client = aws.client("cognito-idp").create_user_pool_client(
         UserPoolId=inputs["userPoolId"],
         ClientName=inputs.get("name") or name,

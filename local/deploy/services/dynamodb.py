@@ -24,7 +24,8 @@ def _key_schema(hash_key: str, range_key: str | None) -> list[dict[str, str]]:
 def _index(name: str, index: dict[str, Any]) -> dict[str, Any]:
     known_keys(name, index, "name hashKey rangeKey keySchemas projectionType nonKeyAttributes")
     schema = [
-        {"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in index.get("keySchemas") or []
+        {"AttributeName": key["attributeName"], "KeyType": key["keyType"]}
+        for key in index.get("keySchemas") or []
     ]
     return {
         "IndexName": index["name"],
@@ -37,7 +38,9 @@ def _table(aws: Aws, name: str, inputs: Inputs) -> Made:
     dynamodb = aws.client("dynamodb")
     table = inputs.get("name") or name
     if inputs.get("billingMode") != "PAY_PER_REQUEST":
-        raise DeploymentError(f"aws:dynamodb/table:Table {name!r}: only billingMode PAY_PER_REQUEST is known here")
+        raise DeploymentError(
+            f"aws:dynamodb/table:Table {name!r}: only billingMode PAY_PER_REQUEST is known here"
+        )
     encryption = {}
     if inputs.get("serverSideEncryption"):
         settings = inputs["serverSideEncryption"]

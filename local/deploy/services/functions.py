@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pulumi
 
-from local.deploy.creator import Aws, Creator, DeploymentError, Inputs, Made, known_keys, pascal, picked, properties
+from local.deploy.creator import (
+    Aws,
+    Creator,
+    DeploymentError,
+    Inputs,
+    Made,
+    known_keys,
+    pascal,
+    picked,
+    properties,
+)
 from local.emulator import ROOT
 
 
@@ -24,7 +34,9 @@ def _zipped(folder: Path) -> bytes:
 
 def _code(name: str, archive: object) -> bytes:
     if not isinstance(archive, pulumi.FileArchive):
-        raise DeploymentError(f"aws:lambda/function:Function {name!r}: code must be a FileArchive of a folder")
+        raise DeploymentError(
+            f"aws:lambda/function:Function {name!r}: code must be a FileArchive of a folder"
+        )
     folder = (ROOT / archive.path).resolve()
     if not folder.is_dir():
         raise DeploymentError(f"aws:lambda/function:Function {name!r}: no folder {folder}: run `make build`")
@@ -125,7 +137,9 @@ def _event_source(aws: Aws, _name: str, inputs: Inputs) -> Made:
 
 
 def _invoke_config(aws: Aws, _name: str, inputs: Inputs) -> Made:
-    destination = {"DestinationConfig": pascal(inputs["destinationConfig"])} if inputs.get("destinationConfig") else {}
+    destination = (
+        {"DestinationConfig": pascal(inputs["destinationConfig"])} if inputs.get("destinationConfig") else {}
+    )
     aws.client("lambda").put_function_event_invoke_config(
         **picked(
             inputs,

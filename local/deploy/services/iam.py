@@ -19,9 +19,7 @@ def _role(aws: Aws, name: str, inputs: Inputs) -> Made:
     )["Role"]
     for policy in inputs.get("managedPolicyArns") or []:
         iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=policy)
-    return Made(
-        role["RoleName"], {"name": role["RoleName"], "arn": role["Arn"], "uniqueId": role["RoleId"]}
-    )
+    return Made(role["RoleName"], {"name": role["RoleName"], "arn": role["Arn"], "uniqueId": role["RoleId"]})
 
 
 def _role_policy(aws: Aws, name: str, inputs: Inputs) -> Made:
@@ -58,9 +56,13 @@ CREATORS = (
         ),
         without_effect={"forceDetachPolicies": "only `pulumi destroy` uses it"},
     ),
-    Creator(token="aws:iam/rolePolicy:RolePolicy", create=_role_policy, properties=properties("name role policy")),
     Creator(
-        token="aws:iam/policy:Policy", create=_policy, properties=properties("name policy path description tags")
+        token="aws:iam/rolePolicy:RolePolicy", create=_role_policy, properties=properties("name role policy")
+    ),
+    Creator(
+        token="aws:iam/policy:Policy",
+        create=_policy,
+        properties=properties("name policy path description tags"),
     ),
     Creator(
         token="aws:iam/rolePolicyAttachment:RolePolicyAttachment",

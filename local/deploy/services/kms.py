@@ -17,7 +17,9 @@ def _key(aws: Aws, _name: str, inputs: Inputs) -> Made:
         Tags=tag_list(inputs, "TagKey", "TagValue"),
     )["KeyMetadata"]
     if inputs.get("enableKeyRotation"):
-        kms.enable_key_rotation(KeyId=key["KeyId"], **picked(inputs, RotationPeriodInDays="rotationPeriodInDays"))
+        kms.enable_key_rotation(
+            KeyId=key["KeyId"], **picked(inputs, RotationPeriodInDays="rotationPeriodInDays")
+        )
     return Made(key["KeyId"], {"arn": key["Arn"], "keyId": key["KeyId"]})
 
 

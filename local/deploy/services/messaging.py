@@ -27,14 +27,20 @@ def _queue(aws: Aws, name: str, inputs: Inputs) -> Made:
     queue = inputs.get("name") or name
     url = aws.client("sqs").create_queue(
         QueueName=queue,
-        Attributes={theirs: _text(inputs[ours]) for ours, theirs in _ATTRIBUTES.items() if inputs.get(ours) is not None},
+        Attributes={
+            theirs: _text(inputs[ours])
+            for ours, theirs in _ATTRIBUTES.items()
+            if inputs.get(ours) is not None
+        },
         tags=inputs.get("tags") or {},
     )["QueueUrl"]
     return Made(url, {"name": queue, "arn": aws.arn("sqs", queue), "url": url})
 
 
 def _queue_policy(aws: Aws, _name: str, inputs: Inputs) -> Made:
-    aws.client("sqs").set_queue_attributes(QueueUrl=inputs["queueUrl"], Attributes={"Policy": inputs["policy"]})
+    aws.client("sqs").set_queue_attributes(
+        QueueUrl=inputs["queueUrl"], Attributes={"Policy": inputs["policy"]}
+    )
     return Made(inputs["queueUrl"])
 
 
@@ -55,14 +61,17 @@ def _schedule(aws: Aws, name: str, inputs: Inputs) -> Made:
         ),
     )
     return Made(
-        f"{inputs.get('groupName') or 'default'}/{schedule}", {"name": schedule, "arn": created["ScheduleArn"]}
+        f"{inputs.get('groupName') or 'default'}/{schedule}",
+        {"name": schedule, "arn": created["ScheduleArn"]},
     )
 
 
 CREATORS = (
     Creator(token="aws:sqs/queue:Queue", create=_queue, properties=frozenset(_ATTRIBUTES) | {"name", "tags"}),
     Creator(
-        token="aws:sqs/queuePolicy:QueuePolicy", create=_queue_policy, properties=properties("queueUrl policy")
+        token="aws:sqs/queuePolicy:QueuePolicy",
+        create=_queue_policy,
+        properties=properties("queueUrl policy"),
     ),
     Creator(
         token="aws:scheduler/schedule:Schedule",

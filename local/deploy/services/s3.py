@@ -134,7 +134,9 @@ CREATORS = (
         token="aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         create=_lifecycle,
         properties=properties("bucket rules"),
-        without_effect={"transitionDefaultMinimumObjectSize": "the emulator stores lifecycle rules, it runs none"},
+        without_effect={
+            "transitionDefaultMinimumObjectSize": "the emulator stores lifecycle rules, it runs none"
+        },
     ),
     Creator(
         token="aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",

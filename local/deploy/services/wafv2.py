@@ -16,7 +16,10 @@ _SPELLED_OTHERWISE = {
 def _theirs(value: Any) -> Any:
     """Pulumi's structure under boto3's names; boto3 refuses what it does not know."""
     if isinstance(value, Mapping):
-        return {_SPELLED_OTHERWISE.get(key, key[0].upper() + key[1:]): _theirs(inner) for key, inner in value.items()}
+        return {
+            _SPELLED_OTHERWISE.get(key, key[0].upper() + key[1:]): _theirs(inner)
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
         return [_theirs(inner) for inner in value]
     return value
@@ -42,9 +45,7 @@ def _web_acl(aws: Aws, name: str, inputs: Inputs) -> Made:
 
 
 def _association(aws: Aws, _name: str, inputs: Inputs) -> Made:
-    aws.client("wafv2").associate_web_acl(
-        WebACLArn=inputs["webAclArn"], ResourceArn=inputs["resourceArn"]
-    )
+    aws.client("wafv2").associate_web_acl(WebACLArn=inputs["webAclArn"], ResourceArn=inputs["resourceArn"])
     return Made(f"{inputs['webAclArn']},{inputs['resourceArn']}")
 
 

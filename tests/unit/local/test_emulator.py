@@ -1,0 +1,74 @@
+"""The emulator's process: it is ours alone, and nothing of it stays behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from local.emulator import ROOT, Emulator
+from local.errors import LocalError
+
+
+def alive(group: int) -> bool:
+    """Whether a process of the group is left that is not a zombie."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            return True
+    return False
+
+
+def wait_for(condition: object, seconds: float = 20) -> bool:
+    assert callable(condition)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_it_listens_on_the_loopback_interface_only(emulator: Emulator) -> None:
+    port = int(emulator.url.rpartition(":")[2])
+    with socket.socket() as elsewhere:
+        # 127.0.0.2 is the same machine, and another address than the one it is bound to.
+        assert elsewhere.connect_ex(("127.0.0.2", port)) != 0
+    assert emulator.client("sts", "eu-west-1").get_caller_identity()["Account"] == "111122223333"
+
+
+def test_it_ends_with_an_exception(worker_id: str) -> None:
+    with pytest.raises(RuntimeError, match="boom"), Emulator(name=f"exception-{worker_id}") as running:
+        group = running.pid
+        raise RuntimeError("boom")
+    assert not alive(group)
+
+
+def test_it_ends_with_a_parent_that_is_killed(worker_id: str) -> None:
+    program = f"""
+import time
+from local.emulator import Emulator
+with Emulator(name="killed-{worker_id}") as running:
+    print(running.pid, flush=True)
+    time.sleep(600)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout
+    with parent.stdout:
+        group = int(parent.stdout.readline())
+    assert alive(group)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    assert wait_for(lambda: not alive(group))
+
+
+def test_a_trail_is_only_there_when_asked_for(emulator: Emulator) -> None:
+    with pytest.raises(LocalError, match="record_trail=True"):
+        next(emulator.decisions())
