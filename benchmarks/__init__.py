@@ -1,1 +1,1 @@
-"""Measurements that a change must not worsen: import times and a load run that may lose nothing."""
+"""Measurements that a change must not worsen: import times, and a load run that may lose nothing."""

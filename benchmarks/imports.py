@@ -33,13 +33,6 @@ class Measured:
     ratio: float
 
 
-def handlers(package: Path) -> list[str]:
-    """Return the names of the handler modules in a built package."""
-    return sorted(
-        f"handlers.{path.stem}" for path in (package / "handlers").glob("*.py") if path.stem != "__init__"
-    )
-
-
 def measure(modules: Iterable[tuple[str, Path]], environment: dict[str, str], rounds: int) -> list[Measured]:
     """Import each module, given with its package, `rounds` times; the first result is `import boto3`.
 
@@ -47,6 +40,8 @@ def measure(modules: Iterable[tuple[str, Path]], environment: dict[str, str], ro
     Raises RuntimeError with the interpreter's output where a module does not import.
     """
     plan = [("boto3", Path()), *modules]
+    # boto3 gets its bytecode if it was only just installed.
+    subprocess.run([sys.executable, "-c", "import boto3"], check=True)
     times: dict[str, list[float]] = {module: [] for module, _ in plan}
     for _ in range(rounds):
         for module, package in plan:

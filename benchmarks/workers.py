@@ -11,12 +11,14 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
 from benchmarks.datasets import Datasets
-from benchmarks.statistics import Call
+from benchmarks.region import Program
+from benchmarks.figures import Call
+from local.client import PrivacyClient
 
 MAX_ATTEMPTS = 8
 """Tries of one request that is answered 429 or 503, with growing pauses, before it counts as failed."""
@@ -25,18 +27,8 @@ _ROWS_PER_FILE = 20
 _ERASED_AT_ONCE = 3
 
 
-class Api(Protocol):
-    """Sends one request of one program; raises OSError where no answer came."""
-
-    def __call__(
-        self, method: str, path: str, *, json: object = None, headers: Mapping[str, str] | None = None
-    ) -> httpx.Response: ...
-
-
-class Upload(Protocol):
-    """Sends a file to the URL that an upload's answer gave, with its headers; returns the status."""
-
-    def __call__(self, url: str, headers: Mapping[str, str], content: bytes) -> int: ...
+Upload = Callable[[str, Mapping[str, str], bytes], int]
+"""Sends a file to the URL that an upload's answer gave, with its headers; returns the status."""
 
 
 class UnexpectedAnswerError(Exception):
@@ -48,7 +40,8 @@ class Worker:
     """One closed loop of requests for one program of one customer; `name` is unique in the load run."""
 
     name: str
-    api: Api
+    program: Program
+    client: PrivacyClient
     upload: Upload
     datasets: Datasets
     random: random.Random
@@ -202,7 +195,7 @@ class Worker:
         """Send one request until it is answered with something else than "later"."""
         for attempt in range(MAX_ATTEMPTS):
             sent = time.monotonic()
-            answer = self.api(method, path, json=body, headers=headers)
+            answer = self.client.call(method, path, json=body, headers=headers)
             self.calls.append(Call(operation, sent, time.monotonic() - sent, answer.status_code))
             if answer.status_code == expected:
                 return answer

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from components.catalogue import FUNCTIONS
+
 ROOT = Path(__file__).resolve().parents[3]
 LAMBDAS = ROOT / "lambdas"
 
-# The functions of the package that rewrites rows; the others answer HTTP requests.
-RUNS_HANDLERS = {"index_objects", "plan_run", "visit_objects", "verify_run", "complete_run", "sweep_runs"}
+LIBRARIES = {"api": "jsonschema_rs", "runs": "orjson"}
 HANDLERS = sorted(path.stem for path in (LAMBDAS / "handlers").glob("*.py") if path.stem != "__init__")
 RUNTIME = {"boto3", "botocore"}
 
@@ -88,7 +89,7 @@ def test_functions_import_only_what_is_packaged(files: list[Path], root: Path) -
 
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_handler_imports_only_its_own_packages_libraries(handler: str) -> None:
-    library = "orjson" if handler in RUNS_HANDLERS else "jsonschema_rs"
+    library = LIBRARIES[FUNCTIONS[handler].package]
     extra = third_party(closure(handler)) - RUNTIME - {library}
     assert not extra, f"{handler} would not import in its package: {sorted(extra)}"
 
