@@ -16,8 +16,8 @@ import httpx
 
 from benchmarks import checks
 from benchmarks.datasets import Datasets
-from benchmarks.region import Program, Region
 from benchmarks.figures import Call, table
+from benchmarks.region import Program, Region
 from benchmarks.workers import Upload, Worker
 from local.client import PrivacyClient
 from local.emulator import Emulator

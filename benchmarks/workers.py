@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 
 from benchmarks.datasets import Datasets
-from benchmarks.region import Program
 from benchmarks.figures import Call
+from benchmarks.region import Program
 from local.client import PrivacyClient
 
 MAX_ATTEMPTS = 8
