@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from privacy import object_store, rows, vault_items
 from privacy.identifiers import uuid7
-from privacy.registry import Customer, Dataset
+from privacy.registry import Dataset
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
 from privacy.vault import Vault
@@ -74,11 +74,6 @@ def object_events(body: str) -> list[ObjectEvent]:
         raise MalformedEventError from None
 
 
-def dataset_of(customer: Customer, key: str) -> Dataset | None:
-    """Return the dataset whose prefix the key lies under, or None."""
-    return next((d for d in customer.datasets if d.prefix and key.startswith(d.prefix)), None)
-
-
 @dataclass(frozen=True, slots=True)
 class Indexer:
     """Keeps one vault's index entries, and starts an erasure for what arrives late.
@@ -92,7 +87,7 @@ class Indexer:
 
     def take(self, event: ObjectEvent) -> None:
         """Bring the index up to date with one event. AWS errors are raised: the message comes again."""
-        dataset = dataset_of(self.vault.customer, event.key)
+        dataset = self.vault.customer.dataset_of(event.key)
         if dataset is None:
             _log.info("object outside every dataset: customer=%s", self.vault.customer.id)
         elif event.created:

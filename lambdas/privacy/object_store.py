@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,8 @@ from privacy.vault import Vault
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
+
+_log: Final = logging.getLogger("privacy")
 
 READ_BYTES: Final = 1024 * 1024
 PART_BYTES: Final = 16 * 1024 * 1024
@@ -176,9 +179,15 @@ class Rewrite:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._upload_id is not None:
+        if self._upload_id is None:
+            return
+        try:
             self.vault.s3.abort_multipart_upload(**self._where(), UploadId=self._upload_id)
-            self._upload_id = None
+        except ClientError as failure:
+            # The bucket's lifecycle removes unfinished uploads; what ended the rewrite is what matters.
+            _log.warning(
+                "unfinished upload left to the lifecycle: error=%s", failure.response["Error"]["Code"]
+            )
 
     @property
     def sha256(self) -> str:

@@ -52,6 +52,10 @@ class Customer:
         """Return the dataset of that name, or None."""
         return next((dataset for dataset in self.datasets if dataset.name == name), None)
 
+    def dataset_of(self, key: str) -> Dataset | None:
+        """Return the dataset below whose prefix an object key lies, or None. Prefixes do not overlap."""
+        return next((d for d in self.datasets if d.prefix and key.startswith(d.prefix)), None)
+
     def contract_started(self, at: datetime) -> bool:
         """Return whether the contract has begun: from 00:00:00 UTC of its first day."""
         return at.date() >= self.contract_starts

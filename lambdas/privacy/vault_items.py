@@ -132,7 +132,7 @@ def batch_get(vault: Vault, keys: "Sequence[Item]") -> "list[Item]":
             if not left:
                 break
             wanted = list(left["Keys"])
-            _pause(attempt)
+            pause(attempt)
         else:
             raise TableBusyError
     return found
@@ -150,7 +150,7 @@ def batch_write(vault: Vault, *, put: "Iterable[Item]" = (), delete: "Iterable[I
             if not left.get(table):
                 break
             wanted = list(left[table])
-            _pause(attempt)
+            pause(attempt)
         else:
             raise TableBusyError
 
@@ -219,6 +219,6 @@ def erased_since(vault: Vault, refs: Iterable[str], uploaded_at: str) -> dict[st
     }
 
 
-def _pause(attempt: int) -> None:
+def pause(attempt: int) -> None:
     """Wait with full jitter, at most 50 ms, 100 ms, 200 ms … 5 s."""
     time.sleep(random.uniform(0, min(5.0, 0.05 * 2**attempt)))  # noqa: S311 - spreads retries, guards nothing

@@ -1,0 +1,21 @@
+"""Last step of a run, also of one that failed: end its requests and start the next run."""
+
+from typing import Any, Final
+
+from privacy import environment
+from privacy.completing import complete_run
+from privacy.registry import Registry
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+from privacy.run_steps import open_step
+
+_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """{customer, run_id, error?} → {customer, run_id, next_run}: the id of the run it started, or null."""
+    step = open_step(_registry, event, "close")
+    next_run = complete_run(step.vault, _requests, _lock, step.run_id, error=event.get("error"))
+    return {**step.ids, "next_run": next_run}

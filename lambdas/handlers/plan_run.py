@@ -1,0 +1,19 @@
+"""First step of a run: take the pending requests and write down what to visit."""
+
+from typing import Any, Final
+
+from privacy import environment
+from privacy.planning import batches, plan_run
+from privacy.registry import Registry
+from privacy.requests import RequestStore
+from privacy.run_steps import open_step
+
+_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """{customer, run_id} → the same with the number of visits and the batches to visit them in."""
+    step = open_step(_registry, event, "plan")
+    visits = plan_run(step.vault, _requests, step.run_id)
+    return {**step.ids, "visits": visits, "batches": batches(visits)}

@@ -1,0 +1,209 @@
+"""One object visited once for everything a run's requests ask of it."""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from privacy import indexing, jsonl, object_store, rows, vault_items
+from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
+from privacy.registry import Dataset
+from privacy.vault import Vault
+from privacy.visits import Visit
+
+_log: Final = logging.getLogger("privacy")
+
+ATTEMPTS: Final = 5
+"""How often an object is visited anew because somebody else kept writing it."""
+
+REPORTED_LINES: Final = 100
+"""Unreadable lines named one by one; all of them are counted."""
+
+ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Subject reference → the fields to set in its rows: one mapping a change, in the order of the requests."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a visit did to an object.
+
+    `old_version` is the current version that was found, `new_version` the one written in its place,
+    `kept_version` the only one that stays; each is None where there is none.
+    """
+
+    rows_dropped: int = 0
+    rows_changed: int = 0
+    old_version: str | None = None
+    new_version: str | None = None
+    kept_version: str | None = None
+    sha256_before: str | None = None
+    sha256_after: str | None = None
+    unparsed: list[dict[str, Any]] = field(default_factory=list)
+    unparsed_count: int = 0
+    versions_removed: int = 0
+    erased: set[str] = field(default_factory=set)
+
+    def noted(self) -> dict[str, Any]:
+        """Return the outcome as the visit's item keeps it."""
+        return {
+            "rows_dropped": self.rows_dropped,
+            "rows_changed": self.rows_changed,
+            "old_version": self.old_version,
+            "new_version": self.new_version,
+            "kept_version": self.kept_version,
+            "sha256_before": self.sha256_before,
+            "sha256_after": self.sha256_after,
+            "unparsed": self.unparsed,
+            "unparsed_count": self.unparsed_count,
+            "versions_removed": self.versions_removed,
+        }
+
+
+def visit_object(vault: Vault, visit: Visit, changes: ChangesOf) -> Outcome:
+    """Erase and correct in one object, purge its older versions, drop the entries of who was erased.
+
+    Doing it again changes nothing more. An object that is gone, or hidden by a delete marker, loses all of
+    its versions. Raises ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError
+    and jsonl.LineTooLongError where it cannot be read.
+    """
+    key = visit.key or ""
+    dataset = vault.customer.dataset_of(key)
+    if dataset is None:
+        raise rows.DatasetUnknownError
+    for _ in range(ATTEMPTS):
+        try:
+            outcome = _change(vault, dataset, key, visit.erase, changes)
+            outcome.versions_removed = _purge_others(vault, key, outcome)
+        except ObjectChangedError:
+            _log.info("object changed meanwhile, visited again: customer=%s", vault.customer.id)
+            continue
+        vault_items.batch_write(
+            vault,
+            delete=[
+                vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
+                for ref in sorted(visit.erase | outcome.erased)
+            ],
+        )
+        return outcome
+    raise ObjectChangedError
+
+
+def _change(vault: Vault, dataset: Dataset, key: str, erase: frozenset[str], changes: ChangesOf) -> Outcome:
+    """Make the object's current version what it has to be. Older versions are still there afterwards."""
+    if dataset.format == "object":
+        stored = object_store.describe(vault, key)
+    else:
+        rows.subject_path(dataset)
+        stored = object_store.read(vault, key)
+    if stored is None:
+        return Outcome()
+    indexed = _is_indexed(vault, stored)
+    if not indexed:
+        late = _late(vault, dataset, stored)
+        erase |= late
+        if dataset.format != "object":
+            stored = object_store.read(vault, key, if_match=stored.etag)
+            if stored is None:
+                raise ObjectChangedError
+    if dataset.format == "object":
+        outcome = Outcome(old_version=stored.version_id)
+        ref = rows.subject_of_object(vault, stored)
+        if ref is not None and ref in erase:
+            outcome.rows_dropped = 1
+            outcome.erased.add(ref)
+        else:
+            outcome.kept_version = stored.version_id
+        return outcome
+    outcome = _rewrite(vault, dataset, stored, erase, changes)
+    if indexed and outcome.new_version is not None:
+        # Nobody is in the new version who was not in the old one: its event has nothing to tell.
+        indexing.mark_indexed(vault, key, outcome.new_version)
+    return outcome
+
+
+def _is_indexed(vault: Vault, stored: StoredObject) -> bool:
+    marker = vault_items.get(vault, vault_items.object_pk(stored.key), vault_items.INDEXED)
+    return marker is not None and marker["version_id"]["S"] == stored.version_id
+
+
+def _late(vault: Vault, dataset: Dataset, stored: StoredObject) -> frozenset[str]:
+    """Return who was erased after this version was uploaded and before anybody looked into it.
+
+    The index has not seen this version yet, and will not: a rewrite takes its place, with a new time. So
+    the visit looks for late arrivals itself. Reads the content to its end.
+    """
+    uploaded_at = vault_items.instant(stored.last_modified)
+    if vault_items.last_erasure(vault) < uploaded_at:
+        return frozenset()
+    found = rows.subjects(vault, dataset, stored)
+    return frozenset(vault_items.erased_since(vault, found.rows, uploaded_at))
+
+
+def _rewrite(
+    vault: Vault, dataset: Dataset, stored: StoredObject, erase: frozenset[str], changes: ChangesOf
+) -> Outcome:
+    outcome = Outcome(old_version=stored.version_id, kept_version=stored.version_id)
+    before = hashlib.sha256()
+
+    def digested() -> Iterator[bytes]:
+        for chunk in stored.chunks():
+            before.update(chunk)
+            yield chunk
+
+    with Rewrite(vault, stored) as rewrite:
+        for line in _kept(vault, dataset, digested(), erase, changes, outcome):
+            rewrite.write(line)
+        outcome.sha256_before = before.hexdigest()
+        outcome.sha256_after = rewrite.sha256
+        if outcome.rows_dropped or outcome.rows_changed:
+            outcome.new_version = outcome.kept_version = rewrite.commit()
+    return outcome
+
+
+def _kept(
+    vault: Vault,
+    dataset: Dataset,
+    chunks: Iterator[bytes],
+    erase: frozenset[str],
+    changes: ChangesOf,
+    outcome: Outcome,
+) -> Iterator[bytes]:
+    """Yield the lines that stay, each byte for byte as it was unless a correction is about it."""
+    path = rows.subject_path(dataset)
+    reference = rows.reference_of(vault)
+    for number, line in enumerate(jsonl.lines(chunks), start=1):
+        if jsonl.is_blank(line):
+            yield line
+            continue
+        try:
+            identifier = jsonl.subject_of(line, path)
+            ref = reference(identifier) if identifier is not None else None
+            if ref is not None and ref in erase:
+                outcome.rows_dropped += 1
+                outcome.erased.add(ref)
+                continue
+            fields = changes.get(ref) if ref is not None else None
+            new = jsonl.corrected(line, fields) if fields else None
+        except jsonl.UnreadableRowError as error:
+            outcome.unparsed_count += 1
+            if len(outcome.unparsed) < REPORTED_LINES:
+                outcome.unparsed.append({"line": number, "reason": str(error)})
+            new = None
+        if new is not None:
+            outcome.rows_changed += 1
+        yield line if new is None else new
+
+
+def _purge_others(vault: Vault, key: str, outcome: Outcome) -> int:
+    """Delete every version and marker of the key but the kept one, and return how many those were.
+
+    Raises ObjectChangedError where the current version is not the one that was examined or written.
+    """
+    found = object_store.versions(vault, key)
+    current = next((v.id for v in found if v.is_latest and not v.is_marker), None)
+    if current != (outcome.new_version or outcome.old_version):
+        raise ObjectChangedError
+    others = [version for version in found if version.id != outcome.kept_version]
+    object_store.purge(vault, key, others)
+    return len(others)

@@ -1,0 +1,227 @@
+"""The plan of a run: which requests it takes, and which objects and records they touch."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import count, islice
+from typing import Any, Final
+
+from privacy import vault_items, visits
+from privacy.requests import Request, RequestStore
+from privacy.vault import Vault
+from privacy.visits import Visit
+
+_log: Final = logging.getLogger("privacy")
+
+MAX_REQUESTS: Final = 1000
+MAX_SUBJECTS: Final = 5000
+"""A run takes no more; the rest goes with the next one, which starts when it ends. So one visit, which
+carries the references of its object's subjects, stays below the 400 KB of a table item."""
+
+BATCH_VISITS: Final = 100
+MAX_BATCHES: Final = 5000
+"""The batches travel through the state machine: its input takes 256 KiB, a batch about 30 bytes."""
+
+_SUBJECTS_PER_RECORDS_VISIT: Final = 100
+_PARALLEL: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRequest:
+    """A request of the run with what it asks.
+
+    `late_key` is set for an erasure that follows an earlier one: it is about this object alone.
+    `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
+    the subject's records), and datasets of rows.
+    """
+
+    request: Request
+    refs: tuple[str, ...]
+    late_key: str | None = None
+    datasets: frozenset[str] = frozenset()
+    records: frozenset[tuple[str, str | None]] = frozenset()
+
+    @property
+    def erases(self) -> bool:
+        """Whether the request is an erasure."""
+        return self.request.type == "erasure"
+
+    def wants_record(self, dataset: str, record_id: str) -> bool:
+        """Whether a correction is about this record."""
+        return not self.records.isdisjoint({(dataset, record_id), (dataset, None)})
+
+
+@dataclass(slots=True)
+class _Holdings:
+    """What the vault has of one subject: objects with their datasets, and records."""
+
+    objects: dict[str, str] = field(default_factory=dict)
+    records: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is asked of one object, or of the records of some subjects."""
+
+    dataset: str | None = None
+    requests: dict[str, None] = field(default_factory=dict)
+    erase: set[str] = field(default_factory=set)
+    correct: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, taken: TakenRequest, ref: str) -> None:
+        self.requests[taken.request.id] = None
+        if taken.erases:
+            self.erase.add(ref)
+        else:
+            self.correct.append((taken.request.id, ref))
+
+    def visit(self, number: int, key: str | None) -> Visit:
+        return Visit(
+            number=number,
+            kind="records" if key is None else "object",
+            requests=tuple(sorted(self.requests)),
+            erase=frozenset(self.erase),
+            correct=tuple(sorted(self.correct)),
+            key=key,
+            dataset=self.dataset,
+        )
+
+
+def plan_run(
+    vault: Vault,
+    requests: RequestStore,
+    run_id: str,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> int:
+    """Take the customer's pending requests and write the run's visits down; return how many there are.
+
+    Can be done again as a whole: what an earlier attempt wrote is replaced. Tombstones come before the
+    look-up, so that what is indexed meanwhile is either found here or recognised there as a late arrival.
+    """
+    taken = _take(vault, requests, run_id)
+    _leave_tombstones(vault, taken, vault_items.instant(clock()))
+    work = _work(vault, taken)
+    visits.write(vault, run_id, work)
+    _log.info(
+        "run planned: customer=%s run=%s requests=%d visits=%d",
+        vault.customer.id,
+        run_id,
+        len(taken),
+        len(work),
+    )
+    return len(work)
+
+
+def batches(visit_count: int) -> list[dict[str, int]]:
+    """Cut visits into batches, first and last included: 100 each, more where there would be too many."""
+    size = max(BATCH_VISITS, -(-visit_count // MAX_BATCHES))
+    return [
+        {"first": first, "last": min(first + size, visit_count) - 1} for first in range(0, visit_count, size)
+    ]
+
+
+def _take(vault: Vault, requests: RequestStore, run_id: str) -> list[TakenRequest]:
+    customer = vault.customer.id
+    taken: list[TakenRequest] = []
+    subjects = 0
+    for request in requests.pending(customer, MAX_REQUESTS):
+        subjects += request.subjects
+        if taken and subjects > MAX_SUBJECTS:
+            break
+        if requests.claim(customer, request.id, run_id):
+            refs = tuple(requests.refs(customer, request.id))
+            taken.append(_with_details(vault, TakenRequest(replace(request, run_id=run_id), refs)))
+    return taken
+
+
+def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
+    pk = vault_items.request_pk(taken.request.id)
+    if taken.erases:
+        late = vault_items.get(vault, pk, vault_items.LATE) if taken.request.follows else None
+        return replace(taken, late_key=late["key"]["S"]) if late else taken
+    item = vault_items.get(vault, pk, vault_items.CHANGES)
+    changes: list[dict[str, Any]] = json.loads(item["changes"]["S"]) if item else []
+    formats = {dataset.name: dataset.format for dataset in vault.customer.datasets}
+    return replace(
+        taken,
+        datasets=frozenset(c["dataset"] for c in changes if formats.get(c["dataset"]) != "records"),
+        records=frozenset(
+            (c["dataset"], c.get("record")) for c in changes if formats.get(c["dataset"]) == "records"
+        ),
+    )
+
+
+def _leave_tombstones(vault: Vault, taken: Sequence[TakenRequest], at: str) -> None:
+    # A follow-up leaves the first erasure's tombstone: what came legitimately after that one is not late.
+    erased = {ref: t.request.id for t in reversed(taken) if t.erases and t.late_key is None for ref in t.refs}
+    if not erased:
+        return
+    vault_items.note_erasure(vault, at)
+    vault_items.batch_write(
+        vault,
+        put=[
+            {
+                **vault_items.key(vault_items.subject_pk(ref), vault_items.ERASED),
+                "erased_at": {"S": at},
+                "request": {"S": request_id},
+            }
+            for ref, request_id in erased.items()
+        ],
+    )
+
+
+def _work(vault: Vault, taken: Sequence[TakenRequest]) -> list[Visit]:
+    objects: dict[str, _Work] = {}
+    by_subject: dict[str, _Work] = {}
+    holdings = _holdings(vault, {ref for t in taken if t.late_key is None for ref in t.refs})
+    for t in taken:
+        for ref in t.refs:
+            if t.late_key is not None:
+                objects.setdefault(t.late_key, _Work()).add(t, ref)
+                continue
+            held = holdings[ref]
+            for key, dataset in held.objects.items():
+                if t.erases or dataset in t.datasets:
+                    objects.setdefault(key, _Work()).add(t, ref)
+            if held.records and (t.erases or any(t.wants_record(*record) for record in held.records)):
+                by_subject.setdefault(ref, _Work()).add(t, ref)
+    numbers = count()
+    found = [work.visit(next(numbers), None) for work in _grouped(by_subject)]
+    for key, work in sorted(objects.items()):
+        below = vault.customer.dataset_of(key)
+        work.dataset = below.name if below else None
+        found.append(work.visit(next(numbers), key))
+    return found
+
+
+def _grouped(by_subject: Mapping[str, _Work]) -> Iterable[_Work]:
+    """Join the work on records of up to 100 subjects into one visit."""
+    subjects = iter(sorted(by_subject))
+    while group := list(islice(subjects, _SUBJECTS_PER_RECORDS_VISIT)):
+        joined = _Work()
+        for ref in group:
+            joined.requests |= by_subject[ref].requests
+            joined.erase |= by_subject[ref].erase
+            joined.correct += by_subject[ref].correct
+        yield joined
+
+
+def _holdings(vault: Vault, refs: Iterable[str]) -> dict[str, _Holdings]:
+    ordered = sorted(refs)
+    _ = vault.dynamodb  # made before the threads share it
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+        return dict(zip(ordered, pool.map(lambda ref: _holding(vault, ref), ordered), strict=True))
+
+
+def _holding(vault: Vault, ref: str) -> _Holdings:
+    found = _Holdings()
+    for item in vault_items.query(vault, vault_items.subject_pk(ref)):
+        if "object" in item:
+            found.objects[item["object"]["S"]] = item["dataset"]["S"]
+        elif "record_id" in item:
+            found.records.append((item["dataset"]["S"], item["record_id"]["S"]))
+    return found

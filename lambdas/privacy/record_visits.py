@@ -1,0 +1,145 @@
+"""Database records of some subjects: deleted, or patched, as a run's requests ask."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from privacy import jsonl, vault_items
+from privacy.vault import Vault
+from privacy.visits import Visit
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+_log: Final = logging.getLogger("privacy")
+
+POINTER: Final = "subject"
+"""Sort key of the item, in a record's own partition, that names the subject the record belongs to."""
+
+_ATTEMPTS: Final = 5
+
+
+class RecordChangedError(Exception):
+    """Somebody else kept writing the record. Visiting again helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChange:
+    """Fields that a correction sets in a dataset's record, or (`record_id` None) in all the subject's."""
+
+    dataset: str
+    record_id: str | None
+    fields: Mapping[str, Any]
+
+    def is_about(self, item: "vault_items.Item") -> bool:
+        """Return whether the change is about this record."""
+        return item["dataset"]["S"] == self.dataset and self.record_id in {None, item["record_id"]["S"]}
+
+
+@dataclass(slots=True)
+class RecordsOutcome:
+    """What a visit did to records."""
+
+    records_deleted: int = 0
+    records_changed: int = 0
+
+    def noted(self) -> dict[str, Any]:
+        """Return the outcome as the visit's item keeps it."""
+        return {"records_deleted": self.records_deleted, "records_changed": self.records_changed}
+
+
+def visit_records(
+    vault: Vault, visit: Visit, changes: Mapping[str, Sequence[RecordChange]]
+) -> RecordsOutcome:
+    """Delete the records of the visit's erased subjects, patch those of the others.
+
+    `changes` are the corrections by subject reference, in the order they were asked for. An erasure goes
+    before any of them: in whichever order they came, no record is left. Doing it again changes nothing
+    more. Raises RecordChangedError.
+    """
+    outcome = RecordsOutcome()
+    for ref in sorted(visit.erase):
+        for item in vault_items.query(vault, vault_items.subject_pk(ref), first="record#"):
+            _delete(vault, ref, item["sk"]["S"])
+            outcome.records_deleted += 1
+    for ref in sorted({ref for _, ref in visit.correct} - visit.erase):
+        for item in vault_items.query(vault, vault_items.subject_pk(ref), first="record#"):
+            wanted = [change.fields for change in changes[ref] if change.is_about(item)]
+            if wanted and _patch(vault, item, wanted):
+                outcome.records_changed += 1
+    return outcome
+
+
+def _delete(vault: Vault, ref: str, name: str) -> None:
+    """Delete the record and the pointer to its subject together.
+
+    Where the pointer names another subject by now, the record was moved to that one, and is gone here.
+    """
+    table = vault.customer.table
+    pointer: TransactWriteItemTypeDef = {
+        "Delete": {
+            "TableName": table,
+            "Key": vault_items.key(name, POINTER),
+            "ConditionExpression": "attribute_not_exists(pk) OR #ref = :ref",
+            "ExpressionAttributeNames": {"#ref": "ref"},
+            "ExpressionAttributeValues": {":ref": {"S": ref}},
+        }
+    }
+    record: TransactWriteItemTypeDef = {
+        "Delete": {"TableName": table, "Key": vault_items.key(vault_items.subject_pk(ref), name)}
+    }
+    for attempt in range(_ATTEMPTS):
+        try:
+            vault.dynamodb.transact_write_items(TransactItems=[pointer, record])
+        except vault.dynamodb.exceptions.TransactionCanceledException as error:
+            cancelled: Any = error.response
+            reasons = {reason["Code"] for reason in cancelled["CancellationReasons"]}
+            if "ConditionalCheckFailed" in reasons:
+                vault.dynamodb.delete_item(
+                    TableName=table, Key=vault_items.key(vault_items.subject_pk(ref), name)
+                )
+                return
+            if reasons <= {"None", "TransactionConflict"}:
+                vault_items.pause(attempt)
+                continue
+            raise
+        return
+    raise RecordChangedError
+
+
+def _patch(vault: Vault, item: "vault_items.Item", changes: Sequence[Mapping[str, Any]]) -> bool:
+    """Set fields in one record, over exactly the revision that was read; return whether it differs.
+
+    A record deleted or moved meanwhile is left alone.
+    """
+    client, table = vault.dynamodb, vault.customer.table
+    found: vault_items.Item | None = item
+    for attempt in range(_ATTEMPTS):
+        if found is None:
+            return False
+        fields = jsonl.loads_exactly(found["fields"]["S"])
+        differs = [jsonl.set_fields(fields, change) for change in changes]
+        if not any(differs):
+            return False
+        try:
+            client.update_item(
+                TableName=table,
+                Key=vault_items.key(found["pk"]["S"], found["sk"]["S"]),
+                UpdateExpression="SET #fields = :fields, revision = :next, updated_at = :at",
+                ConditionExpression="revision = :revision",
+                ExpressionAttributeNames={"#fields": "fields"},
+                ExpressionAttributeValues={
+                    ":fields": {"S": jsonl.dumps_exactly(fields).decode()},
+                    ":revision": {"N": found["revision"]["N"]},
+                    ":next": {"N": str(int(found["revision"]["N"]) + 1)},
+                    ":at": {"S": vault_items.instant(datetime.now(UTC))},
+                },
+            )
+        except client.exceptions.ConditionalCheckFailedException:
+            vault_items.pause(attempt)
+            found = vault_items.get(vault, found["pk"]["S"], found["sk"]["S"])
+            continue
+        return True
+    raise RecordChangedError

@@ -1,0 +1,87 @@
+"""Reading back what a run left: what is still there that should not be."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from privacy import object_store, vault_items, visits
+from privacy.object_store import Version
+from privacy.requests import Request, RequestStore
+from privacy.vault import Vault
+from privacy.visits import Visit
+
+_log: Final = logging.getLogger("privacy")
+
+MAX_REQUESTS: Final = 1000
+NOT_DONE: Final = "visit-not-done"
+VERSIONS_LEFT: Final = "older-versions-left"
+ITEMS_LEFT: Final = "items-left"
+
+_PARALLEL: Final = 8
+
+
+def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
+    """Check every visit and every erased subject, note the problems down, and return how many there are.
+
+    Can be done again: what is in order by then is no longer a problem.
+    """
+    noted = visits.notes(vault, run_id)
+    found = 0
+    for visit in noted.visits:
+        problem = _visit_problem(vault, visit)
+        found += problem is not None
+        if problem != visit.problem:
+            visits.note_visit_problem(vault, run_id, visit.number, problem)
+    for request in taken(requests, vault.customer.id, run_id):
+        if request.type != "erasure" or request.follows is not None:
+            # What a follow-up is about, its visit has checked: the subject may have come back since.
+            continue
+        problem = _erasure_problem(vault, requests.refs(vault.customer.id, request.id))
+        found += problem is not None
+        if problem != noted.problems.get(request.id):
+            visits.note_request_problem(vault, run_id, request.id, problem)
+    _log.info("run verified: customer=%s run=%s problems=%d", vault.customer.id, run_id, found)
+    return found
+
+
+def taken(requests: RequestStore, customer: str, run_id: str) -> list[Request]:
+    """Return the requests that the run has taken and that have not ended, oldest first."""
+    return [r for r in requests.pending(customer, MAX_REQUESTS) if r.run_id == run_id]
+
+
+def _visit_problem(vault: Vault, visit: Visit) -> str | None:
+    if visit.outcome is None or visit.done_at is None:
+        return NOT_DONE
+    if visit.key is None:
+        return None
+    left = object_store.versions(vault, visit.key)
+    return VERSIONS_LEFT if _older(left, visit.outcome["kept_version"], visit.done_at) else None
+
+
+def _older(left: list[Version], kept: str | None, done_at: str) -> list[Version]:
+    """Return the versions and markers older than what the visit kept. Newer ones are somebody's new data."""
+    stored = [version for version in left if not version.is_marker]
+    position = next((n for n, version in enumerate(stored) if version.id == kept), None)
+    if position is None:
+        # Deleted after the visit, or nothing was kept. S3 tells whole seconds, rounded down.
+        return [v for v in left if vault_items.instant(v.last_modified) < done_at[:19]]
+    before = stored[position].last_modified
+    return [*stored[position + 1 :], *(v for v in left if v.is_marker and v.last_modified < before)]
+
+
+def _erasure_problem(vault: Vault, refs: list[str]) -> str | None:
+    _ = vault.dynamodb  # made before the threads share it
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+        return ITEMS_LEFT if any(pool.map(lambda ref: _items_left(vault, ref), refs)) else None
+
+
+def _items_left(vault: Vault, ref: str) -> bool:
+    """Return whether anything from before the subject's tombstone is left, or the tombstone is missing."""
+    items = list(vault_items.query(vault, vault_items.subject_pk(ref)))
+    erased_at = next((i["erased_at"]["S"] for i in items if i["sk"]["S"] == vault_items.ERASED), None)
+    if erased_at is None:
+        return True
+    moments = [
+        i.get("indexed_at") or i.get("updated_at") for i in items if i["sk"]["S"] != vault_items.ERASED
+    ]
+    return any(moment is None or moment["S"] <= erased_at for moment in moments)

@@ -1,0 +1,127 @@
+"""Carrying out a run's visits, one after the other, as far as the time reaches."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from privacy import jsonl, vault_items, visits
+from privacy.object_store import ObjectChangedError, PurgeIncompleteError
+from privacy.object_visits import visit_object
+from privacy.record_visits import RecordChange, RecordChangedError, visit_records
+from privacy.rows import DatasetUnknownError
+from privacy.vault import Vault
+from privacy.vault_items import TableBusyError
+from privacy.visits import Visit
+
+_log: Final = logging.getLogger("privacy")
+
+RESERVE_MILLISECONDS: Final = 60_000
+"""No visit is begun with less time left."""
+
+_FAILURES: Final = (
+    BotoCoreError,
+    ClientError,
+    DatasetUnknownError,
+    ObjectChangedError,
+    PurgeIncompleteError,
+    RecordChangedError,
+    TableBusyError,
+    jsonl.LineTooLongError,
+    jsonl.UnreadableRowError,
+)
+
+
+class VisitsFailedError(Exception):
+    """Some of the visits did not succeed. The others are done; calling again takes up what is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Carries out visits of one run."""
+
+    vault: Vault
+    run_id: str
+    _changes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def visit_batch(self, first: int, last: int, remaining: Callable[[], int]) -> int | None:
+        """Carry out the visits numbered `first` to `last` that are not done yet.
+
+        `remaining` tells the milliseconds left. Returns the number to go on from where they do not
+        suffice, None at the end. Raises VisitsFailedError, after the others, where some failed.
+        """
+        failed = 0
+        stopped: int | None = None
+        for visit in visits.between(self.vault, self.run_id, first, last):
+            if visit.done_at is not None:
+                continue
+            if remaining() < RESERVE_MILLISECONDS:
+                stopped = visit.number
+                break
+            try:
+                self._carry_out(visit)
+            except _FAILURES as error:
+                failed += 1
+                # Only the kind: an error's text may quote an object key.
+                _log.error(
+                    "visit failed: customer=%s run=%s visit=%d error=%s",
+                    self.vault.customer.id,
+                    self.run_id,
+                    visit.number,
+                    _kind(error),
+                )
+        if failed:
+            raise VisitsFailedError(f"{failed} of the visits from {first} to {last} failed")
+        return stopped
+
+    def _carry_out(self, visit: Visit) -> None:
+        if visit.kind == "records":
+            outcome: dict[str, Any] = visit_records(self.vault, visit, self._record_changes(visit)).noted()
+        else:
+            outcome = visit_object(self.vault, visit, self._row_changes(visit)).noted()
+        visits.mark_done(self.vault, self.run_id, visit.number, datetime.now(UTC), outcome)
+        counts = " ".join(f"{name}={value}" for name, value in outcome.items() if isinstance(value, int))
+        _log.info(
+            "visit done: customer=%s run=%s visit=%d %s",
+            self.vault.customer.id,
+            self.run_id,
+            visit.number,
+            counts,
+        )
+
+    def _row_changes(self, visit: Visit) -> dict[str, list[dict[str, Any]]]:
+        found: dict[str, list[dict[str, Any]]] = {}
+        for request_id, ref in visit.correct:
+            found.setdefault(ref, []).extend(
+                change["set"] for change in self._changes_of(request_id) if change["dataset"] == visit.dataset
+            )
+        return found
+
+    def _record_changes(self, visit: Visit) -> dict[str, list[RecordChange]]:
+        found: dict[str, list[RecordChange]] = {}
+        for request_id, ref in visit.correct:
+            found.setdefault(ref, []).extend(
+                RecordChange(change["dataset"], change.get("record"), change["set"])
+                for change in self._changes_of(request_id)
+            )
+        return found
+
+    def _changes_of(self, request_id: str) -> list[dict[str, Any]]:
+        """Return a correction's changes, restricted to the fields that their datasets declare."""
+        if request_id not in self._changes:
+            item = vault_items.get(self.vault, vault_items.request_pk(request_id), vault_items.CHANGES)
+            changes = jsonl.loads_exactly(item["changes"]["S"]) if item else []
+            self._changes[request_id] = [change | {"set": self._declared(change)} for change in changes]
+        return self._changes[request_id]
+
+    def _declared(self, change: dict[str, Any]) -> dict[str, Any]:
+        dataset = self.vault.customer.dataset(change["dataset"])
+        personal = dataset.personal if dataset else {}
+        return {name: value for name, value in change["set"].items() if name in personal}
+
+
+def _kind(error: Exception) -> str:
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

@@ -1,0 +1,155 @@
+"""Visits as the vault's table keeps them: what a run has to do, and what came of it."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from privacy import vault_items
+from privacy.vault import Vault
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+Kind = Literal["object", "records"]
+
+_VISIT: Final = "visit#"
+_PROBLEM: Final = "problem#"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One object, or the records of some subjects, and what the run's requests ask of it.
+
+    `requests` are all requests concerned, oldest first; `erase` the subject references to erase;
+    `correct` the pairs of correction request and subject reference, oldest first. `outcome` is None until
+    the visit is done; `problem` is what verification found.
+    """
+
+    number: int
+    kind: Kind
+    requests: tuple[str, ...]
+    erase: frozenset[str] = frozenset()
+    correct: tuple[tuple[str, str], ...] = ()
+    key: str | None = None
+    dataset: str | None = None
+    done_at: str | None = None
+    outcome: Mapping[str, Any] | None = None
+    problem: str | None = None
+
+
+@dataclass(slots=True)
+class RunNotes:
+    """Everything a run has written down: its visits, and the problems of requests as a whole."""
+
+    visits: list[Visit] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+
+
+def write(vault: Vault, run_id: str, visits: Iterable[Visit]) -> None:
+    """Write the run's visits down, in place of any that an earlier attempt to plan the run left."""
+    clear(vault, run_id)
+    vault_items.batch_write(vault, put=[_item(run_id, visit) for visit in visits])
+
+
+def clear(vault: Vault, run_id: str) -> None:
+    """Remove everything written down for the run."""
+    pk = vault_items.run_pk(run_id)
+    items = vault_items.query(vault, pk)
+    vault_items.batch_write(vault, delete=[vault_items.key(pk, item["sk"]["S"]) for item in items])
+
+
+def between(vault: Vault, run_id: str, first: int, last: int) -> Iterator[Visit]:
+    """Yield the run's visits numbered `first` to `last`, both included, in order."""
+    for item in vault_items.query(vault, vault_items.run_pk(run_id), first=_sk(first), last=_sk(last)):
+        yield _visit(item)
+
+
+def notes(vault: Vault, run_id: str) -> RunNotes:
+    """Return everything the run has written down."""
+    found = RunNotes()
+    for item in vault_items.query(vault, vault_items.run_pk(run_id)):
+        sk = item["sk"]["S"]
+        if sk.startswith(_VISIT):
+            found.visits.append(_visit(item))
+        elif "problem" in item:
+            found.problems[sk.removeprefix(_PROBLEM)] = item["problem"]["S"]
+    return found
+
+
+def mark_done(vault: Vault, run_id: str, number: int, at: datetime, outcome: Mapping[str, Any]) -> None:
+    """Note that the visit is done, and what came of it."""
+    vault.dynamodb.update_item(
+        TableName=vault.customer.table,
+        Key=vault_items.key(vault_items.run_pk(run_id), _sk(number)),
+        UpdateExpression="SET done_at = :at, outcome = :outcome",
+        ExpressionAttributeValues={
+            ":at": {"S": vault_items.instant(at)},
+            ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
+        },
+    )
+
+
+def note_visit_problem(vault: Vault, run_id: str, number: int, problem: str | None) -> None:
+    """Note what verification found wrong with the visit, or that nothing is."""
+    _note(vault, run_id, _sk(number), problem)
+
+
+def note_request_problem(vault: Vault, run_id: str, request_id: str, problem: str | None) -> None:
+    """Note what verification found wrong with a request as a whole, or that nothing is."""
+    _note(vault, run_id, f"{_PROBLEM}{request_id}", problem)
+
+
+def _note(vault: Vault, run_id: str, sk: str, problem: str | None) -> None:
+    item = vault_items.key(vault_items.run_pk(run_id), sk)
+    if problem is None:
+        vault.dynamodb.update_item(
+            TableName=vault.customer.table, Key=item, UpdateExpression="REMOVE problem"
+        )
+        return
+    expires_at = vault_items.backstop()["expires_at"]
+    vault.dynamodb.update_item(
+        TableName=vault.customer.table,
+        Key=item,
+        UpdateExpression="SET problem = :problem, expires_at = :expires_at",
+        ExpressionAttributeValues={":problem": {"S": problem}, ":expires_at": expires_at},
+    )
+
+
+def _sk(number: int) -> str:
+    return f"{_VISIT}{number:08d}"
+
+
+def _item(run_id: str, visit: Visit) -> "dict[str, AttributeValueTypeDef]":
+    item: dict[str, AttributeValueTypeDef] = {
+        **vault_items.key(vault_items.run_pk(run_id), _sk(visit.number)),
+        "kind": {"S": visit.kind},
+        "requests": {"S": " ".join(visit.requests)},
+        # Half the size of hex: an item may have 400 KB, and one object thousands of erased subjects.
+        "erase": {"B": b"".join(bytes.fromhex(ref) for ref in sorted(visit.erase))},
+        "correct": {"S": json.dumps(visit.correct, separators=(",", ":"))},
+        **vault_items.backstop(),
+    }
+    # Not `object`: that attribute would put the visit into the index of objects.
+    for name, value in (("key", visit.key), ("dataset", visit.dataset)):
+        if value is not None:
+            item[name] = {"S": value}
+    return item
+
+
+def _visit(item: "vault_items.Item") -> Visit:
+    packed = bytes(item["erase"]["B"])
+    kind: Any = item["kind"]["S"]
+    return Visit(
+        number=int(item["sk"]["S"].removeprefix(_VISIT)),
+        kind=kind,
+        requests=tuple(item["requests"]["S"].split()),
+        erase=frozenset(packed[start : start + 32].hex() for start in range(0, len(packed), 32)),
+        correct=tuple((request, ref) for request, ref in json.loads(item["correct"]["S"])),
+        key=item["key"]["S"] if "key" in item else None,
+        dataset=item["dataset"]["S"] if "dataset" in item else None,
+        done_at=item["done_at"]["S"] if "done_at" in item else None,
+        outcome=json.loads(item["outcome"]["S"]) if "outcome" in item else None,
+        problem=item["problem"]["S"] if "problem" in item else None,
+    )
