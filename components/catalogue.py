@@ -76,7 +76,10 @@ _FUNCTIONS: Final = (
         purpose="intake",
     ),
     FunctionSpec(
-        module="get_request", package="api", why="Show one request of the caller.", requests=("dynamodb:GetItem",)
+        module="get_request",
+        package="api",
+        why="Show one request of the caller.",
+        requests=("dynamodb:GetItem",),
     ),
     FunctionSpec(
         module="list_requests", package="api", why="List the caller's requests.", requests=("dynamodb:Query",)

@@ -43,7 +43,9 @@ class PrivacyFunction(pulumi.ComponentResource):
     invoke_arn: pulumi.Output[str]
     role_arn: pulumi.Output[str]
 
-    def __init__(self, name: str, args: PrivacyFunctionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: PrivacyFunctionArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("gdpr:functions:PrivacyFunction", name, None, opts)
         names, spec = args.names, args.spec
         logs = encrypted_log_group(

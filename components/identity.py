@@ -38,7 +38,9 @@ class Identity(pulumi.ComponentResource):
             f"{name}-pool",
             name=names.prefix,
             deletion_protection="ACTIVE",
-            admin_create_user_config=cognito.UserPoolAdminCreateUserConfigArgs(allow_admin_create_user_only=True),
+            admin_create_user_config=cognito.UserPoolAdminCreateUserConfigArgs(
+                allow_admin_create_user_only=True
+            ),
             tags=names.tags("operational"),
             opts=pulumi.ResourceOptions(parent=self, protect=True),
         )

@@ -64,6 +64,8 @@ def lifecycle_rules(contract: Contract) -> list[s3.BucketLifecycleConfigurationR
             id="contract-end",
             status="Enabled",
             filter=everything,
-            expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(date=f"{contract.destruction}T00:00:00Z"),
+            expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(
+                date=f"{contract.destruction}T00:00:00Z"
+            ),
         ),
     ]

@@ -80,7 +80,9 @@ def run_definition(steps: RunSteps) -> State:
                 "Catch": _catch("Abandon"),
             },
             "Verify": _step(steps.verify, run, ResultPath=None, Next="Complete", Catch=_catch("Abandon")),
-            "Complete": _step(steps.complete, run, ResultPath=None, Next="Completed", Catch=_catch("Abandon")),
+            "Complete": _step(
+                steps.complete, run, ResultPath=None, Next="Completed", Catch=_catch("Abandon")
+            ),
             "Completed": {"Type": "Succeed"},
             "Abandon": _step(
                 steps.complete,
@@ -101,7 +103,9 @@ def _visit_batch(visit: str) -> State:
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "Visit",
         "States": {
-            "Visit": _step(visit, batch, OutputPath="$.Payload", Next="AllVisited", Catch=_catch("VisitFailed")),
+            "Visit": _step(
+                visit, batch, OutputPath="$.Payload", Next="AllVisited", Catch=_catch("VisitFailed")
+            ),
             "AllVisited": {
                 "Type": "Choice",
                 "Choices": [{"Variable": "$.done", "BooleanEquals": True, "Next": "Visited"}],
@@ -109,7 +113,11 @@ def _visit_batch(visit: str) -> State:
             },
             # The results of all batches together may have 256 KiB (Step Functions quotas): keep nothing.
             "Visited": {"Type": "Pass", "Result": {}, "End": True},
-            "VisitFailed": {"Type": "Fail", "Error": "VisitFailed", "Cause": "A batch of visits failed for good."},
+            "VisitFailed": {
+                "Type": "Fail",
+                "Error": "VisitFailed",
+                "Cause": "A batch of visits failed for good.",
+            },
         },
     }
 

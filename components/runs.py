@@ -105,7 +105,9 @@ class RunSweep(pulumi.ComponentResource):
             role=names.name("sweep-schedule"),
             trusted=document(
                 trust.by_service(
-                    names, "scheduler.amazonaws.com", source_arns=[names.arn("scheduler", "schedule-group/default")]
+                    names,
+                    "scheduler.amazonaws.com",
+                    source_arns=[names.arn("scheduler", "schedule-group/default")],
                 )
             ),
             policy=pulumi.Output.from_input(args.region_key_arn).apply(

@@ -9,9 +9,9 @@ from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import pulumi
+from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
-from pulumi.runtime.config import CONFIG, get_config_env
 
 from .naming import RegionNames
 from .settings_checks import cross_checks
@@ -41,7 +41,9 @@ _CONFIG: Final = ConfigDict(extra="forbid")
 _Text = Annotated[str, Field(min_length=1, max_length=200)]
 _Contact = Annotated[
     str,
-    BeforeValidator(text_matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address such as privacy@example.com")),
+    BeforeValidator(
+        text_matching(r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address such as privacy@example.com")
+    ),
 ]
 _Date = Annotated[date, BeforeValidator(contract_date)]
 _CustomerId = Annotated[str, BeforeValidator(text_matching(*CUSTOMER_ID))]
@@ -183,7 +185,9 @@ def parse_settings(config: Mapping[str, Any], *, project: str, stack: str) -> Se
         parsed = _ADAPTER.validate_python(dict(config))
     except ValidationError as error:
         problems += from_pydantic(error, _KEYS)
-    problems += cross_checks(config, RegionNames.worst_case(project, stack, str(config.get("aws:region", ""))))
+    problems += cross_checks(
+        config, RegionNames.worst_case(project, stack, str(config.get("aws:region", "")))
+    )
     if parsed is None or problems:
         raise SettingsError(stack, problems)
     return Settings(

@@ -94,7 +94,9 @@ def _contract(place: Place, contract: object) -> Iterator[Problem]:
     starts, ends = _day(contract.get("starts")), _day(contract.get("ends"))
     if starts is not None and ends is not None and ends < starts:
         yield Problem(
-            path_of((*place, "ends")), shown(ends.isoformat()), f"lies before starts ({starts}); give a later day"
+            path_of((*place, "ends")),
+            shown(ends.isoformat()),
+            f"lies before starts ({starts}); give a later day",
         )
 
 
@@ -132,7 +134,9 @@ def _programs(place: Place, programs: object) -> Iterator[Problem]:
         for scope, count in Counter(scope for scope in scopes if isinstance(scope, str)).items():
             if count > 1:
                 yield Problem(
-                    path_of((*place, position, "scopes")), shown(scope), f"stands there {count} times; once is enough"
+                    path_of((*place, position, "scopes")),
+                    shown(scope),
+                    f"stands there {count} times; once is enough",
                 )
 
 
@@ -149,7 +153,9 @@ def _datasets(place: Place, datasets: object) -> Iterator[Problem]:
         here = path_of((*place, position, "prefix"))
         for other, whose in taken:
             if prefix.startswith(other) or other.startswith(prefix):
-                yield Problem(here, shown(prefix), f"overlaps {other} ({whose}); an object must belong to one dataset")
+                yield Problem(
+                    here, shown(prefix), f"overlaps {other} ({whose}); an object must belong to one dataset"
+                )
         taken.append((prefix, f"of {here}"))
 
 

@@ -5,7 +5,10 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Final
 
-CUSTOMER_ID: Final = (r"[a-z][a-z0-9-]{1,20}", "2 to 21 lower-case letters, digits and hyphens, a letter first")
+CUSTOMER_ID: Final = (
+    r"[a-z][a-z0-9-]{1,20}",
+    "2 to 21 lower-case letters, digits and hyphens, a letter first",
+)
 NAME: Final = (r"[a-z][a-z0-9-]{0,30}", "1 to 31 lower-case letters, digits and hyphens, a letter first")
 FIELD_PATH: Final = (
     r"[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,9}",

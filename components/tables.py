@@ -42,7 +42,9 @@ def protected_table(
                 name=index[0],
                 key_schemas=[
                     dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(attribute_name=index[1], key_type="HASH"),
-                    dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(attribute_name=index[2], key_type="RANGE"),
+                    dynamodb.TableGlobalSecondaryIndexKeySchemaArgs(
+                        attribute_name=index[2], key_type="RANGE"
+                    ),
                 ],
                 projection_type="KEYS_ONLY",
             )

@@ -45,7 +45,9 @@ class CustomerVault(pulumi.ComponentResource):
     table: pulumi.Output[str]
     access_role_arn: pulumi.Output[str] | None
 
-    def __init__(self, name: str, args: CustomerVaultArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: CustomerVaultArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("gdpr:vault:CustomerVault", name, None, opts)
         names, customer = args.names, args.customer
         access_role = self._access_role(name, args) if customer.principals else None
@@ -57,7 +59,9 @@ class CustomerVault(pulumi.ComponentResource):
             alias=f"vault-{customer.id}",
             policy=pulumi.Output.all(
                 purposes=args.purpose_roles, access=access_role.arn if access_role is not None else None
-            ).apply(lambda roles: document(vault_key(names, customer.id, roles["purposes"], roles["access"]))),
+            ).apply(
+                lambda roles: document(vault_key(names, customer.id, roles["purposes"], roles["access"]))
+            ),
             data_class="personal",
             customer=customer.id,
         )
@@ -97,7 +101,9 @@ class CustomerVault(pulumi.ComponentResource):
             names=args.names,
             role=args.names.access_role(args.customer.id),
             trusted=document(
-                trust.by_customer(args.names, args.customer.id, args.customer.contract, args.customer.principals)
+                trust.by_customer(
+                    args.names, args.customer.id, args.customer.contract, args.customer.principals
+                )
             ),
             policy=document(customer_access(args.names, args.customer)),
             boundary_arn=args.boundary_arn,
@@ -169,7 +175,10 @@ class CustomerVault(pulumi.ComponentResource):
                 bucket=bucket.bucket,
                 queues=[
                     s3.BucketNotificationQueueArgs(
-                        id=dataset.name, queue_arn=args.events_queue_arn, events=EVENTS, filter_prefix=dataset.prefix
+                        id=dataset.name,
+                        queue_arn=args.events_queue_arn,
+                        events=EVENTS,
+                        filter_prefix=dataset.prefix,
                     )
                     for dataset in customer.datasets
                     if dataset.prefix is not None

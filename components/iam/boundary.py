@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from ..catalogue import FUNCTIONS
 from ..naming import RegionNames
-from . import functions, keys, purposes, services
+from . import functions, purposes, services
 from .documents import Statement
 from .resources import REPLICATION
 

@@ -50,7 +50,9 @@ class Statement:
             element["Resource"] = list(self.resources)
         if self.conditions:
             element["Condition"] = {
-                operator: {key: value if isinstance(value, str) else list(value) for key, value in keys.items()}
+                operator: {
+                    key: value if isinstance(value, str) else list(value) for key, value in keys.items()
+                }
                 for operator, keys in self.conditions.items()
             }
         return element
@@ -64,4 +66,8 @@ def document(statements: Iterable[Statement]) -> str:
 
 def through(names_region: str, *services: str) -> Conditions:
     """Condition that a KMS call is made by these services of the region on the caller's behalf."""
-    return {"StringEquals": {"kms:ViaService": [f"{service}.{names_region}.amazonaws.com" for service in services]}}
+    return {
+        "StringEquals": {
+            "kms:ViaService": [f"{service}.{names_region}.amazonaws.com" for service in services]
+        }
+    }

@@ -91,7 +91,10 @@ def customer_access(names: RegionNames, customer: Customer) -> list[Statement]:
             why="See which files there are.",
             actions=["s3:ListBucket"],
             resources=[bucket],
-            conditions={**during, "StringLike": {"s3:prefix": [f"{prefix}*" for prefix in customer.prefixes]}},
+            conditions={
+                **during,
+                "StringLike": {"s3:prefix": [f"{prefix}*" for prefix in customer.prefixes]},
+            },
         ),
         Statement(
             sid="Files",

@@ -9,7 +9,9 @@ from .documents import Principals, Statement
 
 def by_service(names: RegionNames, service: str, *, source_arns: Sequence[str] = ()) -> list[Statement]:
     """Trust an AWS service that acts for this account, and for these resources of it where the service says which."""
-    conditions: dict[str, dict[str, str | Sequence[str]]] = {"StringEquals": {"aws:SourceAccount": names.account}}
+    conditions: dict[str, dict[str, str | Sequence[str]]] = {
+        "StringEquals": {"aws:SourceAccount": names.account}
+    }
     if source_arns:
         conditions["ArnLike"] = {"aws:SourceArn": source_arns}
     return [
@@ -47,7 +49,9 @@ def by_functions(function_roles: Sequence[str]) -> list[Statement]:
     ]
 
 
-def by_customer(names: RegionNames, customer: str, contract: Contract, principals: Sequence[str]) -> list[Statement]:
+def by_customer(
+    names: RegionNames, customer: str, contract: Contract, principals: Sequence[str]
+) -> list[Statement]:
     """Trust a customer's own principals, while its contract lasts and with its external id."""
     return [
         Statement(

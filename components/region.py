@@ -1,0 +1,165 @@
+"""A region: everything of one stack, referring to nothing outside it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from .account import AccountSettings, AccountSettingsArgs
+from .api import PrivacyApi, PrivacyApiArgs
+from .catalogue import FUNCTIONS
+from .functions import PrivacyFunction, PrivacyFunctionArgs
+from .iam.purposes import PURPOSES, Purpose
+from .identity import Identity, IdentityArgs
+from .keys import RegionKey, RegionKeyArgs
+from .naming import RegionNames
+from .openapi import routes
+from .queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
+from .roles import Boundary, BoundaryArgs, PurposeRoles, PurposeRolesArgs
+from .runs import RunMachine, RunMachineArgs, RunSweep, RunSweepArgs
+from .settings import Settings
+from .stores import Registry, RegistryArgs, RequestStore, RequestStoreArgs
+from .vault import CustomerVault, CustomerVaultArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegionArgs:
+    """The stack's settings."""
+
+    settings: Settings
+
+
+class Region(pulumi.ComponentResource):
+    """What a stack deploys: a vault for each customer, and what customers share.
+
+    `outputs` are the stack's: `apiUrl`, `tokenUrl`, `clients` (secret), and `vaults` by customer.
+    """
+
+    outputs: Mapping[str, pulumi.Input[Any]]
+
+    def __init__(self, name: str, args: RegionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:region:Region", name, None, opts)
+        settings = args.settings
+        names = RegionNames(
+            project=settings.project,
+            stack=settings.stack,
+            account=aws.get_caller_identity().account_id,
+            region=settings.region,
+        )
+        child = pulumi.ResourceOptions(parent=self)
+        account = AccountSettings(
+            f"{name}-account", AccountSettingsArgs(names=names, account=settings.account), opts=child
+        )
+        key = RegionKey(f"{name}-key", RegionKeyArgs(names=names), opts=child)
+        boundary = Boundary(f"{name}-boundary", BoundaryArgs(names=names), opts=child)
+        dead_letters = DeadLetters(
+            f"{name}-dead-letters", DeadLettersArgs(names=names, region_key_arn=key.arn), opts=child
+        )
+        functions = {
+            module: PrivacyFunction(
+                f"{name}-{spec.name}",
+                PrivacyFunctionArgs(
+                    names=names,
+                    spec=spec,
+                    boundary_arn=boundary.arn,
+                    region_key_arn=key.arn,
+                    dead_letters_arn=dead_letters.arn,
+                ),
+                opts=child,
+            )
+            for module, spec in FUNCTIONS.items()
+        }
+        purpose_roles = PurposeRoles(
+            f"{name}-purposes",
+            PurposeRolesArgs(
+                names=names, boundary_arn=boundary.arn, function_roles=_function_roles(functions)
+            ),
+            opts=child,
+        )
+        events = ObjectEvents(
+            f"{name}-object-events",
+            ObjectEventsArgs(
+                names=names, region_key_arn=key.arn, index_function_arn=functions["index_objects"].arn
+            ),
+            opts=child,
+        )
+        vaults = {
+            customer.id: CustomerVault(
+                f"{name}-vault-{customer.id}",
+                CustomerVaultArgs(
+                    names=names,
+                    customer=customer,
+                    boundary_arn=boundary.arn,
+                    purpose_roles=purpose_roles.arns,
+                    events_queue_arn=events.queue_arn,
+                ),
+                opts=child,
+            )
+            for customer in settings.customers
+        }
+        identity = Identity(
+            f"{name}-identity",
+            IdentityArgs(names=names, customers=settings.customers, scopes=routes().scopes),
+            opts=child,
+        )
+        RequestStore(f"{name}-requests", RequestStoreArgs(names=names, region_key_arn=key.arn), opts=child)
+        Registry(
+            f"{name}-registry",
+            RegistryArgs(
+                names=names,
+                region_key_arn=key.arn,
+                customers=settings.customers,
+                vaults=vaults,
+                client_ids={program: client.id for program, client in identity.clients.items()},
+            ),
+            opts=child,
+        )
+        RunMachine(
+            f"{name}-run",
+            RunMachineArgs(
+                names=names,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                functions={module: function.arn for module, function in functions.items()},
+            ),
+            opts=child,
+        )
+        RunSweep(
+            f"{name}-sweep",
+            RunSweepArgs(
+                names=names,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                dead_letters_arn=dead_letters.arn,
+                function_arn=functions["sweep_runs"].arn,
+            ),
+            opts=child,
+        )
+        api = PrivacyApi(
+            f"{name}-api",
+            PrivacyApiArgs(
+                names=names,
+                routes=routes(),
+                functions=functions,
+                pool_arn=identity.pool_arn,
+                region_key_arn=key.arn,
+                ready=account,
+            ),
+            opts=child,
+        )
+        self.outputs = {
+            "apiUrl": api.url,
+            "tokenUrl": identity.token_url,
+            "clients": identity.credentials(),
+            "vaults": {customer: vault.facts for customer, vault in vaults.items()},
+        }
+        self.register_outputs(dict(self.outputs))
+
+
+def _function_roles(functions: Mapping[str, PrivacyFunction]) -> dict[Purpose, list[pulumi.Input[str]]]:
+    return {
+        purpose: [functions[module].role_arn for module, spec in FUNCTIONS.items() if spec.purpose == purpose]
+        for purpose in PURPOSES
+    }
