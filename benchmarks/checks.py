@@ -20,16 +20,16 @@ def all_checks(regions: Sequence[Region], workers: Sequence[Worker]) -> list[str
 def _region(region: Region, workers: Sequence[Worker]) -> Iterator[str]:
     for queue in ("object-events-dead", "dead-letters"):
         if count := region.messages(queue):
-            yield f"{region.stack}: {count} messages in {queue}"
+            yield f"{region.stack.name}: {count} messages in {queue}"
     requests: dict[str, list[RequestView]] = {}
     for program in region.programs:
         own = [worker for worker in workers if worker.program is program]
         customer = program.customer["id"]
         requests[customer] = _listed(program)
         for problem in (*_requests(requests[customer], own), *_data(region, customer, own)):
-            yield f"{region.stack}/{customer}: {problem}"
+            yield f"{region.stack.name}/{customer}: {problem}"
     for problem in _runs(region, requests):
-        yield f"{region.stack}: {problem}"
+        yield f"{region.stack.name}: {problem}"
 
 
 def _listed(program: Program) -> list[RequestView]:

@@ -21,6 +21,7 @@ from benchmarks.region import Program, Region
 from benchmarks.workers import Upload, Worker
 from local.client import PrivacyClient
 from local.emulator import Emulator
+from local.up import regions as deployed_regions
 
 MAX_WORKERS = 32
 RAMP_SECONDS = 4.0
@@ -83,10 +84,10 @@ def run(seconds: float, workers: int | None, seed: int, say: Callable[[str], Non
     `workers` fixes their number instead of looking for the best one.
     """
     with ExitStack() as stack:
-        emulator = stack.enter_context(Emulator(name="load"))
         began = time.monotonic()
-        regions = [Region.deploy(emulator, name) for name in Region.names()]
-        say(f"{len(regions)} stacks deployed in {time.monotonic() - began:.1f} s")
+        emulator, stacks = stack.enter_context(deployed_regions(name="load"))
+        regions = [Region(emulator, each) for each in stacks]
+        say(f"{len(regions)} stacks up in {time.monotonic() - began:.1f} s")
         crew = Crew(_workers(stack, emulator, regions, workers or MAX_WORKERS, seed))
         for worker in crew.workers:
             worker.prepare()
