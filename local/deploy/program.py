@@ -125,7 +125,7 @@ class _Cloud(Mocks):
         self._lock = threading.Lock()
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        inputs = {key: value for key, value in args.inputs.items() if value is not None}
+        inputs = {key: _whole(value) for key, value in args.inputs.items() if value is not None}
         try:
             return self._create(args, inputs)
         except DeploymentError as error:
@@ -176,6 +176,17 @@ class _Cloud(Mocks):
     def _fail(self, failure: DeploymentError) -> None:
         with self._lock:
             self.failure = self.failure or failure
+
+
+def _whole(value: Any) -> Any:
+    """Integers as integers again: the engine's protocol has only floating-point numbers."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _whole(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return value
 
 
 def _caller(aws: Aws) -> dict[str, Any]:

@@ -1,0 +1,135 @@
+"""Deployed stacks as clients, the demo and the tests see them."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from local.client import Credentials, PrivacyClient
+from local.deploy.creator import DeploymentError
+from local.deploy.program import deploy
+from local.deploy.settings import stack_config
+from local.emulator import ACCOUNT, STATE, Emulator
+from local.generate import Customer, customers_of
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """Where one customer's data is."""
+
+    bucket: str
+    table: str
+    key_arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """One region that is up.
+
+    Attributes:
+        name: the stack.
+        region: AWS region.
+        endpoint: the emulator's address, for AWS clients.
+        authority: file with the authority that TLS clients have to trust.
+        account: AWS account id.
+        api_url: base of the API, without `/v1`.
+        token_url: OAuth2 token endpoint.
+        clients: credentials by customer and program.
+        vaults: where the data is, by customer.
+    """
+
+    name: str
+    region: str
+    endpoint: str
+    authority: str
+    account: str
+    api_url: str
+    token_url: str
+    clients: Mapping[str, Mapping[str, Credentials]]
+    vaults: Mapping[str, Vault]
+
+    @property
+    def prefix(self) -> str:
+        """What the stack's physical names begin with."""
+        return f"gdpr-{self.name}"
+
+    def client(self, customer: str, program: str | None = None) -> PrivacyClient:
+        """An API client of a customer, by default of its first program."""
+        programs = self.clients[customer]
+        credentials = programs[program or next(iter(programs))]
+        return PrivacyClient(self.api_url, self.token_url, credentials, trust=Path(self.authority))
+
+    def customers(self) -> list[Customer]:
+        """The customers as the stack's config declares them."""
+        return customers_of(stack_config(self.name))
+
+    def write(self) -> Path:
+        """Write `.local/<stack>.json`, readable by this user alone because it holds the clients' secrets."""
+        file = STATE / f"{self.name}.json"
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            json.dump(asdict(self), out, ensure_ascii=False, indent=2)
+            out.write("\n")
+        file.chmod(0o600)  # it may have been there before, with other rights
+        return file
+
+    @classmethod
+    def read(cls, name: str) -> Self:
+        """The stack that `python -m local up` keeps up in another terminal.
+
+        Raises DeploymentError when there is none.
+        """
+        file = STATE / f"{name}.json"
+        if not file.exists():
+            raise DeploymentError(f"{file} is not there: start `make up` first")
+        described: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        described["clients"] = {
+            customer: {program: Credentials(**pair) for program, pair in programs.items()}
+            for customer, programs in described["clients"].items()
+        }
+        described["vaults"] = {customer: Vault(**facts) for customer, facts in described["vaults"].items()}
+        return cls(**described)
+
+
+def deploy_stack(emulator: Emulator, name: str) -> Stack:
+    """Deploy one stack with the packages of `make build` for this machine.
+
+    Raises DeploymentError for what the deployer does not know or the emulator refuses.
+    """
+    with _local_packages():
+        outputs = deploy(emulator, name)
+    return Stack(
+        name=name,
+        region=stack_config(name)["aws:region"],
+        endpoint=emulator.url,
+        authority=str(emulator.authority),
+        account=ACCOUNT,
+        api_url=outputs["apiUrl"],
+        token_url=f"{emulator.url}/oauth2/token",  # on AWS the host of outputs["tokenUrl"]
+        clients={
+            customer: {
+                program: Credentials(pair["clientId"], pair["clientSecret"]) for program, pair in programs.items()
+            }
+            for customer, programs in outputs["clients"].items()
+        },
+        vaults={
+            customer: Vault(facts["bucket"], facts["table"], facts["keyArn"])
+            for customer, facts in outputs["vaults"].items()
+        },
+    )
+
+
+@contextmanager
+def _local_packages() -> Iterator[None]:
+    before = os.environ.get("GDPR_BUILD")
+    os.environ["GDPR_BUILD"] = "local"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["GDPR_BUILD"]
+        else:
+            os.environ["GDPR_BUILD"] = before

@@ -1,0 +1,57 @@
+"""`python -m local up`: keep regions up on this machine until Ctrl-C."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+
+from local.build import build
+from local.deploy.creator import DeploymentError
+from local.deploy.settings import stack_names
+from local.emulator import Emulator
+from local.errors import LocalError
+from local.stacks import Stack, deploy_stack
+
+
+@contextlib.contextmanager
+def regions(stacks: Sequence[str] = (), *, record_trail: bool = False, name: str = "emulator") -> Iterator[
+    tuple[Emulator, list[Stack]]
+]:
+    """An emulator with the named stacks (default: all) deployed; both are gone afterwards.
+
+    Raises LocalError for an unknown stack.
+    """
+    known = stack_names()
+    if unknown := sorted(set(stacks) - set(known)):
+        raise DeploymentError(f"no stack {', '.join(unknown)}: there are {', '.join(known)}")
+    with Emulator(record_trail=record_trail, name=name) as emulator:
+        yield emulator, [deploy_stack(emulator, stack) for stack in (stacks or known)]
+
+
+def up(stacks: Sequence[str]) -> None:
+    """Deploy the stacks, say how to reach them, and stay until interrupted.
+
+    Raises LocalError when the emulator ends by itself.
+    """
+    build("local")
+    started = time.monotonic()
+    with regions(stacks) as (emulator, deployed):
+        print(f"up in {time.monotonic() - started:.1f} s: AWS at {emulator.url}, its log in {emulator.log}")
+        files = [stack.write() for stack in deployed]
+        try:
+            for stack in deployed:
+                print(_how_to_call(stack))
+            print("\nCtrl-C takes everything down.")
+            code = emulator.wait()
+            raise LocalError(f"the emulator ended by itself with {code}: see {emulator.log}")
+        finally:
+            for file in files:
+                file.unlink(missing_ok=True)
+
+
+def _how_to_call(stack: Stack) -> str:
+    customer = next(iter(stack.clients))
+    return f"""
+{stack.name} ({stack.region}); what a client needs is in .local/{stack.name}.json
+  curl --cacert {stack.authority} {stack.api_url}/v1/health
+  {sys.executable} -c 'from local.stacks import Stack; print(Stack.read("{stack.name}").client("{customer}").requests())'"""
