@@ -36,7 +36,7 @@ ACCESS_LOG = {
 """The route, not the path; no address, no user agent: nothing that could name a person."""
 
 BODY_SCHEMA = {"$schema": "http://json-schema.org/draft-04/schema#", "title": "Body", "type": "object"}
-"""API Gateway knows JSON Schema draft 4, the API is described in a later one: the functions check against that."""
+"""API Gateway knows JSON Schema draft 4 only; the functions check against the later one of openapi.yaml."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class PrivacyApiArgs:
 
 
 class PrivacyApi(pulumi.ComponentResource):
-    """REST API with Cognito authorizer, request validation, throttle, firewall and an access log without people.
+    """REST API with authorizer, request validation, throttle, firewall and an access log without people.
 
     Execution logs, data traces and X-Ray are off: each of them would record paths, headers or bodies.
     """

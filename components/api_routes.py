@@ -80,8 +80,8 @@ def _operation(
         http_method=operation.method,
         authorization="COGNITO_USER_POOLS" if operation.secured else "NONE",
         authorizer_id=parts.authorizer.id if operation.secured else None,
-        # Any scope of this API: the gateway could only say 401 to a token that lacks one. The function says which
-        # scope is missing, with the 403 that RFC 6750 wants.
+        # Any scope of this API: the gateway could only say 401 to a token that lacks one. The function
+        # says which scope is missing, with the 403 that RFC 6750 wants.
         authorization_scopes=sorted(parts.routes.scopes) if operation.secured else None,
         request_validator_id=parts.validators[operation.has_body].id,
         request_models={"application/json": parts.body.name} if operation.has_body else None,

@@ -20,8 +20,8 @@ LONGEST_TIMEOUT: Final = 900
 class FunctionSpec:
     """One function.
 
-    `memory` is in MiB and `timeout` in seconds. `requests` are DynamoDB actions on the request table. A function
-    that starts runs also takes and returns a customer's run lock there.
+    `memory` is in MiB and `timeout` in seconds. `requests` are DynamoDB actions on the request table; a
+    function that starts runs also takes and returns a customer's run lock there.
     """
 
     module: str

@@ -23,8 +23,8 @@ COUNTED_BODY_RULES = (
     "GenericRFI_BODY",
     "EC2MetaDataSSRF_BODY",
 )
-"""Rules of AWS's common set that only count. A thousand subjects do not fit in the 8 KB that the first lets through;
-and what people write (feedback, letters) may well hold markup, paths and links: bodies are data here, never run."""
+"""Rules of AWS's common set that only count. A thousand subjects do not fit in the 8 KB that the first lets
+through; what people write may well hold markup, paths and links: bodies are data here, never run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Firewall(pulumi.ComponentResource):
                 wafv2.WebAclCustomResponseBodyArgs(
                     key="too-many-requests",
                     content_type="APPLICATION_JSON",
-                    # WAF fills nothing in, so the problem goes without an instance; it takes no other content type.
+                    # WAF fills nothing in: the problem goes without an instance.
                     content=json.dumps(
                         {
                             key: value
@@ -64,7 +64,9 @@ class Firewall(pulumi.ComponentResource):
                 _rate_rule("rate-per-token", 1, _per_token()),
                 _common_rules(2),
             ],
-            visibility_config=_visibility("api"),
+            visibility_config=wafv2.WebAclVisibilityConfigArgs(
+                cloudwatch_metrics_enabled=True, metric_name="api", sampled_requests_enabled=False
+            ),
             tags=args.names.tags("operational"),
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -77,8 +79,8 @@ class Firewall(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _visibility(metric: str) -> wafv2.WebAclVisibilityConfigArgs:
-    return wafv2.WebAclVisibilityConfigArgs(
+def _visibility(metric: str) -> wafv2.WebAclRuleVisibilityConfigArgs:
+    return wafv2.WebAclRuleVisibilityConfigArgs(
         cloudwatch_metrics_enabled=True, metric_name=metric, sampled_requests_enabled=False
     )
 
@@ -137,7 +139,7 @@ def _common_rules(priority: int) -> wafv2.WebAclRuleArgs:
     return wafv2.WebAclRuleArgs(
         name="common",
         priority=priority,
-        override_action=wafv2.WebAclRuleOverrideActionArgs(none=wafv2.WebAclRuleOverrideActionNoneArgs()),
+        override_action=wafv2.WebAclRuleOverrideActionArgs(none={}),
         statement=wafv2.WebAclRuleStatementArgs(
             managed_rule_group_statement=wafv2.WebAclRuleStatementManagedRuleGroupStatementArgs(
                 vendor_name="AWS",

@@ -34,8 +34,8 @@ class PrivacyFunctionArgs:
 class PrivacyFunction(pulumi.ComponentResource):
     """A Lambda function under its own role, with its own encrypted log group.
 
-    No concurrency is reserved: a new account has a quota of 10, of which AWS lets nobody reserve any. The API's
-    throttle, the queue's and the run's concurrency limits bound the functions instead.
+    No concurrency is reserved: a new account has a quota of 10, of which AWS lets nobody reserve any. The
+    API's throttle, the queue's and the run's concurrency limits bound the functions instead.
     """
 
     arn: pulumi.Output[str]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_aws import cognito
@@ -71,7 +72,9 @@ class Identity(pulumi.ComponentResource):
                 allowed_oauth_flows=["client_credentials"],
                 allowed_oauth_scopes=[f"{server_id}/{scope}" for scope in program.scopes],
                 access_token_validity=TOKEN_MINUTES,
-                token_validity_units=cognito.UserPoolClientTokenValidityUnitsArgs(access_token="minutes"),
+                token_validity_units=cognito.UserPoolClientTokenValidityUnitsArgs(
+                    access_token="minutes"  # noqa: S106 -- a unit of time
+                ),
                 enable_token_revocation=True,
                 prevent_user_existence_errors="ENABLED",
                 # Cognito refuses a client whose scopes do not exist yet.
@@ -86,9 +89,9 @@ class Identity(pulumi.ComponentResource):
         )
         self.register_outputs({"poolArn": self.pool_arn, "tokenUrl": self.token_url})
 
-    def credentials(self) -> pulumi.Output[dict[str, dict[str, dict[str, str]]]]:
+    def credentials(self) -> pulumi.Output[dict[str, Any]]:
         """Return, as a secret, client id and secret by customer and program."""
-        known: dict[str, dict[str, pulumi.Output[dict[str, str]]]] = {}
+        known: dict[str, Any] = {}
         for (customer, program), client in self.clients.items():
             pair = pulumi.Output.all(clientId=client.id, clientSecret=client.client_secret)
             known.setdefault(customer, {})[program] = pair

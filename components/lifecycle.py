@@ -1,7 +1,7 @@
 """What S3 removes from a vault's bucket by itself: the second line behind runs and the contract's end.
 
-S3 acts at midnight UTC: days are counted from the object's time and rounded up to the next midnight, a date rule
-acts from its date's midnight on (S3 User Guide, "Lifecycle configuration elements"). Nothing goes before.
+S3 acts at midnight UTC: days are counted from the object's time and rounded up to the next midnight, a date
+rule acts from its date's midnight on (S3 User Guide, "Lifecycle configuration elements"). Nothing goes early.
 """
 
 from typing import Final

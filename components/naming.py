@@ -1,7 +1,7 @@
 """Physical names and ARNs of a stack, all in one place and all plain strings.
 
-They follow from project, stack, account and region alone. IAM documents can therefore be written without waiting
-for a resource, and two stacks fit in one account because every name begins with the stack's own prefix.
+They follow from project, stack, account and region alone. IAM documents can therefore be written without
+waiting for a resource; two stacks fit in one account because every name begins with the stack's own prefix.
 """
 
 from collections.abc import Mapping
@@ -55,8 +55,6 @@ class RegionNames:
         """ARN that stands for the whole account: IAM decides who in it."""
         return f"arn:aws:iam::{self.account}:root"
 
-    # -- vaults ------------------------------------------------------------------------------------------------
-
     def vault_bucket(self, customer: str) -> str:
         """Bucket of a vault; S3 wants it unique among all accounts, so it carries account and region."""
         return f"{self.name('vault-' + customer)}-{self.account}-{self.region}"
@@ -70,7 +68,7 @@ class RegionNames:
         return self.name(f"vault-{customer}-access")
 
     def external_id(self, customer: str) -> str:
-        """What the customer's principals say when they assume the access role (no secret: it only tells apart)."""
+        """What the customer's principals say when they assume the access role; it is no secret."""
         return f"{self.prefix}-{customer}"
 
     @property
@@ -82,8 +80,6 @@ class RegionNames:
     def any_vault_table(self) -> str:
         """ARN pattern of this stack's vault tables."""
         return self.arn("dynamodb", f"table/{self.vault_table('*')}")
-
-    # -- what customers share ----------------------------------------------------------------------------------
 
     @property
     def registry_table(self) -> str:

@@ -92,7 +92,7 @@ class ObjectEventsArgs:
 
 
 class ObjectEvents(pulumi.ComponentResource):
-    """Bucket events on their way to the index: a queue that loses none, and one for those that keep failing."""
+    """Bucket events on their way to the index: a queue that loses none, another for what keeps failing."""
 
     queue_arn: pulumi.Output[str]
     """ARN of the queue, known only once S3 may send to it: S3 tries when a notification is set up."""

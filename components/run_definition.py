@@ -1,6 +1,6 @@
 """The run's state machine in Amazon States Language, as a pure function.
 
-Inputs and outputs hold ids and counts only: an execution's history is kept for 90 days and shows every one of them.
+Inputs and outputs hold ids and counts only: an execution's history shows every one of them for 90 days.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class RunSteps:
 
 
 def run_definition(steps: RunSteps) -> State:
-    """Return the state machine: plan, visit everything, verify, complete; whatever fails, the run is closed."""
+    """Return the state machine: plan, visit, verify, complete; whatever fails, the run is closed."""
     run = {"customer.$": "$.customer", "run_id.$": "$.run_id"}
     return {
         "Comment": "One run serves all pending requests of one customer.",
@@ -72,7 +72,7 @@ def run_definition(steps: RunSteps) -> State:
                     "last.$": "$$.Map.Item.Value.last",
                 },
                 "MaxConcurrency": MAX_CONCURRENCY,
-                # A visit that failed is known by what is missing in the vault: its requests end failed, others complete.
+                # What a failed visit left undone is seen in the vault; only its requests end failed.
                 "ToleratedFailurePercentage": 100,
                 "ItemProcessor": _visit_batch(steps.visit),
                 "ResultPath": None,

@@ -76,7 +76,7 @@ class Contract:
 
     @property
     def destruction(self) -> date:
-        """Day on whose midnight (UTC) the data is destroyed: the contract's last day and the grace days are over."""
+        """Day on whose midnight (UTC) the data is destroyed: contract and grace days are over."""
         return self.access_ends + timedelta(days=self.grace_days)
 
 

@@ -22,7 +22,7 @@ LATER_KEYS: Final = {"index": "walking a dataset in every run is", "status": "te
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake: where, what stands there (as shown, or None where there is nothing to show), and the fix."""
+    """One mistake: where, what stands there (None where there is nothing to show), and the fix."""
 
     path: str
     value: str | None

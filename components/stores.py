@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -26,7 +27,7 @@ class RegistryArgs:
 
 
 class Registry(pulumi.ComponentResource):
-    """What functions look up: client → customer, bucket → customer, customer → vault, contract and datasets."""
+    """What functions look up: client → customer, bucket → customer, customer → vault and contract."""
 
     def __init__(self, name: str, args: RegistryArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:stores:Registry", name, None, opts)
@@ -43,35 +44,21 @@ class Registry(pulumi.ComponentResource):
         self._item("customers", {"pk": {"S": "customers"}, "ids": {"S": json.dumps(ids)}})
         for customer in args.customers:
             vault = args.vaults[customer.id]
-            self._item(
-                f"{customer.id}-bucket",
-                vault.bucket.apply(
-                    lambda bucket, customer=customer: {
-                        "pk": {"S": f"bucket#{bucket}"},
-                        "customer": {"S": customer.id},
-                    }
-                ),
-            )
+            self._item(f"{customer.id}-bucket", vault.bucket.apply(partial(bucket_item, customer.id)))
             self._item(
                 f"{customer.id}-customer",
-                pulumi.Output.all(bucket=vault.bucket, table=vault.table, key_arn=vault.key_arn).apply(
-                    lambda facts, customer=customer: customer_item(customer, **facts)
+                pulumi.Output.all(vault.bucket, vault.table, vault.key_arn).apply(
+                    partial(_customer_item, customer)
                 ),
             )
         for (customer_id, program), client_id in args.client_ids.items():
             self._item(
                 f"{customer_id}-client-{program}",
-                pulumi.Output.from_input(client_id).apply(
-                    lambda client, customer_id=customer_id, program=program: {
-                        "pk": {"S": f"client#{client}"},
-                        "customer": {"S": customer_id},
-                        "program": {"S": program},
-                    }
-                ),
+                pulumi.Output.from_input(client_id).apply(partial(client_item, customer_id, program)),
             )
         self.register_outputs({})
 
-    def _item(self, resource: str, item: pulumi.Input[Mapping[str, Any]]) -> None:
+    def _item(self, resource: str, item: pulumi.Input[Any]) -> None:
         dynamodb.TableItem(
             f"{self._name}-{resource}",
             table_name=self._table.name,
@@ -81,8 +68,27 @@ class Registry(pulumi.ComponentResource):
         )
 
 
-def customer_item(customer: Customer, *, bucket: str, table: str, key_arn: str) -> dict[str, dict[str, str]]:
-    """Return a customer's registry item, typed as DynamoDB has it. Dates are UTC days, both ends included."""
+Item = Mapping[str, Mapping[str, str]]
+"""An item, typed as DynamoDB has it."""
+
+
+def bucket_item(customer: str, bucket: str) -> Item:
+    """Return the registry item that says whose bucket it is."""
+    return {"pk": {"S": f"bucket#{bucket}"}, "customer": {"S": customer}}
+
+
+def client_item(customer: str, program: str, client: str) -> Item:
+    """Return the registry item that says whose client it is."""
+    return {"pk": {"S": f"client#{client}"}, "customer": {"S": customer}, "program": {"S": program}}
+
+
+def _customer_item(customer: Customer, facts: Sequence[str]) -> Item:
+    bucket, table, key_arn = facts
+    return customer_item(customer, bucket=bucket, table=table, key_arn=key_arn)
+
+
+def customer_item(customer: Customer, *, bucket: str, table: str, key_arn: str) -> Item:
+    """Return a customer's registry item. Dates are UTC days, both ends included."""
     datasets = [
         {
             "name": dataset.name,

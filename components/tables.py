@@ -24,10 +24,10 @@ def protected_table(
     expires: bool = False,
     index: tuple[str, str, str] | None = None,
 ) -> dynamodb.Table:
-    """Declare a table with hash key `pk`: encrypted, backed up for BACKUP_DAYS, safe from deletion by mistake.
+    """Declare a table with hash key `pk`: encrypted, backed up for BACKUP_DAYS, protected from deletion.
 
-    `expires` turns on time to live by `expires_at`. `index` is a sparse global index of keys only: its name, its
-    hash key and its range key.
+    `expires` turns on time to live by `expires_at`. `index` is a sparse global index of keys only: its name,
+    its hash key and its range key.
     """
     attributes: Sequence[str] = ["pk", *([range_key] if range_key else []), *([index[1]] if index else [])]
     return dynamodb.Table(

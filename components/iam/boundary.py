@@ -30,7 +30,7 @@ VAULT_KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyW
 
 def boundary(names: RegionNames) -> list[Statement]:
     """Statements of the boundary."""
-    # A boundary allows nothing: what it leaves out is refused. Resources are the role's own policy's business.
+    # A boundary grants nothing; which resources, each role's own policy says.
     everything = ["*"]
     return [
         Statement(

@@ -1,4 +1,4 @@
-"""Own rights of each function. None of them reaches a vault: for that it assumes the role of its one purpose."""
+"""Own rights of each function. None reaches a vault: for that it assumes the role of its one purpose."""
 
 from ..catalogue import FunctionSpec
 from ..naming import RegionNames

@@ -1,13 +1,13 @@
 """Key policies: who administers a key, and who uses it. Nobody does both.
 
-IAM policies in the account cannot add use of a vault's key: its policy names the roles itself. Whoever may change
-the key policy could give themselves use; that is a change that CloudTrail records, not a right they have.
+IAM policies in the account cannot add use of a vault's key: its policy names the roles itself. Whoever may
+change the key policy could give themselves use; CloudTrail records that change, and it is no right they have.
 """
 
 from collections.abc import Mapping, Sequence
 
 from ..naming import RegionNames
-from .documents import Principals, Statement, through
+from .documents import Conditions, Principals, Statement, through
 
 ADMINISTRATION = (
     "kms:CancelKeyDeletion",
@@ -31,7 +31,7 @@ ADMINISTRATION = (
     "kms:UpdateAlias",
     "kms:UpdateKeyDescription",
 )
-"""What runs a key's life, without any use of it. No kms:ReplicateKey, and no kms:CreateGrant without a service."""
+"""What runs a key's life, without use of it; neither kms:ReplicateKey nor a plain kms:CreateGrant."""
 
 SUBJECT_REFERENCE = "subject-reference"
 """Encryption context `purpose` of a vault's subject secret."""
@@ -76,14 +76,14 @@ def _table_grant(names: RegionNames) -> Statement:
 def vault_key(
     names: RegionNames, customer: str, purpose_roles: Mapping[str, str], access_role: str | None
 ) -> list[Statement]:
-    """Policy of a vault's key: used by this region's purpose roles and, through S3, by the customer's access role."""
+    """Policy of a vault's key: used by the purpose roles and, through S3, by the customer's access role."""
 
     def roles(purposes: Sequence[str], *others: str | None) -> Principals:
         arns = [purpose_roles[purpose] for purpose in purposes] + [arn for arn in others if arn is not None]
         return Principals(kind="AWS", names=arns)
 
     bucket = f"arn:aws:s3:::{names.vault_bucket(customer)}"
-    in_bucket = {
+    in_bucket: Conditions = {
         "StringEquals": {
             "kms:ViaService": f"s3.{names.region}.amazonaws.com",
             "kms:CallerAccount": names.account,
@@ -91,10 +91,10 @@ def vault_key(
         # The bucket's ARN with a bucket key, the object's without one (S3 User Guide, "S3 Bucket Keys").
         "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]},
     }
-    # A secret is sealed under exactly these two values, and KMS opens a ciphertext only under the context it was
-    # sealed with: a call that names no context opens nothing there is. "IfExists" can therefore stand in for a plain
-    # match, which the emulator, not resolving these keys, would refuse; any other context key is refused outright.
-    of_the_secret = {
+    # A secret is sealed under exactly these two values, and KMS opens a ciphertext only under the context it
+    # was sealed with: a call that names no context opens nothing there is. "IfExists" can therefore stand in
+    # for a plain match, which the emulator, not resolving these keys, would refuse. Any other key is refused.
+    of_the_secret: Conditions = {
         "StringEqualsIfExists": {
             "kms:EncryptionContext:purpose": SUBJECT_REFERENCE,
             "kms:EncryptionContext:customer": customer,
@@ -143,7 +143,7 @@ def vault_key(
         ),
         Statement(
             sid="OpenSubjectSecret",
-            why="Whoever turns identifiers into subject references opens the vault's subject secret into memory.",
+            why="Whoever turns identifiers into references opens the vault's subject secret into memory.",
             actions=["kms:Decrypt"],
             resources=_THIS_KEY,
             principals=roles(SECRET_READING_PURPOSES),

@@ -1,7 +1,7 @@
 """What each purpose may do in a vault: the bound that a session policy narrows to one customer.
 
-The roles hold no KMS right of their own. Every vault's key policy names them with its conditions, which IAM could
-only widen (a condition in a role's policy does nothing where the key policy names the role directly).
+The roles hold no KMS right of their own. Every vault's key policy names them with its conditions, which IAM
+could only widen (a condition in a role's policy does nothing where the key policy names the role directly).
 """
 
 from collections.abc import Mapping

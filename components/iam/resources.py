@@ -16,8 +16,8 @@ REPLICATION = (
 def vault_bucket(names: RegionNames, customer: str, key_arn: str) -> list[Statement]:
     """Policy of a vault's bucket. It allows nothing: roles carry their rights, this carries the limits.
 
-    A condition on a header that is absent would hold for "not equals"; `Null: false` keeps such requests, which
-    get the bucket's own default encryption, allowed.
+    A condition on a header that is absent would hold for "not equals"; `Null: false` keeps such requests
+    allowed, which get the bucket's own default encryption.
     """
     bucket = f"arn:aws:s3:::{names.vault_bucket(customer)}"
     objects = f"{bucket}/*"

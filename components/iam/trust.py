@@ -8,7 +8,7 @@ from .documents import Principals, Statement
 
 
 def by_service(names: RegionNames, service: str, *, source_arns: Sequence[str] = ()) -> list[Statement]:
-    """Trust an AWS service that acts for this account, and for these resources of it where the service says which."""
+    """Trust an AWS service that acts for this account, and for these of its resources where it says which."""
     conditions: dict[str, dict[str, str | Sequence[str]]] = {
         "StringEquals": {"aws:SourceAccount": names.account}
     }
@@ -26,7 +26,7 @@ def by_service(names: RegionNames, service: str, *, source_arns: Sequence[str] =
 
 
 def by_lambda() -> list[Statement]:
-    """Trust Lambda. It gives no source in the call, so nothing narrower is possible (Lambda Developer Guide)."""
+    """Trust Lambda. It names no source in the call, so nothing narrower is possible."""
     return [
         Statement(
             sid="Service",
@@ -56,7 +56,7 @@ def by_customer(
     return [
         Statement(
             sid="Customer",
-            why="The customer's principals, with the external id that tells it from other customers, during its contract.",
+            why="The customer's principals, with its external id, during its contract.",
             actions=["sts:AssumeRole"],
             principals=Principals(kind="AWS", names=principals),
             conditions={
