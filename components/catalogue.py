@@ -47,7 +47,11 @@ class FunctionSpec:
         return f"handlers.{self.module}.handler"
 
 
+_PENDING: Final = ("dynamodb:BatchGetItem", "dynamodb:Query")
+"""To read the pending requests."""
+
 _TAKE_LOCK: Final = ("dynamodb:DeleteItem", "dynamodb:PutItem")
+"""To take a customer's run lock, and to give it back where no run could be started."""
 
 _FUNCTIONS: Final = (
     FunctionSpec(
@@ -101,7 +105,7 @@ _FUNCTIONS: Final = (
         why="Find what a run has to visit.",
         memory=1024,
         timeout=LONGEST_TIMEOUT,
-        requests=("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+        requests=(*_PENDING, "dynamodb:GetItem", "dynamodb:UpdateItem"),
         purpose="plan",
     ),
     FunctionSpec(
@@ -110,7 +114,6 @@ _FUNCTIONS: Final = (
         why="Visit objects and records, each once, and do what the requests ask.",
         memory=1769,  # one whole CPU (Lambda Developer Guide, "Configure Lambda function memory")
         timeout=LONGEST_TIMEOUT,
-        requests=("dynamodb:BatchGetItem", "dynamodb:GetItem"),
         purpose="visit",
     ),
     FunctionSpec(
@@ -119,7 +122,7 @@ _FUNCTIONS: Final = (
         why="Read back whether a run did what it says.",
         memory=1024,
         timeout=LONGEST_TIMEOUT,
-        requests=("dynamodb:BatchGetItem", "dynamodb:GetItem"),
+        requests=(*_PENDING, "dynamodb:GetItem"),
         purpose="verify",
     ),
     FunctionSpec(
@@ -127,13 +130,7 @@ _FUNCTIONS: Final = (
         package="runs",
         why="End a run's requests and start the next run.",
         timeout=LONGEST_TIMEOUT,
-        requests=(
-            "dynamodb:BatchGetItem",
-            "dynamodb:GetItem",
-            "dynamodb:Query",
-            "dynamodb:UpdateItem",
-            *_TAKE_LOCK,
-        ),
+        requests=(*_PENDING, *_TAKE_LOCK, "dynamodb:UpdateItem"),
         starts_runs=True,
         purpose="close",
     ),
@@ -142,7 +139,7 @@ _FUNCTIONS: Final = (
         package="runs",
         why="Start what is pending without a run, and free the locks of runs that died.",
         timeout=60,
-        requests=("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", *_TAKE_LOCK),
+        requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
         watches_runs=True,
     ),

@@ -139,7 +139,9 @@ def _common_rules(priority: int) -> wafv2.WebAclRuleArgs:
     return wafv2.WebAclRuleArgs(
         name="common",
         priority=priority,
-        override_action=wafv2.WebAclRuleOverrideActionArgs(none={}),
+        override_action=wafv2.WebAclRuleOverrideActionArgs(
+            none=wafv2.WebAclRuleOverrideActionNoneArgs()  # type: ignore[no-untyped-call]  # generated so
+        ),
         statement=wafv2.WebAclRuleStatementArgs(
             managed_rule_group_statement=wafv2.WebAclRuleStatementManagedRuleGroupStatementArgs(
                 vendor_name="AWS",
