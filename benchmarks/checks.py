@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from benchmarks.region import Program, Region
+from benchmarks.region import Execution, Program, Region
 from benchmarks.workers import Worker
 from local.client import RequestView
 
@@ -26,9 +26,9 @@ def _region(region: Region, workers: Sequence[Worker]) -> Iterator[str]:
         own = [worker for worker in workers if worker.program is program]
         customer = program.customer["id"]
         requests[customer] = _listed(program)
-        for problem in (*_requests(requests[customer], own), *_data(region, customer, own)):
+        for problem in (*request_problems(requests[customer], own), *_data(region, customer, own)):
             yield f"{region.stack.name}/{customer}: {problem}"
-    for problem in _runs(region, requests):
+    for problem in run_problems(region.executions(), requests):
         yield f"{region.stack.name}: {problem}"
 
 
@@ -37,7 +37,7 @@ def _listed(program: Program) -> list[RequestView]:
         return client.requests(limit=100)
 
 
-def _requests(listed: Sequence[RequestView], workers: Iterable[Worker]) -> Iterator[str]:
+def request_problems(listed: Sequence[RequestView], workers: Iterable[Worker]) -> Iterator[str]:
     """Every answer 202 is one request, every request is one answer 202 or follows one, and all have ended."""
     times_listed = Counter(request.id for request in listed)
     accepted = [id_ for worker in workers for id_ in worker.accepted]
@@ -58,10 +58,12 @@ def _requests(listed: Sequence[RequestView], workers: Iterable[Worker]) -> Itera
             yield f"request {request.id} is completed and does not say when or by which run"
 
 
-def _runs(region: Region, requests: Mapping[str, Sequence[RequestView]]) -> Iterator[str]:
+def run_problems(
+    executions: Iterable[Execution], requests: Mapping[str, Sequence[RequestView]]
+) -> Iterator[str]:
     """Every run ended well, every request was ended by a run that was there, and no two runs overlapped."""
     by_customer = defaultdict(list)
-    for execution in region.executions():
+    for execution in executions:
         by_customer[execution.customer].append(execution)
         if execution.status != "SUCCEEDED":
             yield f"run {execution.run_id} of {execution.customer} is {execution.status}"
@@ -96,11 +98,11 @@ def _data(region: Region, customer: str, workers: Sequence[Worker]) -> Iterator[
         if "record_id" in item:
             records[item["record_id"]["S"]] = item["fields"]["S"]
     for worker in workers:
-        yield from _records(worker, records)
-        yield from _files(worker, contents)
+        yield from record_problems(worker, records)
+        yield from file_problems(worker, contents)
 
 
-def _records(worker: Worker, records: Mapping[str, str]) -> Iterator[str]:
+def record_problems(worker: Worker, records: Mapping[str, str]) -> Iterator[str]:
     for subject in worker.living:
         if "as written" not in records.get(worker.record_id(subject), ""):
             yield f"the record {worker.record_id(subject)} of somebody who was not erased is not as written"
@@ -112,11 +114,11 @@ def _records(worker: Worker, records: Mapping[str, str]) -> Iterator[str]:
         yield f"{worker.name}: the corrected record is {ledger}, not {worker.ledger_value!r}"
 
 
-def _files(worker: Worker, contents: Mapping[str, bytes]) -> Iterator[str]:
+def file_problems(worker: Worker, contents: Mapping[str, bytes]) -> Iterator[str]:
     for key, rows in worker.files.items():
         content = contents.get(key)
         if key == worker.ledger_file:
-            if content is None or worker.datasets.value_of(content) != worker.ledger_value:
+            if content != worker.datasets.row(worker.ledger, worker.ledger_value):
                 yield f"{worker.name}: the corrected row is {content!r}, not {worker.ledger_value!r}"
         elif content != b"".join(line for subject, line in rows if subject not in worker.erased):
             yield f"{key} is not what was written without the rows of those who were erased"

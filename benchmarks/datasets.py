@@ -38,18 +38,14 @@ class Datasets:
         )
 
     def row(self, subject: str, value: str) -> bytes:
-        """Return one line of a row file: whose it is, and the value of the field that corrections change."""
+        """Return one line of a row file: whose it is, and the value of the field that corrections change.
+
+        Written as a correction writes it, so that a corrected line can be compared byte for byte.
+        """
         row: dict[str, Any] = {}
         for path, leaf in ((self.rows_subject, subject), (self.rows_field, value)):
             _set(row, path, leaf)
-        return json.dumps(row).encode() + b"\n"
-
-    def value_of(self, line: bytes) -> str:
-        """Return the value of the field that corrections change."""
-        found: Any = json.loads(line)
-        for name in self.rows_field.split("."):
-            found = found[name]
-        return str(found)
+        return json.dumps(row, separators=(",", ":")).encode() + b"\n"
 
 
 def _first(customer: Mapping[str, Any], wanted: str) -> Mapping[str, Any]:
