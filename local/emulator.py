@@ -13,6 +13,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -56,7 +57,9 @@ class Emulator:
         self.log = STATE / f"{name}.log"
         self.trail = STATE / f"{name}-trail.jsonl" if record_trail else None
         self._process: subprocess.Popen[bytes] | None = None
+        self._session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="test")
         self._clients: dict[tuple[str, str], Any] = {}
+        self._lock = threading.Lock()
         self._directory: tempfile.TemporaryDirectory[str] | None = None
 
     def __enter__(self) -> Self:
@@ -77,7 +80,7 @@ class Emulator:
         Raises LocalError, with the end of its log, when it does not.
         """
         STATE.mkdir(mode=0o700, exist_ok=True)
-        port = _free_port()
+        port, inner_port = _free_ports(2)
         self.url = f"https://127.0.0.1:{port}"
         self._directory = tempfile.TemporaryDirectory(prefix="gdpr-emulator-", ignore_cleanup_errors=True)
         server = make_certificates(Path(self._directory.name), self.authority)
@@ -87,7 +90,7 @@ class Emulator:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "local.emulator_process"],
                 cwd=ROOT,
-                env=self._environment(port, self._directory.name, server),
+                env=self._environment(inner_port, self._directory.name, server),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -124,21 +127,18 @@ class Emulator:
 
         Typed Any: the deployer asks for services by name, and botocore checks every parameter by itself.
         """
-        key = (service, region)
-        if key not in self._clients:
-            session: Any = self.session(region)
-            self._clients[key] = session.client(
-                service, endpoint_url=self.url, verify=str(self.authority), config=client_config()
-            )
-        return self._clients[key]
-
-    def session(self, region: str) -> boto3.Session:
-        """A boto3 session of the account's root."""
-        return boto3.Session(
-            aws_access_key_id=ACCOUNT,
-            aws_secret_access_key="test",
-            region_name=region,
-        )
+        with self._lock:  # a session makes one client at a time; clients themselves may be shared
+            key = (service, region)
+            if key not in self._clients:
+                session: Any = self._session
+                self._clients[key] = session.client(
+                    service,
+                    region_name=region,
+                    endpoint_url=self.url,
+                    verify=str(self.authority),
+                    config=client_config(),
+                )
+            return self._clients[key]
 
     def decisions(self) -> Iterator[dict[str, Any]]:
         """What the policy evaluator decided so far: principal, action, resource, region, allowed.
@@ -152,14 +152,16 @@ class Emulator:
                 if line.endswith("\n"):
                     yield json.loads(line)
 
-    def _environment(self, port: int, directory: str, server: ServerCertificate) -> dict[str, str]:
+    def _environment(self, inner_port: int, directory: str, server: ServerCertificate) -> dict[str, str]:
         # Nothing else of the caller's environment: an AWS_ACCESS_KEY_ID there would be taken as root's.
         environment = {
             "PATH": os.environ.get("PATH", ""),
             "LANG": "C.UTF-8",
             "HOME": directory,
             "TMPDIR": directory,
-            "GATEWAY_PORT": str(port),
+            # It fetches its own token keys over plain HTTP on this port, so that it needs one besides TLS.
+            "GATEWAY_PORT": str(inner_port),
+            "AWS_ENDPOINT_URL": self.url,  # for the functions' own clients
             "BIND_HOST": "127.0.0.1",
             "MINISTACK_HOST": "127.0.0.1",
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
@@ -167,7 +169,7 @@ class Emulator:
             "USE_SSL": "1",
             "MINISTACK_SSL_CERT": str(server.certificate),
             "MINISTACK_SSL_KEY": str(server.key),
-            "AWS_CA_BUNDLE": str(self.authority),  # for the functions' own clients
+            "AWS_CA_BUNDLE": str(self.authority),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "PERSIST_STATE": "0",
@@ -205,7 +207,9 @@ def client_config() -> Config:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_ports(number: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]

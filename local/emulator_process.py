@@ -1,9 +1,11 @@
 """Entry point of the emulator's own process: `python -m local.emulator_process`.
 
-Adds two things to the emulator, and leaves its answers alone:
+Adds three things to the emulator:
 
 * it ends, with every worker process it made, when the process that started it is gone, however that
   went: the parent holds the other end of our standard input;
+* a presigned URL is judged in the region that it was signed for; by itself the emulator takes its default
+  region for the policies, so that a policy which refuses other regions refuses every presigned URL;
 * with GDPR_TRAIL set to a file, every decision of its policy evaluator is written there, one JSON
   object a line. The emulator's own CloudTrail log names neither the role nor the exact IAM action (a
   session shows as an access key, ListObjectVersions as ListObjects, a transaction as itself), so it
@@ -21,6 +23,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 
 def _end_with_parent() -> None:
@@ -64,6 +67,21 @@ def _record_decisions(trail: Path) -> None:
     iam_evaluator.enforce = recorded
 
 
+def _judge_presigned_urls_in_their_region() -> None:
+    from ministack import app  # type: ignore[import-untyped]  # ships no type information
+    from ministack.core.responses import get_region  # type: ignore[import-untyped]  # the same
+
+    extract_region: Callable[..., str] = app.extract_region
+
+    @functools.wraps(extract_region)
+    def signed_region(headers: dict[str, str], query_params: dict[str, list[str]] | None = None) -> str:
+        if query_params is None and "authorization" not in headers:
+            return str(get_region())  # found in the query when the request came in
+        return extract_region(headers, query_params)
+
+    app.extract_region = signed_region
+
+
 def _serve() -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
@@ -72,7 +90,9 @@ def _serve() -> None:
 
     # Not the emulator's own main: with TLS it would take port 443 as well, where it can.
     config = Config()
-    config.bind = [f"{os.environ['BIND_HOST']}:{os.environ['GATEWAY_PORT']}"]
+    host = os.environ["BIND_HOST"]
+    config.bind = [f"{host}:{urlsplit(os.environ['AWS_ENDPOINT_URL']).port}"]
+    config.insecure_bind = [f"{host}:{os.environ['GATEWAY_PORT']}"]
     config.certfile, config.keyfile = tls.resolve_tls_material()
     config.keep_alive_timeout = 75
     asyncio.run(serve(app.app, config))
@@ -82,6 +102,7 @@ def main() -> None:
     """Serve the emulator until a signal or the end of the parent process."""
     threading.Thread(target=_end_with_parent, daemon=True, name="end-with-parent").start()
     _allow_many_connections()
+    _judge_presigned_urls_in_their_region()
     if trail := os.environ.pop("GDPR_TRAIL", ""):
         _record_decisions(Path(trail))
     _serve()

@@ -18,6 +18,7 @@ from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from local.deploy.catalogue import CATALOGUE
 from local.deploy.creator import Aws, DeploymentError
+from local.deploy.services.functions import remove_deposit
 from local.deploy.settings import project_name, stack_config
 from local.emulator import ROOT, Emulator
 
@@ -84,6 +85,7 @@ def _run(
     finally:
         _end(loop)
         executor.shutdown(wait=True, cancel_futures=True)
+        remove_deposit(aws)
         asyncio.set_event_loop(None)
         set_all_config({})
         reset_options()

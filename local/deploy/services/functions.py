@@ -2,6 +2,7 @@
 
 import functools
 import io
+import threading
 import zipfile
 from pathlib import Path
 
@@ -21,9 +22,12 @@ from local.deploy.creator import (
 from local.emulator import ROOT
 
 
+_uploading = threading.Lock()
+
+
 @functools.cache
 def _zipped(folder: Path) -> bytes:
-    """The folder as a zip; made once a process, because a package serves many functions."""
+    """The folder as a zip; made once a process, because both stacks take the same."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for file in sorted(folder.rglob("*")):
@@ -32,15 +36,39 @@ def _zipped(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def _code(name: str, archive: object) -> bytes:
+def _deposit(aws: Aws) -> str:
+    return f"local-deployment-{aws.account}-{aws.region}"
+
+
+def _code(aws: Aws, name: str, archive: object) -> dict[str, str]:
+    """Where the function's code is: in a bucket of the deployer's own, because a package serves many functions."""
     if not isinstance(archive, pulumi.FileArchive):
-        raise DeploymentError(
-            f"aws:lambda/function:Function {name!r}: code must be a FileArchive of a folder"
-        )
+        raise DeploymentError(f"aws:lambda/function:Function {name!r}: code must be a FileArchive of a folder")
     folder = (ROOT / archive.path).resolve()
     if not folder.is_dir():
         raise DeploymentError(f"aws:lambda/function:Function {name!r}: no folder {folder}: run `make build`")
-    return _zipped(folder)
+    bucket, key = _deposit(aws), f"{folder.name}.zip"
+    with _uploading:
+        s3 = aws.client("s3")
+        if key not in _deposited(aws):
+            s3.put_object(Bucket=bucket, Key=key, Body=_zipped(folder))
+    return {"S3Bucket": bucket, "S3Key": key}
+
+
+def _deposited(aws: Aws) -> list[str]:
+    s3, bucket = aws.client("s3"), _deposit(aws)
+    if bucket not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+        place = {"CreateBucketConfiguration": {"LocationConstraint": aws.region}} if aws.region != "us-east-1" else {}
+        s3.create_bucket(Bucket=bucket, **place)
+    return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+
+
+def remove_deposit(aws: Aws) -> None:
+    """Remove the deployer's own bucket, which the program knows nothing of: functions keep their code."""
+    s3, bucket = aws.client("s3"), _deposit(aws)
+    for key in _deposited(aws):
+        s3.delete_object(Bucket=bucket, Key=key)
+    s3.delete_bucket(Bucket=bucket)
 
 
 def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
@@ -59,7 +87,7 @@ def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
     }
     created = functions.create_function(
         FunctionName=function,
-        Code={"ZipFile": _code(name, inputs.get("code"))},
+        Code=_code(aws, name, inputs.get("code")),
         Environment={"Variables": (inputs.get("environment") or {}).get("variables") or {}},
         Tags=inputs.get("tags") or {},
         **picked(
