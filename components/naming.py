@@ -96,6 +96,11 @@ class RegionNames:
         """ARN of the state machine that carries out a run."""
         return self.arn("states", f"stateMachine:{self.name('run')}")
 
+    @property
+    def default_schedules_arn(self) -> str:
+        """ARN of the schedule group that schedules are in unless they say otherwise."""
+        return self.arn("scheduler", "schedule-group/default")
+
     def function_arn(self, function: str) -> str:
         """ARN of one of the stack's functions, named without prefix."""
         return self.arn("lambda", f"function:{self.name(function)}")

@@ -51,12 +51,12 @@ def architecture() -> Literal["arm64", "x86_64"]:
     return "arm64" if platform.machine().lower() in {"arm64", "aarch64"} else "x86_64"
 
 
-def package(name: Package, root: Path = ROOT) -> pulumi.FileArchive:
+def package(name: Package) -> pulumi.FileArchive:
     """Return a package's folder, which Pulumi hashes by content.
 
     Raises MissingBuildError where it has not been built.
     """
-    folder = root / "build" / target() / name
+    folder = ROOT / "build" / target() / name
     if not folder.is_dir() or not any(folder.iterdir()):
         raise MissingBuildError(folder)
     return pulumi.FileArchive(str(folder))

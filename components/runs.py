@@ -107,7 +107,7 @@ class RunSweep(pulumi.ComponentResource):
                 trust.by_service(
                     names,
                     "scheduler.amazonaws.com",
-                    source_arns=[names.arn("scheduler", "schedule-group/default")],
+                    source_arns=[names.default_schedules_arn],
                 )
             ),
             policy=pulumi.Output.from_input(args.region_key_arn).apply(

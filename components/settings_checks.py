@@ -4,6 +4,7 @@ They run even where the shape has problems, so they take nothing for granted: a 
 shape check's business and is passed over here.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -11,7 +12,7 @@ from typing import Any, Final
 
 from .naming import RegionNames
 from .settings_problems import Problem, path_of, shown
-from .settings_values import contract_date
+from .settings_values import FIELD_PATH, contract_date
 
 RESERVED_PREFIXES: Final = ("exports/",)
 """Prefixes of a vault's bucket that the program itself uses."""
@@ -191,7 +192,7 @@ def _dataset(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem]:
 
 def _personal(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem]:
     personal, subject = dataset.get("personal"), dataset["subject"]
-    if isinstance(personal, Mapping) and subject not in personal:
+    if isinstance(personal, Mapping) and subject not in personal and re.fullmatch(FIELD_PATH[0], subject):
         yield Problem(
             path_of((*place, "personal")),
             shown(personal),

@@ -64,7 +64,18 @@ def path_of(place: Iterable[str | int]) -> str:
 
 def from_pydantic(error: ValidationError, keys: Keys) -> list[Problem]:
     """Turn pydantic's findings into problems with a fix each."""
-    return [_problem(detail, keys) for detail in error.errors()]
+    details = error.errors()
+    places = [detail["loc"] for detail in details]
+    # Entries that are wrong do not count, so pydantic then also finds the list too short.
+    return [
+        _problem(detail, keys)
+        for detail in details
+        if detail["type"] != "too_short" or not any(_is_below(place, detail["loc"]) for place in places)
+    ]
+
+
+def _is_below(place: tuple[str | int, ...], above: tuple[str | int, ...]) -> bool:
+    return len(place) > len(above) and place[: len(above)] == above
 
 
 def _problem(detail: ErrorDetails, keys: Keys) -> Problem:

@@ -95,20 +95,32 @@ class CustomerVault(pulumi.ComponentResource):
         self.register_outputs(dict(self.facts))
 
     def _access_role(self, name: str, args: CustomerVaultArgs) -> iam.Role:
+        customer = args.customer
         role, _ = bounded_role(
             f"{name}-access",
             parent=self,
             names=args.names,
-            role=args.names.access_role(args.customer.id),
+            role=args.names.access_role(customer.id),
             trusted=document(
                 trust.by_customer(
-                    args.names, args.customer.id, args.customer.contract, args.customer.principals
+                    args.names,
+                    customer.id,
+                    customer.principals,
+                    starts=customer.contract.starts.isoformat(),
+                    ends=customer.contract.access_ends.isoformat(),
                 )
             ),
-            policy=document(customer_access(args.names, args.customer)),
+            policy=document(
+                customer_access(
+                    args.names,
+                    customer.id,
+                    customer.prefixes,
+                    ends=customer.contract.access_ends.isoformat(),
+                )
+            ),
             boundary_arn=args.boundary_arn,
             data_class="personal",
-            customer=args.customer.id,
+            customer=customer.id,
         )
         return role
 

@@ -24,7 +24,6 @@ COPYING = (
 )
 """What duplicates data or keys, here or elsewhere."""
 
-CUSTOMER_ACCESS_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
 VAULT_KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext")
 
 
@@ -64,7 +63,7 @@ def _actions(names: RegionNames) -> set[str]:
         *services.run_machine(names),
         *services.sweep_schedule(names, ""),
     ]
-    return {*_of(statements), *CUSTOMER_ACCESS_ACTIONS, *VAULT_KEY_ACTIONS}
+    return {*_of(statements), *services.CUSTOMER_ACTIONS, *VAULT_KEY_ACTIONS}
 
 
 def _of(statements: Iterable[Statement]) -> set[str]:

@@ -25,7 +25,9 @@ def function_statements(names: RegionNames, spec: FunctionSpec, region_key_arn: 
             why="Use the tables and queues that the region's key encrypts, and the key no other way.",
             actions=["kms:Decrypt", "kms:GenerateDataKey"],
             resources=[region_key_arn],
-            conditions=through(names.region, "dynamodb", "sqs"),
+            conditions=through(
+                names.region, *(["dynamodb"] if spec.registry or spec.requests else []), "sqs"
+            ),
         ),
         *_registry(names, spec),
         *_requests(names, spec),

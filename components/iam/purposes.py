@@ -56,6 +56,7 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         why="Rewrite objects, delete their older versions, delete and patch records.",
         objects=(
             "s3:AbortMultipartUpload",
+            "s3:DeleteObject",
             "s3:DeleteObjectVersion",
             "s3:GetObject",
             "s3:GetObjectTagging",

@@ -1,11 +1,15 @@
 """Rights of the roles that AWS services act under, and of a customer's own principals."""
 
+from collections.abc import Sequence
+
 from ..naming import RegionNames
-from ..settings import Customer
 from .documents import Statement, through
 
 RUN_FUNCTIONS = ("plan-run", "visit-objects", "verify-run", "complete-run")
 """Functions that the run state machine calls."""
+
+CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
+"""All that a customer's access role may do with its files."""
 
 
 def run_machine(names: RegionNames) -> list[Statement]:
@@ -77,30 +81,40 @@ def sweep_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:
     ]
 
 
-def customer_access(names: RegionNames, customer: Customer) -> list[Statement]:
-    """Statements of a customer's access role: its own files, while its contract lasts.
+def customer_access(
+    names: RegionNames, customer: str, prefixes: Sequence[str], *, ends: str
+) -> list[Statement]:
+    """Statements of a customer's access role: its own files, until the midnight (UTC) of the day `ends`.
 
     It can neither delete nor see older versions: erasure goes through the API, which records and verifies it.
-    The key policy of the vault names the role for what S3 has to do with the key on its behalf.
+    The key policy of the vault names the role for what S3 has to do with the key on its behalf. A
+    customer without files may do nothing, said as a denial: IAM takes no empty policy.
     """
-    bucket = f"arn:aws:s3:::{names.vault_bucket(customer.id)}"
-    during = {"DateLessThan": {"aws:CurrentTime": f"{customer.contract.access_ends}T00:00:00Z"}}
+    bucket = f"arn:aws:s3:::{names.vault_bucket(customer)}"
+    during = {"DateLessThan": {"aws:CurrentTime": f"{ends}T00:00:00Z"}}
+    if not prefixes:
+        return [
+            Statement(
+                sid="NoFiles",
+                why="The customer keeps no files here.",
+                effect="Deny",
+                actions=CUSTOMER_ACTIONS,
+                resources=[bucket, f"{bucket}/*"],
+            )
+        ]
     return [
         Statement(
             sid="ListFiles",
             why="See which files there are.",
             actions=["s3:ListBucket"],
             resources=[bucket],
-            conditions={
-                **during,
-                "StringLike": {"s3:prefix": [f"{prefix}*" for prefix in customer.prefixes]},
-            },
+            conditions={**during, "StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
         ),
         Statement(
             sid="Files",
             why="Read and send files of its datasets.",
             actions=["s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"],
-            resources=[f"{bucket}/{prefix}*" for prefix in customer.prefixes],
+            resources=[f"{bucket}/{prefix}*" for prefix in prefixes],
             conditions=during,
         ),
     ]

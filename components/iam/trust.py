@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from ..naming import RegionNames
-from ..settings import Contract
 from .documents import Principals, Statement
 
 
@@ -50,9 +49,9 @@ def by_functions(function_roles: Sequence[str]) -> list[Statement]:
 
 
 def by_customer(
-    names: RegionNames, customer: str, contract: Contract, principals: Sequence[str]
+    names: RegionNames, customer: str, principals: Sequence[str], *, starts: str, ends: str
 ) -> list[Statement]:
-    """Trust a customer's own principals, while its contract lasts and with its external id."""
+    """Trust a customer's own principals from one UTC day's midnight until another's, with its external id."""
     return [
         Statement(
             sid="Customer",
@@ -61,8 +60,8 @@ def by_customer(
             principals=Principals(kind="AWS", names=principals),
             conditions={
                 "StringEquals": {"sts:ExternalId": names.external_id(customer)},
-                "DateGreaterThanEquals": {"aws:CurrentTime": f"{contract.starts}T00:00:00Z"},
-                "DateLessThan": {"aws:CurrentTime": f"{contract.access_ends}T00:00:00Z"},
+                "DateGreaterThanEquals": {"aws:CurrentTime": f"{starts}T00:00:00Z"},
+                "DateLessThan": {"aws:CurrentTime": f"{ends}T00:00:00Z"},
             },
         )
     ]
