@@ -57,8 +57,11 @@ def subject_pk(ref: str) -> str:
 
 
 def object_pk(object_key: str) -> str:
-    """Return the partition of an object, which holds what is known of its indexing."""
-    return f"object#{object_key}"
+    """Return the partition of an object, which holds what is known of its indexing.
+
+    By digest: partitions are also the sort key of the index, and so have at most 1,024 bytes.
+    """
+    return f"object#{hashlib.sha256(object_key.encode()).hexdigest()}"
 
 
 def object_sk(object_key: str) -> str:

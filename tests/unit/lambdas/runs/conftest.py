@@ -1,0 +1,280 @@
+import importlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote_plus
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from privacy import aws_clients, environment, vault
+from privacy.identifiers import uuid7
+from privacy.records import put_record
+from privacy.references import subject_reference
+from privacy.registry import Customer, Dataset
+from privacy.requests import Request, RequestStore
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb import DynamoDBClient
+
+REGION = "eu-west-1"
+BUCKET = "gdpr-eu-west-vault-acme-123456789012-eu-west-1"
+TABLE = "gdpr-eu-west-vault-acme"
+MACHINE = f"arn:aws:states:{REGION}:123456789012:stateMachine:gdpr-eu-west-run"
+
+DATASETS = [
+    {"name": "profiles", "format": "records", "prefix": None, "subject": None,
+     "personal": {"name": "name", "email": "email", "phone": "phone"}},
+    {"name": "feedback", "format": "jsonl", "prefix": "feedback/", "subject": "author.email",
+     "personal": {"author.name": "name", "author.email": "email", "text": "text"}},
+    {"name": "reviews", "format": "jsonl", "prefix": "reviews/", "subject": "id",
+     "personal": {"id": "text", "text": "text"}},
+    {"name": "letters", "format": "object", "prefix": "letters/", "subject": None, "personal": {}},
+]  # fmt: skip
+
+
+@dataclass
+class World:
+    """One customer's vault and the functions of a region, without Step Functions and SQS between them."""
+
+    s3: Any
+    dynamodb: Any
+    customer: Customer
+    requests: RequestStore
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    # -- what the customer does
+
+    def ref(self, identifier: str) -> str:
+        secret = vault.open_vault(self.customer, "intake").subject_secret()
+        return subject_reference(secret, identifier, self.customer.subject_id)
+
+    def put(self, key: str, body: bytes, *, indexed: bool = True, **more: object) -> str:
+        version = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, **more)["VersionId"]
+        self.notify("ObjectCreated:Put", key, version)
+        if indexed:
+            assert self.deliver() == []
+        return version
+
+    def put_letter(self, key: str, subject: str, **more: object) -> str:
+        return self.put(key, b"dear sirs", Metadata={"subject": self.ref(subject)}, **more)
+
+    def put_record(self, record_id: str, subject: str, **fields: object) -> None:
+        opened = vault.open_vault(self.customer, "ingest")
+        put_record(opened, "profiles", record_id, self.ref(subject), fields, datetime.now(UTC))
+
+    def erase(self, *subjects: str) -> str:
+        refs = sorted({self.ref(subject) for subject in subjects})
+        return self._ask("erasure", refs)
+
+    def correct(self, subject: str, changes: Sequence[Mapping[str, Any]]) -> str:
+        request_id = self._ask("correction", [self.ref(subject)])
+        self.dynamodb.put_item(
+            TableName=TABLE,
+            Item={
+                "pk": {"S": f"request#{request_id}"},
+                "sk": {"S": "changes"},
+                "changes": {"S": json.dumps(changes)},
+            },
+        )
+        return request_id
+
+    def _ask(self, kind: Literal["erasure", "correction"], refs: list[str]) -> str:
+        request_id, now = uuid7(), datetime.now(UTC)
+        self.requests.create("acme", type=kind, refs=refs, request_id=request_id, received_at=now)
+        return request_id
+
+    # -- what AWS does
+
+    def notify(self, name: str, key: str, version: str, at: str | None = None) -> dict[str, Any]:
+        at = at or datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        record = {
+            "eventSource": "aws:s3",
+            "eventTime": at,
+            "eventName": name,
+            "s3": {
+                "bucket": {"name": BUCKET},
+                "object": {"key": quote_plus(key, safe="/"), "versionId": version},
+            },
+        }
+        self.events.append(record)
+        return record
+
+    def deliver(self, *records: dict[str, Any]) -> list[str]:
+        """Hand the waiting events (or these) to the index function; return the messages it gave back."""
+        waiting, self.events = (list(records), self.events) if records else (self.events, [])
+        bodies = [json.dumps({"Records": [record]}) for record in waiting]
+        return self.deliver_bodies(*bodies)
+
+    def deliver_bodies(self, *bodies: str) -> list[str]:
+        messages = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
+        answer = self.call("index_objects", {"Records": messages})
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def call(self, function: str, event: dict[str, Any], milliseconds: int = 900_000) -> dict[str, Any]:
+        module = importlib.import_module(f"handlers.{function}")
+        context = _Context(lambda: milliseconds)
+        answer: dict[str, Any] = json.loads(
+            json.dumps(module.handler(json.loads(json.dumps(event)), context))
+        )
+        return answer
+
+    def plan(self, run_id: str) -> dict[str, Any]:
+        return self.call("plan_run", {"customer": "acme", "run_id": run_id})
+
+    def visit(self, planned: Mapping[str, Any]) -> None:
+        for batch in planned["batches"]:
+            step = {"customer": "acme", "run_id": planned["run_id"], **batch, "done": False}
+            while not step["done"]:
+                step = self.call("visit_objects", step)
+
+    def complete(self, run_id: str, **more: str) -> dict[str, Any]:
+        return self.call("complete_run", {"customer": "acme", "run_id": run_id, **more})
+
+    def run(self) -> str:
+        """Carry out one run as the state machine does, and deliver the events it caused."""
+        run_id = uuid7()
+        before = self.versions()
+        planned = self.plan(run_id)
+        self.visit(planned)
+        self.call("verify_run", {"customer": "acme", "run_id": run_id})
+        self.complete(run_id)
+        self.notify_differences(before)
+        return run_id
+
+    def notify_differences(self, before: list[tuple[str, str, bool]]) -> None:
+        after = self.versions()
+        for key, version, marker in after:
+            if (key, version, marker) not in before and not marker:
+                self.notify("ObjectCreated:Put", key, version)
+        for key, version, marker in before:
+            if (key, version, marker) not in after:
+                self.notify("ObjectRemoved:Delete", key, version)
+
+    # -- what is there afterwards
+
+    def versions(self, key: str | None = None) -> list[tuple[str, str, bool]]:
+        """(key, version, is a delete marker) of everything in the bucket."""
+        answer = self.s3.list_object_versions(Bucket=BUCKET)
+        found = [(v["Key"], v["VersionId"], False) for v in answer.get("Versions", [])]
+        found += [(v["Key"], v["VersionId"], True) for v in answer.get("DeleteMarkers", [])]
+        return [entry for entry in found if key in {None, entry[0]}]
+
+    def contents(self, key: str) -> list[bytes]:
+        """The content of every version of the key."""
+        return [
+            self.s3.get_object(Bucket=BUCKET, Key=key, VersionId=version)["Body"].read()
+            for _, version, marker in self.versions(key)
+            if not marker
+        ]
+
+    def read(self, key: str) -> bytes:
+        body: bytes = self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return body
+
+    def request(self, request_id: str) -> Request:
+        found = self.requests.get("acme", request_id)
+        assert found is not None
+        return found
+
+    def items(self) -> list[dict[str, Any]]:
+        return list(self.dynamodb.scan(TableName=TABLE)["Items"])
+
+    def partition(self, subject: str) -> list[str]:
+        """The sort keys in the subject's partition."""
+        pk = f"subject#{self.ref(subject)}"
+        return sorted(item["sk"]["S"] for item in self.items() if item["pk"]["S"] == pk)
+
+    def executions(self) -> int:
+        machine = boto3.client("stepfunctions", region_name=REGION)
+        return len(machine.list_executions(stateMachineArn=MACHINE)["executions"])
+
+
+@dataclass(frozen=True)
+class _Context:
+    get_remaining_time_in_millis: Callable[[], int]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name, value in {
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        environment.REGISTRY_TABLE: "gdpr-eu-west-registry",
+        environment.REQUEST_TABLE: "gdpr-eu-west-requests",
+        environment.RUN_STATE_MACHINE_ARN: MACHINE,
+        environment.PURPOSE_ROLE_ARN: "arn:aws:iam::123456789012:role/gdpr-eu-west-purpose-visit",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        aws_clients.forget()
+        vault.forget()
+        made = _make_world()
+        for function in ("index_objects", "plan_run", "visit_objects", "verify_run", "complete_run"):
+            importlib.reload(importlib.import_module(f"handlers.{function}"))
+        yield made
+        aws_clients.forget()
+        vault.forget()
+
+
+def _make_world() -> World:
+    dynamodb = boto3.client("dynamodb", region_name=REGION)
+    s3 = boto3.client("s3", region_name=REGION)
+    kms = boto3.client("kms", region_name=REGION)
+    key_arn = kms.create_key()["KeyMetadata"]["Arn"]
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    _make_table(dynamodb, "gdpr-eu-west-registry", ["pk"])
+    _make_table(dynamodb, "gdpr-eu-west-requests", ["pk", "sk"])
+    _make_table(dynamodb, TABLE, ["pk", "sk"], index=True)
+    for item in (
+        {"pk": f"bucket#{BUCKET}", "customer": "acme"},
+        {"pk": "customer#acme", "customer": "acme", "bucket": BUCKET, "table": TABLE, "key_arn": key_arn,
+         "contract_starts": "2026-01-01", "contract_ends": "2027-12-31", "subject_id": "email",
+         "datasets": json.dumps(DATASETS)},
+    ):  # fmt: skip
+        attributes = {name: {"S": value} for name, value in item.items()}
+        dynamodb.put_item(TableName="gdpr-eu-west-registry", Item=attributes | {"grace_days": {"N": "30"}})
+    boto3.client("stepfunctions", region_name=REGION).create_state_machine(
+        name="gdpr-eu-west-run",
+        definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
+        roleArn="arn:aws:iam::123456789012:role/gdpr-eu-west-run",
+    )
+    customer = Customer(
+        id="acme",
+        bucket=BUCKET,
+        table=TABLE,
+        key_arn=key_arn,
+        contract_starts=date(2026, 1, 1),
+        contract_ends=date(2027, 12, 31),
+        grace_days=30,
+        subject_id="email",
+        datasets=tuple(Dataset(**dataset) for dataset in DATASETS),  # type: ignore[arg-type]  # literal data
+    )
+    return World(s3, dynamodb, customer, RequestStore("gdpr-eu-west-requests"))
+
+
+def _make_table(dynamodb: "DynamoDBClient", name: str, keys: list[str], *, index: bool = False) -> None:
+    kinds = ["HASH", "RANGE"]
+    attributes = [*keys, "object"] if index else keys
+    more: dict[str, Any] = {}
+    if index:
+        schema = [
+            {"AttributeName": "object", "KeyType": "HASH"},
+            {"AttributeName": "pk", "KeyType": "RANGE"},
+        ]
+        more["GlobalSecondaryIndexes"] = [
+            {"IndexName": "objects", "KeySchema": schema, "Projection": {"ProjectionType": "KEYS_ONLY"}}
+        ]
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": kinds[n]} for n, key in enumerate(keys)],
+        AttributeDefinitions=[{"AttributeName": a, "AttributeType": "S"} for a in attributes],
+        BillingMode="PAY_PER_REQUEST",
+        **more,
+    )

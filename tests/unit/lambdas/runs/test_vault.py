@@ -1,0 +1,226 @@
+import json
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from privacy import aws_clients, vault
+from privacy.registry import Customer, Dataset
+from privacy.session_policies import (
+    MAX_CHARACTERS,
+    PURPOSES,
+    VaultResources,
+    encryption_context,
+    session_policy,
+)
+
+if TYPE_CHECKING:
+    from conftest import World
+
+LONGEST = VaultResources(
+    customer="c" * 21,
+    bucket_arn="arn:aws-us-gov:s3:::" + "b" * 63,
+    table_arn="arn:aws-us-gov:dynamodb:ap-southeast-1:123456789012:table/gdpr-ap-southeast-vault-" + "c" * 21,
+    key_arn="arn:aws-us-gov:kms:ap-southeast-1:123456789012:key/12345678-1234-1234-1234-123456789012",
+    prefixes=("feedback/", "letters/"),
+)
+ACME = VaultResources(
+    customer="acme",
+    bucket_arn="arn:aws:s3:::vault-acme",
+    table_arn="arn:aws:dynamodb:eu-west-1:123456789012:table/vault-acme",
+    key_arn="arn:aws:kms:eu-west-1:123456789012:key/acme",
+    prefixes=("feedback/", "letters/"),
+)
+
+
+def statements(purpose: str, resources: VaultResources = ACME) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(session_policy(purpose, resources))["Statement"]
+    return found
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_policy_fits_with_the_longest_names(purpose: str) -> None:
+    assert len(session_policy(purpose, LONGEST)) < MAX_CHARACTERS * 0.75
+
+
+def test_uploads_are_bound_to_the_dataset_prefixes() -> None:
+    (put,) = [s for s in statements("ingest") if s["Action"] == ["s3:PutObject"]]
+    assert put["Resource"] == ["arn:aws:s3:::vault-acme/feedback/*", "arn:aws:s3:::vault-acme/letters/*"]
+
+
+def test_uploads_of_a_customer_without_files_are_not_allowed_at_all() -> None:
+    resources = VaultResources(
+        customer="acme", bucket_arn=ACME.bucket_arn, table_arn=ACME.table_arn, key_arn=ACME.key_arn
+    )
+    assert "s3:" not in session_policy("ingest", resources)
+
+
+def test_dozens_of_datasets_still_fit() -> None:
+    many = VaultResources(
+        customer="acme",
+        bucket_arn=LONGEST.bucket_arn,
+        table_arn=LONGEST.table_arn,
+        key_arn=LONGEST.key_arn,
+        prefixes=tuple(f"dataset-number-{number}/" for number in range(60)),
+    )
+    (put,) = [s for s in statements("ingest", many) if s["Action"] == ["s3:PutObject"]]
+    assert put["Resource"] == f"{LONGEST.bucket_arn}/*"
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_policy_names_one_vault_and_exact_actions(purpose: str) -> None:
+    allowed = {
+        "arn:aws:s3:::vault-acme",
+        "arn:aws:s3:::vault-acme/*",
+        "arn:aws:s3:::vault-acme/feedback/*",
+        "arn:aws:s3:::vault-acme/letters/*",
+        ACME.table_arn,
+        f"{ACME.table_arn}/index/objects",
+        ACME.key_arn,
+    }
+    for statement in statements(purpose):
+        resources = statement["Resource"]
+        assert {resources} if isinstance(resources, str) else set(resources) <= allowed
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in statement["Action"] if "*" in action]
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_the_key_is_used_for_the_references_or_through_s3_and_dynamodb_only(purpose: str) -> None:
+    for statement in statements(purpose):
+        if statement["Resource"] != ACME.key_arn:
+            continue
+        condition = statement["Condition"]
+        if "StringEquals" in condition:
+            assert condition == {
+                "StringEquals": {
+                    "kms:ViaService": ["s3.eu-west-1.amazonaws.com", "dynamodb.eu-west-1.amazonaws.com"]
+                }
+            }
+        else:
+            assert condition == {
+                "StringEqualsIfExists": {
+                    "kms:EncryptionContext:purpose": "subject-reference",
+                    "kms:EncryptionContext:customer": "acme",
+                },
+                "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["purpose", "customer"]},
+            }
+
+
+def test_only_a_visit_deletes_objects_and_only_ingest_and_visit_write_them() -> None:
+    def purposes(action: str) -> set[str]:
+        return {p for p in PURPOSES if any(action in s["Action"] for s in statements(p))}
+
+    assert purposes("s3:DeleteObjectVersion") == {"visit"}
+    assert purposes("s3:PutObject") == {"ingest", "visit"}
+    assert purposes("s3:GetObject") == {"visit"}
+    assert purposes("s3:GetObjectVersion") == {"index"}
+
+
+def customer(table: str, key_arn: str) -> Customer:
+    return Customer(
+        id="acme",
+        bucket="vault-acme",
+        table=table,
+        key_arn=key_arn,
+        contract_starts=date(2026, 1, 1),
+        contract_ends=date(2027, 12, 31),
+        grace_days=30,
+        subject_id="email",
+        datasets=(Dataset("letters", "object", "letters/", None, {}),),
+    )
+
+
+def test_the_resources_are_those_of_the_keys_partition_account_and_region() -> None:
+    found = vault.vault_resources(customer("t", "arn:aws-cn:kms:cn-north-1:123456789012:key/k"))
+    assert found.bucket_arn == "arn:aws-cn:s3:::vault-acme"
+    assert found.table_arn == "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/t"
+
+
+class Sts:
+    """Answers AssumeRole with sessions of one hour, and remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[dict[str, Any]] = []
+
+    def assume_role(self, **call: object) -> dict[str, Any]:
+        self.calls.append(call)
+        number = len(self.calls)
+        expires = datetime.fromtimestamp(3600, UTC)
+        names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
+        return {"Credentials": {name: f"{name}{number}" for name in names} | {"Expiration": expires}}
+
+
+def test_a_session_is_kept_while_it_lasts_longer_than_a_function(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sts = Sts()
+    monkeypatch.setattr(aws_clients, "sts", cache(lambda: sts))
+    first = vault.open_vault(world.customer, "visit", clock=lambda: 0)
+    same = vault.open_vault(world.customer, "visit", clock=lambda: 3600 - 16 * 60)
+    assert same.s3 is first.s3
+    later = vault.open_vault(world.customer, "visit", clock=lambda: 3600 - 16 * 60 + 1)
+    assert later.s3 is not first.s3
+    assert len(sts.calls) == 2
+    assert sts.calls[0]["RoleSessionName"] == "acme-visit"
+    assert json.loads(sts.calls[0]["Policy"]) == PURPOSES["visit"](vault.vault_resources(world.customer))
+
+
+def test_customers_and_purposes_have_sessions_of_their_own(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sts = Sts()
+    monkeypatch.setattr(aws_clients, "sts", cache(lambda: sts))
+    other = customer("vault-other", world.customer.key_arn)
+    opened = [
+        vault.open_vault(who, purpose, clock=lambda: 0)
+        for who in (world.customer, other)
+        for purpose in ("visit", "index")
+    ]
+    assert len({id(v.s3) for v in opened}) == 4
+    assert "vault-other" in sts.calls[2]["Policy"]
+    assert world.customer.table + '"' not in sts.calls[2]["Policy"]
+
+
+def test_an_unknown_purpose_opens_nothing(world: "World") -> None:
+    with pytest.raises(KeyError):
+        vault.open_vault(world.customer, "everything")
+
+
+def test_the_secret_is_made_once_and_kept_as_ciphertext_only(world: "World") -> None:
+    secret = vault.open_vault(world.customer, "intake").subject_secret()
+    vault.forget()
+    assert vault.open_vault(world.customer, "visit").subject_secret() == secret
+    (item,) = [i for i in world.items() if i["sk"]["S"] == "subject-secret"]
+    assert set(item) == {"pk", "sk", "ciphertext"}
+    assert secret not in bytes(item["ciphertext"]["B"])
+    assert len(secret) == 32
+
+
+def test_the_secret_opens_under_its_own_purpose_and_customer_only(world: "World") -> None:
+    vault.open_vault(world.customer, "intake").subject_secret()
+    (item,) = [i for i in world.items() if i["sk"]["S"] == "subject-secret"]
+    kms = boto3.client("kms", region_name="eu-west-1")
+    blob = bytes(item["ciphertext"]["B"])
+    assert kms.decrypt(CiphertextBlob=blob, EncryptionContext=encryption_context("acme"))["Plaintext"]
+    with pytest.raises(ClientError):
+        kms.decrypt(CiphertextBlob=blob, EncryptionContext=encryption_context("other"))
+
+
+def test_of_two_that_make_the_secret_the_first_counts_for_both(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = vault.open_vault(world.customer, "intake")
+    make = vault.Vault._make_secret
+    first: list[bytes] = []
+
+    def overtaken(this: vault.Vault) -> bytes:
+        monkeypatch.setattr(vault.Vault, "_make_secret", make)
+        first.append(vault.open_vault(world.customer, "index").subject_secret())
+        return make(this)
+
+    monkeypatch.setattr(vault.Vault, "_make_secret", overtaken)
+    assert slow.subject_secret() == first[0]
