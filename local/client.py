@@ -81,8 +81,8 @@ class PrivacyClient:
         timeout: float = 60,
     ) -> None:
         """`api_url` is the stack's output, without `/v1`; `trust` is a file with the authority to trust."""
-        context = ssl.create_default_context(cafile=str(trust) if trust else None)
-        self._http = httpx.Client(verify=context, timeout=timeout, limits=httpx.Limits(max_connections=64))
+        self.trust = ssl.create_default_context(cafile=str(trust) if trust else None)
+        self._http = httpx.Client(verify=self.trust, timeout=timeout, limits=httpx.Limits(max_connections=64))
         self._api_url = api_url.rstrip("/")
         self._token_url = token_url
         self._credentials = credentials

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-PEOPLE: Final = 150
+PEOPLE: Final = 80
 """People of one region."""
 
 ROWS: Final = 5_000
@@ -21,8 +21,52 @@ ROWS: Final = 5_000
 FILES: Final = 8
 """Files of rows of one customer."""
 
-_GIVEN: Final = ["Ada", "Zoë", "Søren", "Łucja", "José", "Žofie", "Ağça", "Núria", "Björk", "Élodie", "Ímre", "Åse", "Þóra", "Đorđe", "Ñusta", "Ümit", "Çelik", "Ørjan", "Ýmir", "Hélène", "Ольга", "Дарина", "Ελένη", "太郎", "さくら", "예진"]
-_FAMILY: Final = ["Mustermann", "Beispiel", "Specimen", "Ejemplo", "Placeholder", "Voorbeeld", "Esempio", "Příklad", "Przykład", "Näide", "Örnek", "Пример", "Παράδειγμα", "例子", "보기", "Fictional"]
+_GIVEN: Final = [
+    "Ada",
+    "Zoë",
+    "Søren",
+    "Łucja",
+    "José",
+    "Žofie",
+    "Ağça",
+    "Núria",
+    "Björk",
+    "Élodie",
+    "Ímre",
+    "Åse",
+    "Þóra",
+    "Đorđe",
+    "Ñusta",
+    "Ümit",
+    "Çelik",
+    "Ørjan",
+    "Ýmir",
+    "Hélène",
+    "Ольга",
+    "Дарина",
+    "Ελένη",
+    "太郎",
+    "さくら",
+    "예진",
+]
+_FAMILY: Final = [
+    "Mustermann",
+    "Beispiel",
+    "Specimen",
+    "Ejemplo",
+    "Placeholder",
+    "Voorbeeld",
+    "Esempio",
+    "Příklad",
+    "Przykład",
+    "Näide",
+    "Örnek",
+    "Пример",
+    "Παράδειγμα",
+    "例子",
+    "보기",
+    "Fictional",
+]
 _SENTENCES: Final = (
     "The export finished before the coffee did.",
     "Works on the train, too; even in the tunnel.",
@@ -253,7 +297,7 @@ def _customer_data(
                 f"Dear {person.name},\n\n{chance.choice(_SENTENCES)}\n\n{person.address}\n{person.email}\n".encode(),
             )
             for dataset in customer.of_format("object")
-            for number, person in enumerate(people[:20] + people[-5:], start=1)
+            for number, person in enumerate(people[:8] + people[-4:], start=1)
         ),
     )
 

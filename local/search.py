@@ -206,7 +206,7 @@ def _log_events(emulator: Emulator, region: str) -> Iterator[tuple[str, bytes]]:
             yield f"log group {name}", _json(group)
             for events in logs.get_paginator("filter_log_events").paginate(logGroupName=name):
                 for event in events["events"]:
-                    yield f"log group {name}, event {event['eventId']}", _json(event)
+                    yield f"log group {name}, event at {event['timestamp']}", _json(event)
 
 
 def _messages(emulator: Emulator, region: str) -> Iterator[tuple[str, bytes]]:

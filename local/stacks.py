@@ -111,7 +111,8 @@ def deploy_stack(emulator: Emulator, name: str) -> Stack:
         token_url=f"{emulator.url}/oauth2/token",  # on AWS the host of outputs["tokenUrl"]
         clients={
             customer: {
-                program: Credentials(pair["clientId"], pair["clientSecret"]) for program, pair in programs.items()
+                program: Credentials(pair["clientId"], pair["clientSecret"])
+                for program, pair in programs.items()
             }
             for customer, programs in outputs["clients"].items()
         },

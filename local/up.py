@@ -14,9 +14,9 @@ from local.stacks import Stack, deploy_stack
 
 
 @contextlib.contextmanager
-def regions(stacks: Sequence[str] = (), *, record_trail: bool = False, name: str = "emulator") -> Iterator[
-    tuple[Emulator, list[Stack]]
-]:
+def regions(
+    stacks: Sequence[str] = (), *, record_trail: bool = False, name: str = "emulator"
+) -> Iterator[tuple[Emulator, list[Stack]]]:
     """An emulator with the named stacks (default: all) deployed; both are gone afterwards.
 
     Raises LocalError for an unknown stack.

@@ -21,7 +21,6 @@ from local.deploy.creator import (
 )
 from local.emulator import ROOT
 
-
 _uploading = threading.Lock()
 
 
@@ -43,7 +42,9 @@ def _deposit(aws: Aws) -> str:
 def _code(aws: Aws, name: str, archive: object) -> dict[str, str]:
     """Where the function's code is: in a bucket of the deployer's own, because a package serves many functions."""
     if not isinstance(archive, pulumi.FileArchive):
-        raise DeploymentError(f"aws:lambda/function:Function {name!r}: code must be a FileArchive of a folder")
+        raise DeploymentError(
+            f"aws:lambda/function:Function {name!r}: code must be a FileArchive of a folder"
+        )
     folder = (ROOT / archive.path).resolve()
     if not folder.is_dir():
         raise DeploymentError(f"aws:lambda/function:Function {name!r}: no folder {folder}: run `make build`")
@@ -58,7 +59,11 @@ def _code(aws: Aws, name: str, archive: object) -> dict[str, str]:
 def _deposited(aws: Aws) -> list[str]:
     s3, bucket = aws.client("s3"), _deposit(aws)
     if bucket not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
-        place = {"CreateBucketConfiguration": {"LocationConstraint": aws.region}} if aws.region != "us-east-1" else {}
+        place = (
+            {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+            if aws.region != "us-east-1"
+            else {}
+        )
         s3.create_bucket(Bucket=bucket, **place)
     return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
 

@@ -98,7 +98,7 @@ def test_finds_log_events(emulator: Emulator) -> None:
     logs.put_log_events(
         logGroupName="/hay", logStreamName="s", logEvents=[{"timestamp": now, "message": "said log-needle"}]
     )
-    assert any(place.startswith("log group /hay, event") for place in places(emulator, "log-needle"))
+    assert any(place.startswith("log group /hay, event at") for place in places(emulator, "log-needle"))
 
 
 def test_finds_queued_messages_and_leaves_them_there(emulator: Emulator) -> None:

@@ -1,0 +1,347 @@
+"""`python -m local demo`: an erasure and a correction all the way through, with the proof.
+
+Every line with a tick is a check; the first that fails ends the demo with exit code 1.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from local.build import build
+from local.client import PrivacyClient, ProblemError
+from local.deploy.settings import stack_config, stack_names
+from local.emulator import Emulator
+from local.errors import LocalError
+from local.generate import CustomerData, Person, RegionData, customers_of, generate
+from local.load import send, wait_until_indexed
+from local.search import Finding, Searched, search
+from local.stacks import Stack, Vault
+from local.up import regions
+from local.vaults import VaultView, references_of
+
+_HERE, _THERE = "eu-west", "us-east"
+_CONTROLLER, _NEIGHBOUR = "acme", "globex"
+_NEW_NAME = "Wiktoria Poprawiona-Nowa"
+
+
+class DemoFailureError(LocalError):
+    """A step of the demo was not what it says."""
+
+
+class Story:
+    """Numbered chapters and ticked checks on the terminal."""
+
+    def __init__(self) -> None:
+        self.checks = 0
+        self._chapters = 0
+        self._started = time.monotonic()
+
+    def chapter(self, title: str) -> None:
+        """Begin the next chapter."""
+        self._chapters += 1
+        print(f"\n{self._chapters}. {title}  [{self.seconds:.0f} s]", flush=True)
+
+    def say(self, text: str) -> None:
+        """Tell something that is no check."""
+        print(f"   {text}", flush=True)
+
+    def check(self, holds: bool, text: str) -> None:  # reads as a sentence
+        """Tick a check, or end the demo."""
+        print(f"   {'✓' if holds else '✗'} {text}", flush=True)
+        if not holds:
+            raise DemoFailureError(f"the demo failed at: {text}")
+        self.checks += 1
+
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self._started
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Who the story is about: two to erase (one of them also the neighbour's customer), one to correct."""
+
+    erased: Person
+    erased_here_only: Person
+    corrected: Person
+
+    @classmethod
+    def of(cls, data: RegionData) -> "Cast":
+        """Choose them from the generated people."""
+        first, second, *_ = data.only_at(_CONTROLLER)
+        return cls(erased=first, erased_here_only=data.shared()[0], corrected=second)
+
+    @property
+    def everyone(self) -> tuple[Person, ...]:
+        """All three."""
+        return self.erased, self.erased_here_only, self.corrected
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """What must still be so afterwards."""
+
+    lines: Mapping[str, Counter[bytes]]
+    records: Mapping[str, object]
+    neighbours: Mapping[tuple[str, str], tuple[Mapping[tuple[str, str], str], Mapping[tuple[str, str], str]]]
+
+
+def demo(seed: int = 7) -> int:
+    """Tell the story; the process's exit code."""
+    story = Story()
+    story.chapter("Build the Lambda packages, start an AWS, deploy two regions")
+    build("local", say=story.say)
+    data = generate(seed, {stack: customers_of(stack_config(stack)) for stack in stack_names()})
+    with regions((_HERE, _THERE), record_trail=True, name="demo") as (emulator, stacks):
+        here, there = stacks
+        try:
+            _tell(story, emulator, here, there, data)
+        except (ProblemError, httpx.HTTPError, TimeoutError) as error:
+            raise DemoFailureError(f"the demo failed: {error}") from error
+    print(f"\nAll {story.checks} checks hold; {story.seconds:.0f} s.")
+    return 0
+
+
+def _tell(
+    story: Story, emulator: Emulator, here: Stack, there: Stack, data: Mapping[str, RegionData]
+) -> None:
+    for stack in (here, there):
+        story.say(f"{stack.name}: {stack.region}, customers {', '.join(stack.vaults)}, API {stack.api_url}")
+    _is_guarded(story, here)
+    _data_in(story, emulator, (here, there), data)
+
+    cast = Cast.of(data[_HERE])
+    mine = data[_HERE].customers[_CONTROLLER]
+    story.chapter("Remember what must not change, and prove that the search finds what is there")
+    before = _baseline(emulator, here, there, mine, cast)
+    for person, places in _found(emulator, here, cast.everyone).items():
+        story.check(len(places) > 2, f"a search finds {person.name} {len(places)} times in {here.region}")
+
+    with here.client(_CONTROLLER) as api:
+        erasure = _requests(story, api, cast, mine)
+        _erased(story, emulator, here, cast, mine, before, erasure)
+        _strangers(story, api, here, there, erasure)
+    _neighbours(story, emulator, here, there, before)
+    _last_search(story, emulator, here, there, cast)
+
+
+def _is_guarded(story: Story, here: Stack) -> None:
+    with here.client(_CONTROLLER) as api, httpx.Client(verify=api.trust) as anybody:
+        story.check(anybody.get(f"{here.api_url}/v1/health").json() == {"status": "ok"}, "the API is up")
+        refused = anybody.get(f"{here.api_url}/v1/requests").status_code
+        story.check(refused == httpx.codes.UNAUTHORIZED, "without a token it answers 401")
+        vault = here.vaults[_CONTROLLER]
+        refused = anybody.get(f"{here.endpoint}/{vault.bucket}").status_code
+        story.check(refused == httpx.codes.FORBIDDEN, "without a signature the bucket answers 403")
+
+
+def _data_in(
+    story: Story, emulator: Emulator, stacks: tuple[Stack, ...], data: Mapping[str, RegionData]
+) -> None:
+    story.chapter("Customers send their data through the API")
+    for stack in stacks:
+        for customer, mine in data[stack.name].customers.items():
+            with stack.client(customer) as api:
+                calls = send(api, mine)
+            rows = sum(len(file.lines) for file in mine.files)
+            story.say(
+                f"{customer}: {len(mine.records)} records, {rows:,} rows in {len(mine.files)} files, "
+                f"{len(mine.letters)} letters ({calls} calls)  [{story.seconds:.0f} s]"
+            )
+    for stack in stacks:
+        for mine in data[stack.name].customers.values():
+            wait_until_indexed(emulator, stack, mine)
+    story.check(True, "bucket events went through the queue into each vault's index")
+
+
+def _requests(story: Story, api: PrivacyClient, cast: Cast, mine: CustomerData) -> str:
+    story.chapter(f"{_CONTROLLER} asks over HTTP: erase two people, correct a third")
+    subjects = [cast.erased.email.upper(), cast.erased_here_only.email]
+    erasure = api.request_erasure(subjects, reason="consent-withdrawn", idempotency_key="demo-1")
+    story.check(erasure.state == "pending", f"erasure request {erasure.id} accepted, due {erasure.due_at}")
+    again = api.request_erasure(subjects, reason="consent-withdrawn", idempotency_key="demo-1")
+    story.check(again == erasure, "sent again with the same idempotency key: the same answer")
+    changes = [
+        {"dataset": "profiles", "set": {"name": _NEW_NAME}},
+        {"dataset": "feedback", "set": {"author.name": _NEW_NAME}},
+    ]
+    correction = api.request_correction(cast.corrected.email, changes)
+    story.check(correction.state == "pending", f"correction request {correction.id} accepted")
+    rows = mine.rows_of(cast.erased) + mine.rows_of(cast.erased_here_only)
+    story.say(
+        f"{rows} rows to drop, {mine.rows_of(cast.corrected)} to correct, each file rewritten once a run"
+    )
+    for request in (erasure, correction):
+        ended = api.wait(request.id)
+        story.check(ended.state == "completed", f"{ended.type} completed at {ended.completed_at}")
+    return erasure.id
+
+
+def _baseline(emulator: Emulator, here: Stack, there: Stack, mine: CustomerData, cast: Cast) -> Baseline:
+    lines = {
+        file.key: Counter(
+            line for line, person in zip(file.lines, file.people, strict=True) if person not in cast.everyone
+        )
+        for file in mine.files
+    }
+    records = {
+        f"{record.dataset}/{record.id}": dict(record.fields)
+        for record in mine.records
+        if record.person not in cast.everyone
+    }
+    others = [(here, _NEIGHBOUR), *((there, customer) for customer in there.vaults)]
+    neighbours = {}
+    for stack, customer in others:
+        view = VaultView(emulator, stack, customer)
+        neighbours[stack.name, customer] = (view.versions(), view.digests())
+    return Baseline(lines, records, neighbours)
+
+
+def _erased(
+    story: Story,
+    emulator: Emulator,
+    here: Stack,
+    cast: Cast,
+    mine: CustomerData,
+    before: Baseline,
+    erasure: str,
+) -> None:
+    story.chapter("Read back what is left")
+    view = VaultView(emulator, here, _CONTROLLER)
+    erased = (cast.erased, cast.erased_here_only)
+    versions = Counter(key for key, _ in view.versions())
+    lost = [letter.key for letter in mine.letters if letter.person in erased and letter.key in versions]
+    story.check(not lost, "the letters of the erased are gone")
+    story.check(set(versions.values()) == {1}, "every file has one version: the older ones are gone, too")
+    _files(story, view, mine, cast, before)
+
+    records = view.records()
+    there_still = {
+        f"{record.dataset}/{record.id}" for record in mine.records if record.person in erased
+    } & set(records)
+    story.check(not there_still, "the records of the erased are gone")
+    story.check(
+        all(records[key] == fields for key, fields in before.records.items()),
+        "everybody else's records are as sent",
+    )
+    corrected = [records[f"{r.dataset}/{r.id}"] for r in mine.records if r.person == cast.corrected]
+    story.check(
+        all(fields["name"] == _NEW_NAME for fields in corrected),
+        "the corrected person's record has the new name",
+    )
+    references = references_of(emulator, here, _CONTROLLER, erasure)
+    story.check(
+        len(references) == len(erased) and all(view.partition(each) == {"erased"} for each in references),
+        "of each of the erased there is a tombstone under a keyed reference, and nothing else",
+    )
+
+
+def _files(story: Story, view: VaultView, mine: CustomerData, cast: Cast, before: Baseline) -> None:
+    corrected_rows = 0
+    for file in mine.files:
+        expected = [
+            (line, person)
+            for line, person in zip(file.lines, file.people, strict=True)
+            if person not in (cast.erased, cast.erased_here_only)
+        ]
+        now = view.body(file.key).splitlines(keepends=True)
+        if len(now) != len(expected):
+            raise DemoFailureError(f"{file.key} has {len(now)} rows instead of {len(expected)}")
+        for line, (sent, person) in zip(now, expected, strict=True):
+            if person == cast.corrected:
+                wanted = json.loads(sent)
+                wanted["author"]["name"] = _NEW_NAME
+                corrected_rows += json.loads(line) == wanted
+            elif line != sent:
+                raise DemoFailureError(f"{file.key}: a row of somebody else changed")
+    story.check(
+        corrected_rows == mine.rows_of(cast.corrected), f"{corrected_rows} rows have the corrected name"
+    )
+    untouched = sum(sum(lines.values()) for lines in before.lines.values())
+    story.check(untouched > 0, f"{untouched:,} rows of everybody else are byte for byte as sent, in order")
+
+
+def _strangers(story: Story, api: PrivacyClient, here: Stack, there: Stack, erasure: str) -> None:
+    story.chapter("What strangers see of it")
+    with here.client(_NEIGHBOUR) as other:
+        status = other.call("GET", f"/v1/requests/{erasure}").status_code
+        story.check(status == httpx.codes.NOT_FOUND, f"{_NEIGHBOUR}'s token: request {erasure} is a 404")
+    abroad = next(iter(there.vaults))
+    with there.client(abroad) as other:
+        status = other.call("GET", f"/v1/requests/{erasure}").status_code
+        story.check(status == httpx.codes.NOT_FOUND, f"{abroad}'s token in {there.region}: a 404")
+    with httpx.Client(verify=api.trust) as http:
+        answer = http.get(
+            f"{there.api_url}/v1/requests/{erasure}", headers={"Authorization": f"Bearer {api.token()}"}
+        )
+        story.check(
+            answer.status_code == httpx.codes.UNAUTHORIZED,
+            f"{_CONTROLLER}'s own token is worth nothing in {there.region}: 401",
+        )
+
+
+def _neighbours(story: Story, emulator: Emulator, here: Stack, there: Stack, before: Baseline) -> None:
+    story.chapter("The neighbours")
+    for (name, customer), (versions, items) in before.neighbours.items():
+        view = VaultView(emulator, here if name == here.name else there, customer)
+        story.check(
+            view.versions() == versions and view.digests() == items,
+            f"{name}/{customer}: {len(versions)} object versions and {len(items)} items, all with the same SHA-256",
+        )
+    abroad = [
+        decision
+        for decision in emulator.decisions()
+        if f"/{here.prefix}-" in decision["principal"] and decision["region"] != here.region
+    ]
+    story.check(not abroad, f"no role of {here.name} called anything outside {here.region}")
+
+
+def _last_search(story: Story, emulator: Emulator, here: Stack, there: Stack, cast: Cast) -> None:
+    story.chapter("Search everything the AWS holds for the erased")
+    searched = search(emulator, here.region, _traces(cast.everyone))
+    found = _by_person(searched, cast.everyone)
+    _show(story, found[cast.erased])
+    story.check(
+        not found[cast.erased],
+        f"{cast.erased.name} is nowhere in {here.region}: {searched.places:,} places, {searched.size / 1e6:.1f} MB",
+    )
+    neighbour = here.vaults[_NEIGHBOUR]
+    left = found[cast.erased_here_only]
+    elsewhere = [finding for finding in left if not _within(finding, neighbour)]
+    _show(story, elsewhere)
+    story.check(
+        bool(left) and not elsewhere,
+        f"{cast.erased_here_only.name} is left in {_NEIGHBOUR}'s vault alone, where nobody asked to be erased",
+    )
+    for person, findings in _found(emulator, there, cast.everyone).items():
+        _show(story, findings)
+        story.check(not findings, f"{there.region} never saw {person.name}")
+
+
+def _found(emulator: Emulator, stack: Stack, people: Sequence[Person]) -> dict[Person, list[Finding]]:
+    return _by_person(search(emulator, stack.region, _traces(people)), people)
+
+
+def _traces(people: Sequence[Person]) -> list[str]:
+    return [trace for person in people for trace in person.traces]
+
+
+def _by_person(searched: Searched, people: Sequence[Person]) -> dict[Person, list[Finding]]:
+    return {
+        person: [finding for finding in searched.findings if finding.text in person.traces]
+        for person in people
+    }
+
+
+def _within(finding: Finding, vault: Vault) -> bool:
+    return finding.place.startswith((f"s3://{vault.bucket}/", f"table {vault.table},"))
+
+
+def _show(story: Story, findings: Sequence[Finding]) -> None:
+    for finding in findings[:10]:
+        story.say(f"found in {finding.place} ({finding.form})")
