@@ -129,9 +129,10 @@ def test_siblings_whose_key_begins_the_same_keep_all_their_versions(world: "Worl
     world.put("feedback/a", row(ANNA) + b"\n" + row(BOB))
     siblings = {v for v in world.versions() if v[0] != "feedback/a"}
 
-    world.erase(ANNA)
+    request = world.erase(ANNA)
     world.run()
 
+    assert world.request(request).state == "completed"
     assert {v for v in world.versions() if v[0] != "feedback/a"} == siblings
     assert len(siblings) == 6
     assert world.contents("feedback/a") == [row(BOB)]

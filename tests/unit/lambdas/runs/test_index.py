@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from privacy import vault_items
+
 if TYPE_CHECKING:
     from conftest import World
 
@@ -149,10 +151,14 @@ def test_a_late_arrival_leaves_what_came_legitimately_since(world: "World") -> N
     world.events.clear()
     world.erase(ANNA)
     world.run()
-    world.put("feedback/new.jsonl", ANNAS_ROW)
+    world.put("feedback/new.jsonl", ANNAS_ROW, indexed=False)
+    new = list(world.events)
+    world.events.clear()
     world.put_record("1", ANNA, name="Anna is back")
     assert world.deliver(*late) == []
     world.run()
+    assert world.deliver(*new) == []
+    assert world.requests.pending("acme", 10) == []
     assert world.contents("feedback/late.jsonl") == [b""]
     assert world.contents("feedback/new.jsonl") == [ANNAS_ROW]
     assert world.partition(ANNA) == ["erased", "object#feedback/new.jsonl", "record#profiles/1"]
@@ -172,6 +178,27 @@ def test_a_late_arrival_is_erased_when_its_object_is_visited_for_somebody_else(w
     assert world.deliver() == []
     assert world.contents("feedback/a.jsonl") == [b""]
     assert world.partition(ANNA) == ["erased"]
+
+
+@pytest.mark.parametrize("step", ["batch_write", "erased_since"])
+def test_a_version_purged_while_it_is_indexed_leaves_no_entry_and_no_request(
+    world: "World", monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    world.put("feedback/a.jsonl", ANNAS_ROW)
+    world.put("feedback/a.jsonl", ANNAS_ROW + BOBS_ROW, indexed=False)
+    world.erase(ANNA)
+    original, waiting = getattr(vault_items, step), [world.run]
+
+    def overtaken(*args: object, **more: object) -> object:
+        while waiting:
+            waiting.pop()()
+        return original(*args, **more)
+
+    monkeypatch.setattr(vault_items, step, overtaken)
+    assert world.deliver() == []
+    assert world.contents("feedback/a.jsonl") == [BOBS_ROW]
+    assert world.partition(ANNA) == ["erased"]
+    assert world.requests.pending("acme", 10) == []
 
 
 def test_the_event_of_a_rewrite_does_not_make_a_request(world: "World") -> None:
