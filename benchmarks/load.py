@@ -23,8 +23,11 @@ from local.client import PrivacyClient
 from local.emulator import Emulator
 from local.up import regions as deployed_regions
 
-MAX_WORKERS = 32
-RAMP_SECONDS = 4.0
+MAX_WORKERS = 16
+SETTLE_SECONDS = 6.0
+"""The emulator starts a process for every call at the same time as others: not what is to be measured."""
+
+RAMP_SECONDS = 6.0
 GAIN = 1.1
 """A doubling that brings less than this factor is not worth it."""
 
@@ -132,6 +135,7 @@ def _measure(crew: Crew, seconds: float, workers: int | None, say: Callable[[str
     try:
         count = workers or _best_count(crew, say)
         crew.set_active(count)
+        time.sleep(SETTLE_SECONDS)
         began = time.monotonic()
         while time.monotonic() < began + seconds and not crew.failures:
             time.sleep(0.2)
@@ -151,6 +155,7 @@ def _best_count(crew: Crew, say: Callable[[str], None]) -> int:
     best, best_rate, count = 1, 0.0, 2
     while count <= len(crew.workers) and not crew.failures:
         crew.set_active(count)
+        time.sleep(SETTLE_SECONDS)
         began = time.monotonic()
         time.sleep(RAMP_SECONDS)
         ended = time.monotonic()
