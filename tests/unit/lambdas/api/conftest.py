@@ -1,6 +1,8 @@
 """A region as the functions find it: tables, vaults, a state machine; and a way to call the API."""
 
+import functools
 import importlib
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -114,20 +116,18 @@ class Cloud:
             aws_clients.dynamodb().put_item(TableName=self.registry_table, Item=each)
 
     def key_arn(self, customer_id: str) -> str:
-        kms = boto3.client("kms")
-        return str(kms.describe_key(KeyId=f"alias/vault-{customer_id}")["KeyMetadata"]["Arn"])
+        return str(client("kms").describe_key(KeyId=f"alias/vault-{customer_id}")["KeyMetadata"]["Arn"])
 
     def items(self, table: str) -> list[dict[str, Any]]:
         return list(aws_clients.dynamodb().scan(TableName=table)["Items"])
 
     def executions(self) -> list[dict[str, Any]]:
-        listed = boto3.client("stepfunctions").list_executions(stateMachineArn=self.state_machine_arn)
+        listed = client("stepfunctions").list_executions(stateMachineArn=self.state_machine_arn)
         return list(listed["executions"])
 
     def end_executions(self) -> None:
-        client = boto3.client("stepfunctions")
         for execution in self.executions():
-            client.stop_execution(executionArn=execution["executionArn"])
+            client("stepfunctions").stop_execution(executionArn=execution["executionArn"])
 
 
 @dataclass
@@ -135,7 +135,7 @@ class Api:
     """Calls handlers with API Gateway's events, and holds every answer against the contract."""
 
     cloud: Cloud
-    document: dict[str, Any]
+    document: dict[str, Any] = field(repr=False)
     modules: dict[str, ModuleType] = field(default_factory=dict)
 
     def __call__(
@@ -218,7 +218,7 @@ class Api:
 
 def make_table(name: str, *, sort_key: bool = True) -> str:
     keys = {"pk": "HASH"} | ({"sk": "RANGE"} if sort_key else {})
-    boto3.client("dynamodb").create_table(
+    client("dynamodb").create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys.items()],
@@ -246,6 +246,8 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
+        # A session remembers the descriptions of AWS's services: reading them takes longer than a test.
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", _session())
         aws_clients.forget()
         vault.forget()
         yield REGION
@@ -253,11 +255,22 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     vault.forget()
 
 
+@functools.cache
+def _session() -> boto3.Session:
+    return boto3.Session()
+
+
+@functools.cache
+def client(service: str) -> Any:  # noqa: ANN401 - any service's
+    """A client of the tests' own."""
+    return _session().client(service)
+
+
 @pytest.fixture
 def cloud(aws: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """The region with the customers acme and zenith."""
     role = f"arn:aws:iam::{ACCOUNT}:role/purpose"
-    machine = boto3.client("stepfunctions").create_state_machine(
+    machine = client("stepfunctions").create_state_machine(
         name="run", definition='{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}', roleArn=role
     )
     region = Cloud(
@@ -267,10 +280,10 @@ def cloud(aws: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     )
     for customer_id in ("acme", "zenith"):
         make_table(f"vault-{customer_id}")
-        boto3.client("s3").create_bucket(
+        client("s3").create_bucket(
             Bucket=f"vault-{customer_id}", CreateBucketConfiguration={"LocationConstraint": aws}
         )
-        kms = boto3.client("kms")
+        kms = client("kms")
         key_id = kms.create_key()["KeyMetadata"]["KeyId"]
         kms.create_alias(AliasName=f"alias/vault-{customer_id}", TargetKeyId=key_id)
         region.register(customer_id)
@@ -283,6 +296,12 @@ def cloud(aws: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     monkeypatch.setenv(environment.RUN_STATE_MACHINE_ARN, region.state_machine_arn)
     monkeypatch.setenv(environment.PURPOSE_ROLE_ARN, role)
     return region
+
+
+@pytest.fixture
+def fresh() -> Iterator[str]:
+    """Names that nobody had before, for the examples of a property: they all meet the same tables."""
+    return (f"fresh-{number}" for number in itertools.count())
 
 
 @pytest.fixture

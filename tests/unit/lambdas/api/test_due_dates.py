@@ -1,5 +1,5 @@
 import calendar
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import example, given
@@ -48,7 +48,7 @@ def test_same_day_next_month_or_its_last_or_the_monday_after(received: datetime)
     assert lawful == {due.date()} or lawful.pop().weekday() >= 5
 
 
-def _is_a_month_after(received: datetime, end: "datetime.date") -> bool:  # type: ignore[valid-type]
+def _is_a_month_after(received: datetime, end: date) -> bool:
     months = (end.year - received.year) * 12 + end.month - received.month
     last = calendar.monthrange(end.year, end.month)[1]
     return months == 1 and end.day == min(received.day, last)

@@ -33,12 +33,6 @@ def store(aws: str) -> RequestStore:
     return RequestStore(make_table("requests"))
 
 
-@pytest.fixture
-def fresh() -> Iterator[str]:
-    """Names nobody had before: each example of a property gets a customer of its own."""
-    return (f"customer-{number}" for number in range(10**9))
-
-
 def create(
     store: RequestStore,
     customer: str = "acme",

@@ -1,6 +1,7 @@
 """The run lock and the sweep: one run a customer at a time, and no pending request without one."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -91,8 +92,10 @@ def test_a_start_that_may_have_happened_keeps_the_lock(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=interleavings())
-def test_no_wake_up_is_lost_and_no_two_runs_overlap(cloud: Cloud, order: Interleaving) -> None:
-    customer = uuid7()[-12:]
+def test_no_wake_up_is_lost_and_no_two_runs_overlap(
+    cloud: Cloud, fresh: Iterator[str], order: Interleaving
+) -> None:
+    customer = next(fresh)
     store, lock = cloud.requests, cloud.lock
     first = ask(cloud, customer)
     run_id = lock.start_run(customer)
