@@ -61,6 +61,12 @@ class VaultView:
         """How many "this object holds rows of this subject" entries there are."""
         return sum(item["sk"]["S"].startswith("object#") for item in self.items())
 
+    def entries_of(self, key: str, version: str) -> int:
+        """How many index entries one version of an object has."""
+        return sum(
+            item["sk"]["S"] == f"object#{key}" and item["version_id"]["S"] == version for item in self.items()
+        )
+
     def partition(self, reference: str) -> set[str]:
         """Sort keys of what the table has about one subject reference."""
         return {item["sk"]["S"] for item in self.items() if item["pk"]["S"] == f"subject#{reference}"}

@@ -1,0 +1,34 @@
+"""Both stacks on one emulator for the whole session, with data in every vault."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.build import build
+from local.deploy.settings import stack_config, stack_names
+from local.generate import customers_of, generate
+from local.up import regions
+from tests.e2e.support import World
+
+_ROWS = 400
+"""Rows a customer: enough for several a person and file, few enough to send quickly."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep these tests on one worker, and those that judge the whole session at its end."""
+    ours = [item for item in items if "tests/e2e/" in item.path.as_posix()]
+    for item in ours:
+        item.add_marker(pytest.mark.xdist_group("e2e"))
+    last = {item for item in ours if item.path.name in {"test_leaks.py", "test_permissions.py"}}
+    items.sort(key=lambda item: item in last)
+
+
+@pytest.fixture(scope="session")
+def world(worker_id: str) -> Iterator[World]:
+    """Two regions up with IAM enforced, the trail recorded, and every customer's data sent and indexed."""
+    build("local", say=lambda _: None)
+    data = generate(11, {stack: customers_of(stack_config(stack)) for stack in stack_names()}, rows=_ROWS)
+    with regions(record_trail=True, name=f"e2e-{worker_id}") as (emulator, stacks):
+        world = World(emulator, {stack.name: stack for stack in stacks}, data)
+        world.send_everything()
+        yield world

@@ -1,0 +1,145 @@
+"""What the end-to-end tests share."""
+
+import hashlib
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+
+from local.client import PrivacyClient, RequestView
+from local.emulator import Emulator, client_config
+from local.generate import RegionData
+from local.load import send, wait_until_indexed
+from local.stacks import Stack, Vault
+from local.vaults import VaultView
+from privacy.session_policies import VaultResources, session_policy
+
+_numbers = itertools.count(1)
+
+
+def somebody() -> str:
+    """An e-mail address that nobody else has."""
+    return f"{next(_numbers):04d}.jemand@Müsterpost.example"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Two regions that are up, and what was sent to them."""
+
+    emulator: Emulator
+    stacks: Mapping[str, Stack]
+    data: Mapping[str, RegionData]
+    _clients: dict[tuple[str, str, str | None], PrivacyClient] = field(default_factory=dict)
+
+    def api(self, stack: str, customer: str, program: str | None = None) -> PrivacyClient:
+        """An API client of a customer, by default of its first program."""
+        key = (stack, customer, program)
+        if key not in self._clients:
+            self._clients[key] = self.stacks[stack].client(customer, program)
+        return self._clients[key]
+
+    def view(self, stack: str, customer: str) -> VaultView:
+        """A customer's vault as the account's root sees it."""
+        return VaultView(self.emulator, self.stacks[stack], customer)
+
+    def send_everything(self) -> None:
+        """Send every customer's data, with records of the first few people, and wait for the index."""
+        for name, region in self.data.items():
+            for customer, data in region.customers.items():
+                some = replace(data, records=data.records[:6] + data.records[-6:])
+                send(self.api(name, customer), some)
+        for name, region in self.data.items():
+            for data in region.customers.values():
+                wait_until_indexed(self.emulator, self.stacks[name], data)
+
+    def send_rows(self, subjects: Iterable[str], key: str, *, text: str = "fine") -> bytes:
+        """Send acme a feedback file with a row for each subject, wait for the index; the file's bytes."""
+        rows = [{"author": {"name": "J. Jemand", "email": subject}, "text": text} for subject in subjects]
+        content = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+        self.send_file(key, content, len({subject.casefold() for subject in subjects}))
+        return content
+
+    def send_file(self, key: str, content: bytes, subjects: int) -> None:
+        """Send acme a feedback file about so many different people, and wait for the index."""
+        self.api("eu-west", "acme").upload("feedback", key, content)
+        version = self.newest(key)
+        view = self.view("eu-west", "acme")
+        wait_for(lambda: view.entries_of(key, version) >= subjects, f"the index of {key}")
+
+    def newest(self, key: str) -> str:
+        """Id of the newest version of one of acme's objects."""
+        s3 = self.emulator.client("s3", "eu-west-1")
+        return str(s3.head_object(Bucket=self.stacks["eu-west"].vaults["acme"].bucket, Key=key)["VersionId"])
+
+    def function_session(self, stack: str, function: str) -> boto3.Session:
+        """A session of a function's own role, as the function itself has it.
+
+        The emulator derives a function's credentials from its ARN and its role's; they are valid once the
+        function has run.
+        """
+        region, account = self.stacks[stack].region, self.stacks[stack].account
+        name = f"{self.stacks[stack].prefix}-{function}"
+        arns = f"arn:aws:lambda:{region}:{account}:function:{name}:arn:aws:iam::{account}:role/{name}"
+        digest = hashlib.sha256(arns.encode()).hexdigest()
+        return boto3.Session(
+            aws_access_key_id=f"ASIA{digest[:16].upper()}",
+            aws_secret_access_key=hashlib.sha256(f"secret:{digest}".encode()).hexdigest(),
+            aws_session_token=hashlib.sha256(f"token:{digest}".encode()).hexdigest(),
+            region_name=region,
+        )
+
+    def purpose_session(self, stack: str, function: str, purpose: str, customer: str) -> boto3.Session:
+        """A session of a purpose role for one customer, assumed as the function does."""
+        here = self.stacks[stack]
+        credentials = self.aws(self.function_session(stack, function), "sts").assume_role(
+            RoleArn=f"arn:aws:iam::{here.account}:role/{here.prefix}-purpose-{purpose}",
+            RoleSessionName=f"{customer}-{purpose}",
+            Policy=session_policy(purpose, resources(here, customer)),
+        )["Credentials"]
+        return boto3.Session(
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+            region_name=here.region,
+        )
+
+    def aws(self, session: boto3.Session, service: str, region: str | None = None) -> Any:
+        """A client of the emulator with a session's credentials."""
+        anything: Any = session
+        return anything.client(
+            service,
+            region_name=region,
+            endpoint_url=self.emulator.url,
+            verify=str(self.emulator.authority),
+            config=client_config(),
+        )
+
+
+def resources(stack: Stack, customer: str) -> VaultResources:
+    """A vault's resources as a session policy names them."""
+    vault: Vault = stack.vaults[customer]
+    return VaultResources(
+        customer=customer,
+        bucket_arn=f"arn:aws:s3:::{vault.bucket}",
+        table_arn=f"arn:aws:dynamodb:{stack.region}:{stack.account}:table/{vault.table}",
+        key_arn=vault.key_arn,
+    )
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Wait until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.2)
+
+
+def completed(api: PrivacyClient, request: RequestView) -> RequestView:
+    """The request once it has ended; it must have ended well."""
+    ended = api.wait(request.id)
+    assert ended.state == "completed", ended.detail
+    return ended
