@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import runpy
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,14 @@ import yaml
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
 from pulumi.runtime.settings import get_root_resource, reset_options
 from pulumi.runtime.stack import run_pulumi_func
+
+with warnings.catch_warnings():
+    # The provider's package warns of its own old names when it is loaded.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import pulumi_aws
+
+    # The packages load when they are first used.
+    LOADED = (pulumi_aws.lambda_.Function, pulumi_aws.s3.Bucket)
 
 from components import packages
 from components.settings import Settings, parse_settings
@@ -43,7 +52,7 @@ class Made:
     dependencies: tuple[str, ...]
     custom: bool
 
-    def document(self, key: str = "policy") -> Any:
+    def document(self, key: str = "policy") -> Any:  # noqa: ANN401 -- whatever the document is
         """Return a property that holds JSON."""
         return json.loads(self.inputs[key])
 
@@ -98,7 +107,7 @@ class _Monitor(MockMonitor):
         super().__init__(_Cloud())
         self._deployment = deployment
 
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 -- the name of the engine's call
+    def RegisterResource(self, request: Any) -> Any:  # noqa: ANN401, N802 -- the engine's own call
         answer = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             registered = self.resources[answer.urn]
@@ -117,7 +126,7 @@ class _Monitor(MockMonitor):
             )
         return answer
 
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 -- the name of the engine's call
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: ANN401, N802 -- the engine's own call
         self._deployment.finished[request.urn] += 1
         return super().RegisterResourceOutputs(request)
 
@@ -132,7 +141,10 @@ def run_program(
 def _run(program: Callable[[], object], stack: str, config: dict[str, Any]) -> Deployment:
     deployment = Deployment(region=str(config.get("aws:region", "")), prefix=f"gdpr-{stack}")
     reset_options()
-    plain = {key: value if isinstance(value, str) else json.dumps(value, default=str) for key, value in config.items()}
+    plain = {
+        key: value if isinstance(value, str) else json.dumps(value, default=str)
+        for key, value in config.items()
+    }
     pulumi.runtime.set_all_config(plain)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -168,7 +180,9 @@ async def _finish(program: Callable[[], object], deployment: Deployment) -> None
 
 def stack_config(stack: str) -> dict[str, Any]:
     """Return a stack's config as its file has it."""
-    content: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))["config"]
+    content: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))[
+        "config"
+    ]
     return content
 
 

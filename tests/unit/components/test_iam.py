@@ -1,0 +1,252 @@
+"""Who may do what: documents as they come out, and bounds that hold for all of them."""
+
+import fnmatch
+import json
+
+import pytest
+
+from components.catalogue import FUNCTIONS
+from components.iam import functions, keys, purposes, services, trust
+from components.iam.documents import Statement, document
+from components.iam.purposes import PURPOSES, Purpose
+from components.naming import RegionNames
+from privacy import session_policies
+
+NAMES = RegionNames(project="gdpr", stack="eu-west", account="123456789012", region="eu-west-1")
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
+
+
+def test_a_statement_comes_out_as_iam_reads_it() -> None:
+    assert json.loads(document(functions.function_statements(NAMES, FUNCTIONS["get_request"], KEY))) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Log",
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": [
+                    "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/gdpr-eu-west-get-request:*"
+                ],
+            },
+            {
+                "Sid": "DeadLetters",
+                "Effect": "Allow",
+                "Action": ["sqs:SendMessage"],
+                "Resource": ["arn:aws:sqs:eu-west-1:123456789012:gdpr-eu-west-dead-letters"],
+            },
+            {
+                "Sid": "RegionKey",
+                "Effect": "Allow",
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Resource": [KEY],
+                "Condition": {
+                    "StringEquals": {
+                        "kms:ViaService": ["dynamodb.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com"]
+                    }
+                },
+            },
+            {
+                "Sid": "Registry",
+                "Effect": "Allow",
+                "Action": ["dynamodb:GetItem"],
+                "Resource": ["arn:aws:dynamodb:eu-west-1:123456789012:table/gdpr-eu-west-registry"],
+            },
+            {
+                "Sid": "Requests",
+                "Effect": "Allow",
+                "Action": ["dynamodb:GetItem"],
+                "Resource": ["arn:aws:dynamodb:eu-west-1:123456789012:table/gdpr-eu-west-requests"],
+            },
+        ],
+    }
+
+
+def test_the_health_check_may_nothing_but_log() -> None:
+    own = functions.function_statements(NAMES, FUNCTIONS["describe_service"], KEY)
+    assert {action for statement in own for action in statement.actions} == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "sqs:SendMessage",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+    }
+
+
+@pytest.mark.parametrize("module", FUNCTIONS)
+def test_no_functions_own_role_reaches_a_vault(module: str) -> None:
+    spec = FUNCTIONS[module]
+    for statement in functions.function_statements(NAMES, spec, KEY):
+        assert not any(action.startswith("s3:") for action in statement.actions)
+        for resource in statement.resources:
+            assert "vault" not in resource
+        if statement.actions == ["sts:AssumeRole"]:
+            assert statement.resources == [NAMES.role(f"purpose-{spec.purpose}")]
+
+
+@pytest.mark.parametrize("module", FUNCTIONS)
+def test_a_function_assumes_one_role_or_none(module: str) -> None:
+    assumed = [
+        resource
+        for statement in functions.function_statements(NAMES, FUNCTIONS[module], KEY)
+        if "sts:AssumeRole" in statement.actions
+        for resource in statement.resources
+    ]
+    assert len(assumed) == (1 if FUNCTIONS[module].purpose else 0)
+
+
+def test_a_purpose_comes_out_for_any_vault_of_the_stack() -> None:
+    assert json.loads(document(purposes.purpose_statements(NAMES, "verify"))) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "Bucket",
+                "Effect": "Allow",
+                "Action": ["s3:ListBucketVersions"],
+                "Resource": ["arn:aws:s3:::gdpr-eu-west-vault-*-123456789012-eu-west-1"],
+            },
+            {
+                "Sid": "Table",
+                "Effect": "Allow",
+                "Action": ["dynamodb:Query", "dynamodb:UpdateItem"],
+                "Resource": ["arn:aws:dynamodb:eu-west-1:123456789012:table/gdpr-eu-west-vault-*"],
+            },
+        ],
+    }
+
+
+VAULT = session_policies.VaultResources(
+    customer="acme",
+    bucket_arn=f"arn:aws:s3:::{NAMES.vault_bucket('acme')}",
+    table_arn=NAMES.arn("dynamodb", f"table/{NAMES.vault_table('acme')}"),
+    key_arn=KEY,
+    prefixes=("feedback/", "letters/"),
+)
+
+
+def session_rights(purpose: str) -> set[tuple[str, str]]:
+    rights = set()
+    for statement in session_policies.PURPOSES[purpose](VAULT)["Statement"]:
+        named = statement["Resource"]
+        for resource in [named] if isinstance(named, str) else named:
+            rights |= {(action, resource) for action in statement["Action"]}
+    return rights
+
+
+def covered(right: tuple[str, str], by: list[Statement]) -> bool:
+    action, resource = right
+    return any(
+        action in statement.actions
+        and any(fnmatch.fnmatchcase(resource, pattern) for pattern in statement.resources)
+        for statement in by
+    )
+
+
+def test_purposes_are_the_session_policies_purposes() -> None:
+    assert set(PURPOSES) == set(session_policies.PURPOSES)
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_session_policy_asks_for_nothing_that_its_purpose_role_lacks(purpose: Purpose) -> None:
+    role = purposes.purpose_statements(NAMES, purpose)
+    vault_rights = {right for right in session_rights(purpose) if not right[0].startswith("kms:")}
+    assert vault_rights
+    assert {right for right in vault_rights if not covered(right, role)} == set()
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_a_purpose_role_has_no_action_that_its_session_policy_never_asks_for(purpose: Purpose) -> None:
+    asked = {action for action, _ in session_rights(purpose)}
+    held = {
+        action for statement in purposes.purpose_statements(NAMES, purpose) for action in statement.actions
+    }
+    assert held - asked == set()
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_the_vaults_key_gives_a_purpose_what_its_session_policy_asks_for(purpose: Purpose) -> None:
+    roles = {other: NAMES.role(f"purpose-{other}") for other in PURPOSES}
+    mine = [
+        statement
+        for statement in keys.vault_key(NAMES, "acme", roles, None)
+        if statement.principals is not None and roles[purpose] in statement.principals.names
+    ]
+    direct, through_services = set(), set()
+    for statement in session_policies.PURPOSES[purpose](VAULT)["Statement"]:
+        if statement["Resource"] == KEY:
+            via = "kms:ViaService" in statement["Condition"].get("StringEquals", {})
+            (through_services if via else direct).update(statement["Action"])
+    given = {True: set[str](), False: set[str]()}
+    for statement in mine:
+        given["kms:ViaService" in statement.conditions.get("StringEquals", {})] |= set(statement.actions)
+    assert direct == given[False]
+    assert through_services == given[True]
+
+
+def test_the_secrets_encryption_context_is_the_functions_own() -> None:
+    roles = {purpose: NAMES.role(f"purpose-{purpose}") for purpose in PURPOSES}
+    (opening,) = [s for s in keys.vault_key(NAMES, "acme", roles, None) if s.sid == "OpenSubjectSecret"]
+    context = session_policies.encryption_context("acme")
+    assert opening.conditions == {
+        "StringEqualsIfExists": {f"kms:EncryptionContext:{name}": value for name, value in context.items()},
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": list(context)},
+    }
+
+
+def test_whoever_administers_a_key_cannot_use_it() -> None:
+    use = {
+        "Encrypt",
+        "Decrypt",
+        "ReEncryptFrom",
+        "ReEncryptTo",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
+    }
+    assert not {f"kms:{action}" for action in use} & set(keys.ADMINISTRATION)
+    roles = {purpose: NAMES.role(f"purpose-{purpose}") for purpose in PURPOSES}
+    for statement in keys.vault_key(NAMES, "acme", roles, NAMES.role("vault-acme-access")):
+        assert statement.principals is not None
+        if NAMES.account_principal in statement.principals.names and statement.sid != "AdministerWithoutUse":
+            assert (statement.actions, statement.conditions["Bool"]) == (
+                ["kms:CreateGrant"],
+                {"kms:GrantIsForAWSResource": "true"},
+            )
+
+
+def test_a_vaults_key_is_used_by_name_and_through_this_regions_services_only() -> None:
+    roles = {purpose: NAMES.role(f"purpose-{purpose}") for purpose in PURPOSES}
+    access = NAMES.role("vault-acme-access")
+    for statement in keys.vault_key(NAMES, "acme", roles, access):
+        assert statement.principals is not None
+        assert statement.principals.kind == "AWS"
+        if statement.sid in {"ReadObjects", "WriteObjects", "TableData"}:
+            assert set(statement.principals.names) <= {*roles.values(), access}
+            via = statement.conditions["StringEquals"]["kms:ViaService"]
+            assert via in {"s3.eu-west-1.amazonaws.com", "dynamodb.eu-west-1.amazonaws.com"}
+            assert statement.conditions["StringEquals"]["kms:CallerAccount"] == NAMES.account
+
+
+def test_a_customers_access_role_is_its_own_and_only_during_the_contract() -> None:
+    (trusted,) = trust.by_customer(
+        NAMES, "acme", ["arn:aws:iam::111122223333:root"], starts="2026-01-01", ends="2028-01-01"
+    )
+    assert trusted.as_json() == {
+        "Sid": "Customer",
+        "Effect": "Allow",
+        "Principal": {"AWS": ["arn:aws:iam::111122223333:root"]},
+        "Action": ["sts:AssumeRole"],
+        "Condition": {
+            "StringEquals": {"sts:ExternalId": "gdpr-eu-west-acme"},
+            "DateGreaterThanEquals": {"aws:CurrentTime": "2026-01-01T00:00:00Z"},
+            "DateLessThan": {"aws:CurrentTime": "2028-01-01T00:00:00Z"},
+        },
+    }
+    for statement in services.customer_access(NAMES, "acme", ["feedback/"], ends="2028-01-01"):
+        assert statement.conditions["DateLessThan"] == {"aws:CurrentTime": "2028-01-01T00:00:00Z"}
+        assert all(NAMES.vault_bucket("acme") in resource for resource in statement.resources)
+        assert not any("Delete" in action or "Version" in action for action in statement.actions)
+
+
+def test_a_customer_without_files_may_nothing_with_them() -> None:
+    (statement,) = services.customer_access(NAMES, "acme", [], ends="2028-01-01")
+    assert statement.effect == "Deny"
+    assert set(statement.actions) == set(services.CUSTOMER_ACTIONS)

@@ -1,0 +1,138 @@
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from components.run_definition import RunSteps, run_definition
+
+from .conftest import Deployment
+
+STEPS = RunSteps(plan="arn:plan", visit="arn:visit", verify="arn:verify", complete="arn:complete")
+DEFINITION = run_definition(STEPS)
+BATCH = DEFINITION["States"]["VisitAll"]["ItemProcessor"]
+
+
+def following(state: dict[str, Any]) -> Iterator[str]:
+    if "Next" in state:
+        yield state["Next"]
+    if "Default" in state:
+        yield state["Default"]
+    for choice in [*state.get("Choices", []), *state.get("Catch", [])]:
+        yield choice["Next"]
+
+
+def reachable(machine: dict[str, Any]) -> set[str]:
+    seen: set[str] = set()
+    waiting = [machine["StartAt"]]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting += following(machine["States"][name])
+    return seen
+
+
+def test_every_state_can_be_reached_and_nothing_leads_nowhere() -> None:
+    for machine in (DEFINITION, BATCH):
+        assert reachable(machine) == set(machine["States"])
+
+
+def test_every_state_goes_on_or_ends() -> None:
+    for machine in (DEFINITION, BATCH):
+        for name, state in machine["States"].items():
+            ends = state.get("End") or state["Type"] in {"Succeed", "Fail"}
+            assert bool(ends) != bool(list(following(state))), name
+
+
+def test_whatever_fails_is_caught_and_closes_the_run() -> None:
+    for machine, target in ((DEFINITION, "Abandon"), (BATCH, "VisitFailed")):
+        for name, state in machine["States"].items():
+            if state["Type"] in {"Task", "Map"}:
+                (catch,) = state["Catch"]
+                assert catch["ErrorEquals"] == ["States.ALL"]
+                # What the run is must survive, or it could not be closed.
+                assert catch["ResultPath"] == "$.failure"
+                assert catch["Next"] == ("Abandoned" if name == "Abandon" else target)
+
+
+def test_every_call_is_tried_again_with_backoff_jitter_and_a_time_limit() -> None:
+    tasks = [
+        state
+        for machine in (DEFINITION, BATCH)
+        for state in machine["States"].values()
+        if state["Type"] == "Task"
+    ]
+    assert len(tasks) == 5
+    for task in tasks:
+        assert task["TimeoutSeconds"] > 900
+        tried = {error for retry in task["Retry"] for error in retry["ErrorEquals"]}
+        assert {"Lambda.TooManyRequestsException", "Lambda.ServiceException", "States.TaskFailed"} <= tried
+        for retry in task["Retry"]:
+            assert retry["BackoffRate"] > 1
+            assert retry["JitterStrategy"] == "FULL"
+
+
+def test_steps_get_ids_and_counts_only() -> None:
+    allowed = {"customer.$", "run_id.$", "first.$", "last.$", "error.$"}
+    payloads = [
+        state["Parameters"]["Payload"]
+        for machine in (DEFINITION, BATCH)
+        for state in machine["States"].values()
+        if state["Type"] == "Task"
+    ]
+    assert {key for payload in payloads for key in payload} == allowed
+    assert set(DEFINITION["States"]["VisitAll"]["ItemSelector"]) == allowed - {"error.$"}
+    # The name of an error only: its cause is a text, which may hold anything.
+    assert DEFINITION["States"]["Abandon"]["Parameters"]["Payload"]["error.$"] == "$.failure.Error"
+
+
+def test_a_failed_visit_leaves_the_others_going() -> None:
+    visits = DEFINITION["States"]["VisitAll"]
+    assert visits["ToleratedFailurePercentage"] == 100
+    assert visits["MaxConcurrency"] == 40
+    assert BATCH["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+
+
+def test_a_batch_that_ran_out_of_time_goes_on_where_it_stopped() -> None:
+    choice = BATCH["States"]["AllVisited"]
+    assert choice["Default"] == "Visit"
+    assert choice["Choices"] == [{"Variable": "$.done", "BooleanEquals": True, "Next": "Visited"}]
+    assert BATCH["States"]["Visit"]["OutputPath"] == "$.Payload"
+
+
+def test_five_thousand_batches_fit_into_the_maps_output() -> None:
+    # Step Functions quotas: 256 KiB of output, also where it is then thrown away.
+    result = json.dumps(BATCH["States"]["Visited"]["Result"])
+    assert 5_000 * (len(result) + 1) < 256 * 1024
+
+
+def test_each_step_calls_its_function(deployment: Deployment) -> None:
+    (machine,) = deployment.of("aws:sfn/stateMachine:StateMachine")
+    called = re.findall(r'"FunctionName": "arn:mock:Function:([^"]+)"', machine.inputs["definition"])
+    assert [name.removeprefix(f"{deployment.prefix}-") for name in called] == [
+        "plan-run",
+        "visit-objects",
+        "verify-run",
+        "complete-run",
+        "complete-run",
+    ]
+
+
+def test_the_machine_logs_failures_and_no_data(deployment: Deployment) -> None:
+    (machine,) = deployment.of("aws:sfn/stateMachine:StateMachine")
+    assert machine.inputs["type"] == "STANDARD"
+    assert machine.inputs["loggingConfiguration"] == {
+        "level": "ERROR",
+        "includeExecutionData": False,
+        "logDestination": f"arn:mock:LogGroup:/aws/vendedlogs/states/{deployment.prefix}-run:*",
+    }
+
+
+def test_the_sweep_is_called_every_five_minutes(deployment: Deployment) -> None:
+    (schedule,) = deployment.of("aws:scheduler/schedule:Schedule")
+    assert schedule.inputs["scheduleExpression"] == "rate(5 minutes)"
+    assert schedule.inputs["flexibleTimeWindow"] == {"mode": "OFF"}
+    target = schedule.inputs["target"]
+    assert target["arn"] == f"arn:mock:Function:{deployment.prefix}-sweep-runs"
+    assert target["roleArn"] == f"arn:mock:Role:{deployment.prefix}-sweep-schedule"
+    assert target["deadLetterConfig"] == {"arn": f"arn:mock:Queue:{deployment.prefix}-dead-letters"}
