@@ -10,8 +10,8 @@ from typing import Any, Final
 from privacy import vault_items, visits
 from privacy.requests import EndState, Request, RequestStore
 from privacy.run_lock import RunLock
+from privacy.run_steps import taken
 from privacy.vault import Vault
-from privacy.verifying import taken
 from privacy.visits import RunNotes, Visit
 
 _log: Final = logging.getLogger("privacy")

@@ -11,15 +11,16 @@ from typing import Any, Final
 
 from privacy import vault_items, visits
 from privacy.requests import Request, RequestStore
+from privacy.run_steps import MAX_REQUESTS
 from privacy.vault import Vault
 from privacy.visits import Visit
 
 _log: Final = logging.getLogger("privacy")
 
-MAX_REQUESTS: Final = 1000
 MAX_SUBJECTS: Final = 5000
-"""A run takes no more; the rest goes with the next one, which starts when it ends. So one visit, which
-carries the references of its object's subjects, stays below the 400 KB of a table item."""
+"""A run takes requests about no more subjects (one request always); the rest goes with the next run, which
+starts when it ends. So a visit, which carries the references of its object's subjects, stays below the
+400 KB of a table item."""
 
 BATCH_VISITS: Final = 100
 MAX_BATCHES: Final = 5000

@@ -1,10 +1,14 @@
-"""What the steps of a run have in common: whose run it is."""
+"""What the steps of a run have in common: whose run it is, and which requests it has taken."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from privacy.registry import Registry
+from privacy.requests import Request, RequestStore
 from privacy.vault import Vault, open_vault
+
+MAX_REQUESTS: Final = 1000
+"""A run takes no more requests; the rest goes with the next run, which starts when it ends."""
 
 
 class UnknownCustomerError(Exception):
@@ -30,3 +34,9 @@ def open_step(registry: Registry, event: dict[str, Any], purpose: str) -> RunSte
     if customer is None:
         raise UnknownCustomerError
     return RunStep(open_vault(customer, purpose), event["run_id"])
+
+
+def taken(requests: RequestStore, customer: str, run_id: str) -> list[Request]:
+    """Return the requests that the run has taken and that have not ended, oldest first."""
+    # A follow-up of a late arrival sorts by the time of its upload, and so may come in among the run's own.
+    return [r for r in requests.pending(customer, 2 * MAX_REQUESTS) if r.run_id == run_id]

@@ -6,13 +6,13 @@ from typing import Final
 
 from privacy import object_store, vault_items, visits
 from privacy.object_store import Version
-from privacy.requests import Request, RequestStore
+from privacy.requests import RequestStore
+from privacy.run_steps import taken
 from privacy.vault import Vault
 from privacy.visits import Visit
 
 _log: Final = logging.getLogger("privacy")
 
-MAX_REQUESTS: Final = 1000
 NOT_DONE: Final = "visit-not-done"
 VERSIONS_LEFT: Final = "older-versions-left"
 ITEMS_LEFT: Final = "items-left"
@@ -42,11 +42,6 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
             visits.note_request_problem(vault, run_id, request.id, problem)
     _log.info("run verified: customer=%s run=%s problems=%d", vault.customer.id, run_id, found)
     return found
-
-
-def taken(requests: RequestStore, customer: str, run_id: str) -> list[Request]:
-    """Return the requests that the run has taken and that have not ended, oldest first."""
-    return [r for r in requests.pending(customer, MAX_REQUESTS) if r.run_id == run_id]
 
 
 def _visit_problem(vault: Vault, visit: Visit) -> str | None:

@@ -3,6 +3,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote_plus
 
@@ -198,6 +199,14 @@ class _Context:
     get_remaining_time_in_millis: Callable[[], int]
 
 
+_make_client = boto3.client
+
+
+@cache
+def _client(service: str) -> object:
+    return _make_client(service, region_name=REGION)
+
+
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     for name, value in {
@@ -211,6 +220,8 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    # Making a client takes longer than a whole run; the emulated AWS asks for no credentials.
+    monkeypatch.setattr(boto3, "client", lambda service, **_: _client(service))
     with mock_aws():
         aws_clients.forget()
         vault.forget()

@@ -1,11 +1,12 @@
 import importlib
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError
 
-from privacy import object_store, object_visits, vault_items, visiting, visits
+from privacy import object_store, object_visits, planning, vault_items, visiting, visits
 from privacy.identifiers import uuid7
 from privacy.run_lock import RunLock
 
@@ -303,3 +304,38 @@ def test_a_dataset_that_was_taken_out_of_the_configuration_fails_the_request(wor
     world.complete(planned["run_id"])
     assert world.request(request).state == "failed"
     assert world.contents("feedback/a.jsonl") == [ANNAS_ROW]
+
+
+def test_a_run_takes_no_more_subjects_than_one_visit_can_carry_and_the_next_takes_the_rest(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "MAX_SUBJECTS", 3)
+    world.put("feedback/a.jsonl", ANNAS_ROW + BOBS_ROW)
+    large = world.erase(ANNA, "1@example.org", "2@example.org", "3@example.org")
+    small = world.erase(BOB)
+    world.run()
+    assert (world.request(large).state, world.request(small).state) == ("completed", "pending")
+    world.run()
+    assert world.request(small).state == "completed"
+    assert world.contents("feedback/a.jsonl") == [b""]
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "last", "batches"),
+    [(1, 0, 0, 1), (100, 0, 99, 1), (101, 100, 100, 2), (500_000, 499_900, 499_999, 5000)],
+)
+def test_batches_cover_every_visit_once(count: int, first: int, last: int, batches: int) -> None:
+    cut = planning.batches(count)
+    assert len(cut) == batches
+    assert cut[-1] == {"first": first, "last": last}
+    assert sum(batch["last"] - batch["first"] + 1 for batch in cut) == count
+
+
+def test_a_million_visits_still_fit_into_the_state_machines_input() -> None:
+    cut = planning.batches(1_000_000)
+    assert len(cut) <= 5000
+    assert len(json.dumps({"customer": "c" * 21, "run_id": uuid7(), "batches": cut})) < 256 * 1024
+
+
+def test_no_visits_make_no_batch() -> None:
+    assert planning.batches(0) == []
