@@ -17,14 +17,14 @@ BUILD_VARIABLE: Final = "GDPR_BUILD"
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 
-class MissingBuildError(RuntimeError):
+class MissingBuildError(pulumi.RunError):
     """There is nothing to deploy yet."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"{folder} has no built package: run `make build` first, then try again")
 
 
-class UnknownBuildError(RuntimeError):
+class UnknownBuildError(pulumi.RunError):
     """The environment asks for a build that does not exist."""
 
     def __init__(self, value: str) -> None:

@@ -68,8 +68,8 @@ def _lines() -> Iterator[str]:
     )
     yield f"### `{_NAMES.name('api-gateway-logs')}`\n"
     yield (
-        "Only where the stack's config says `apiGatewayLogRole: true`: API Gateway writes access logs under it."
-        f" It has AWS's own policy `{LOG_POLICY}`: API Gateway checks for it and takes nothing narrower."
+        "Only where the stack's config says `apiGatewayLogRole: true`: API Gateway writes access logs under"
+        f" it. It has AWS's own policy `{LOG_POLICY}`: API Gateway checks for it and takes nothing narrower."
         " The policy has actions outside the boundary, so this one role stands without it.\n"
     )
     yield "## Customers\n"
@@ -80,7 +80,9 @@ def _lines() -> Iterator[str]:
         services.customer_access(_NAMES, _CUSTOMER, ["<prefix>/"], ends="<ends + 1 day>"),
     )
     yield "## Policies of resources\n"
-    purpose_roles = {purpose: _NAMES.role(f"purpose-{purpose}") for purpose in purposes.PURPOSES}
+    purpose_roles: dict[str, str] = {
+        purpose: _NAMES.role(f"purpose-{purpose}") for purpose in purposes.PURPOSES
+    }
     access_role = f"arn:aws:iam::{_NAMES.account}:role/{_NAMES.access_role(_CUSTOMER)}"
     for title, statements in (
         ("Key of a vault", keys.vault_key(_NAMES, _CUSTOMER, purpose_roles, access_role)),

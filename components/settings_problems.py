@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import pulumi
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -33,8 +34,8 @@ class Problem:
         return f"{self.path}{shown}: {self.fix}"
 
 
-class SettingsError(Exception):
-    """The config cannot be used; the message lists every problem."""
+class SettingsError(pulumi.RunError):
+    """The config cannot be used; the message lists every problem. Pulumi prints it without a traceback."""
 
     def __init__(self, stack: str, problems: Iterable[Problem]) -> None:
         unique = sorted(set(problems), key=lambda problem: (problem.path, problem.fix))

@@ -87,7 +87,7 @@ def test_functions_run_on_arm_with_the_pinned_runtime_and_within_limits(deployme
 
 def test_functions_behind_the_api_end_before_the_gateway_gives_up() -> None:
     for spec in FUNCTIONS.values():
-        if spec.package == "api" and spec.module != "sweep_runs":
+        if spec.package == "api":
             assert spec.timeout < 29
 
 
