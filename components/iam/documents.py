@@ -64,10 +64,10 @@ def document(statements: Iterable[Statement]) -> str:
     return json.dumps(body, separators=(",", ":"))
 
 
-def through(names_region: str, *services: str) -> Conditions:
+def through(region: str, *services: str) -> Conditions:
     """Condition that a KMS call is made by these services of the region on the caller's behalf."""
     return {
         "StringEquals": {
-            "kms:ViaService": [f"{service}.{names_region}.amazonaws.com" for service in services]
+            "kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services]
         }
     }
