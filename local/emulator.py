@@ -45,17 +45,19 @@ class Emulator:
 
     Attributes:
         url: endpoint of every service, such as `https://127.0.0.1:41234`.
+        inner_url: the same without TLS; for the emulator itself, and to see that policies refuse it.
         authority: file with the certificate that clients have to trust.
-        log: file with its own output, worker processes included.
+        log: file with its own output; it stays when the emulator goes, everything else is temporary.
         trail: file with every decision of the policy evaluator as JSON lines, or None when not recorded.
     """
 
     def __init__(self, *, record_trail: bool = False, name: str = "emulator") -> None:
         """Nothing runs before `start`; `name` tells the log files of several emulators apart."""
-        self.url = ""
-        self.authority = STATE / f"{name}-authority.pem"
+        self.url = self.inner_url = ""
+        self.authority = Path()
         self.log = STATE / f"{name}.log"
-        self.trail = STATE / f"{name}-trail.jsonl" if record_trail else None
+        self.trail: Path | None = None
+        self._record_trail = record_trail
         self._process: subprocess.Popen[bytes] | None = None
         self._session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="test")
         self._clients: dict[tuple[str, str], Any] = {}
@@ -82,10 +84,14 @@ class Emulator:
         STATE.mkdir(mode=0o700, exist_ok=True)
         port, inner_port = _free_ports(2)
         self.url = f"https://127.0.0.1:{port}"
+        self.inner_url = f"http://127.0.0.1:{inner_port}"
         self._directory = tempfile.TemporaryDirectory(prefix="gdpr-emulator-", ignore_cleanup_errors=True)
-        server = make_certificates(Path(self._directory.name), self.authority)
-        if self.trail:
-            self.trail.write_text("", encoding="utf-8")
+        directory = Path(self._directory.name)
+        self.authority = directory / "authority.pem"
+        server = make_certificates(directory, self.authority)
+        if self._record_trail:
+            self.trail = directory / "trail.jsonl"
+            self.trail.touch()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "local.emulator_process"],

@@ -14,6 +14,11 @@ _ROWS = 400
 """Rows a customer: enough for several a person and file, few enough to send quickly."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Importing pulumi_aws warns about each of its own old names."""
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:pulumi_aws.*")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep these tests on one worker, and those that judge the whole session at its end."""
     ours = [item for item in items if "tests/e2e/" in item.path.as_posix()]
@@ -31,4 +36,5 @@ def world(worker_id: str) -> Iterator[World]:
     with regions(record_trail=True, name=f"e2e-{worker_id}") as (emulator, stacks):
         world = World(emulator, {stack.name: stack for stack in stacks}, data)
         world.send_everything()
+        world.run_everything_once()
         yield world

@@ -56,6 +56,22 @@ class World:
             for data in region.customers.values():
                 wait_until_indexed(self.emulator, self.stacks[name], data)
 
+    def run_everything_once(self) -> None:
+        """Have every function of both regions run, so that its credentials exist."""
+        for name, stack in self.stacks.items():
+            customer = next(iter(stack.vaults))
+            api = self.api(name, customer)
+            api.call("GET", "/v1/health")
+            person = somebody()
+            dataset = self.data[name].customers[customer].customer.of_format("records")[0]
+            api.put_record(dataset.name, "first-1", person, {"name": "First"})
+            request = api.request_erasure([person])
+            assert api.requests()
+            change = {"dataset": dataset.name, "set": {"name": "N"}}
+            completed(api, api.request_correction(person, [change]))
+            completed(api, request)
+            self.emulator.client("lambda", stack.region).invoke(FunctionName=f"{stack.prefix}-sweep-runs")
+
     def send_rows(self, subjects: Iterable[str], key: str, *, text: str = "fine") -> bytes:
         """Send acme a feedback file with a row for each subject, wait for the index; the file's bytes."""
         rows = [{"author": {"name": "J. Jemand", "email": subject}, "text": text} for subject in subjects]
@@ -78,8 +94,7 @@ class World:
     def function_session(self, stack: str, function: str) -> boto3.Session:
         """A session of a function's own role, as the function itself has it.
 
-        The emulator derives a function's credentials from its ARN and its role's; they are valid once the
-        function has run.
+        The emulator derives a function's credentials from its ARN and its role's.
         """
         region, account = self.stacks[stack].region, self.stacks[stack].account
         name = f"{self.stacks[stack].prefix}-{function}"

@@ -21,7 +21,10 @@ def test_two_people_are_erased_and_a_third_corrected(world: World) -> None:
     erasure = api.request_erasure([gone[0].email.upper(), f" {gone[1].email} "], reason="objection")
     correction = api.request_correction(
         corrected.email,
-        [{"dataset": "profiles", "set": {"name": "Neu"}}, {"dataset": "feedback", "set": {"author.name": "Neu"}}],
+        [
+            {"dataset": "profiles", "set": {"name": "Neu"}},
+            {"dataset": "feedback", "set": {"author.name": "Neu"}},
+        ],
     )
     assert erasure.subjects == 2
     completed(api, erasure)
@@ -83,7 +86,11 @@ def test_an_object_that_was_deleted_leaves_no_version_of_the_erased_behind(world
 
     completed(api, api.request_erasure([gone]))
 
-    hidden = [version for version, digest in view.versions().items() if version[0] == key and digest != "delete marker"]
+    hidden = [
+        version
+        for version, digest in view.versions().items()
+        if version[0] == key and digest != "delete marker"
+    ]
     assert not hidden
 
 
@@ -113,7 +120,9 @@ def test_metadata_tags_and_content_type_survive_a_rewrite(world: World) -> None:
     assert now["CacheControl"] == "no-store"
     assert now["Metadata"] == {"exporter": "v7"}
     assert now["SSEKMSKeyId"] == vault.key_arn
-    assert s3.get_object_tagging(Bucket=vault.bucket, Key=key)["TagSet"] == [{"Key": "kind", "Value": "export"}]
+    assert s3.get_object_tagging(Bucket=vault.bucket, Key=key)["TagSet"] == [
+        {"Key": "kind", "Value": "export"}
+    ]
 
 
 def test_a_large_file_is_rewritten_in_parts(world: World) -> None:
@@ -121,7 +130,9 @@ def test_a_large_file_is_rewritten_in_parts(world: World) -> None:
     api, view = world.api("eu-west", "acme"), world.view("eu-west", "acme")
     key = "feedback/large.jsonl"
     filler = "x" * 50_000
-    rows = [json.dumps({"author": {"email": stays}, "text": f"{n} {filler}"}).encode() + b"\n" for n in range(360)]
+    rows = [
+        json.dumps({"author": {"email": stays}, "text": f"{n} {filler}"}).encode() + b"\n" for n in range(360)
+    ]
     dropped = json.dumps({"author": {"email": gone}}).encode() + b"\n"
     world.send_file(key, b"".join([*rows[:200], dropped, *rows[200:]]), 2)
     assert sum(map(len, rows)) > 17 * 1024 * 1024

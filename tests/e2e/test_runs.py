@@ -44,7 +44,9 @@ def test_a_correction_before_an_erasure_of_the_same_person_leaves_nothing(world:
     api.put_record("profiles", "both-1", person, {"name": "Old", "email": person})
     world.send_rows([person], "feedback/both.jsonl")
 
-    correction = api.request_correction(person, [{"dataset": "profiles", "set": {"name": "Never to be seen"}}])
+    correction = api.request_correction(
+        person, [{"dataset": "profiles", "set": {"name": "Never to be seen"}}]
+    )
     erasure = api.request_erasure([person])
     completed(api, correction)
     completed(api, erasure)
@@ -56,7 +58,11 @@ def test_a_correction_before_an_erasure_of_the_same_person_leaves_nothing(world:
 def test_customers_runs_do_not_wait_for_each_other(world: World) -> None:
     requests = [
         (api, api.request_erasure([somebody()]))
-        for api in (world.api("eu-west", "acme"), world.api("eu-west", "globex"), world.api("us-east", "initech"))
+        for api in (
+            world.api("eu-west", "acme"),
+            world.api("eu-west", "globex"),
+            world.api("us-east", "initech"),
+        )
     ]
     assert len({completed(api, request).run_id for api, request in requests}) == len(requests)
 
