@@ -65,12 +65,34 @@ def _table_grant(names: RegionNames) -> Statement:
         principals=Principals(kind="AWS", names=[names.account_principal]),
         conditions={
             "Bool": {"kms:GrantIsForAWSResource": "true"},
-            "StringEquals": {
-                "kms:ViaService": f"dynamodb.{names.region}.amazonaws.com",
-                "kms:CallerAccount": names.account,
-            },
+            "StringEquals": _through_dynamodb(names),
         },
     )
+
+
+def _table_creation(names: RegionNames) -> Statement:
+    # The Developer Guide ("Authorizing use of your customer managed key") names these and kms:Decrypt as
+    # the least that DynamoDB asks of a caller. Decrypt is left to the roles below: it alone opens data.
+    return Statement(
+        sid="CreateTable",
+        why="DynamoDB seals a new table's key for whoever creates the table. None of this opens anything.",
+        actions=[
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptTo",
+        ],
+        resources=_THIS_KEY,
+        principals=Principals(kind="AWS", names=[names.account_principal]),
+        conditions={"StringEquals": _through_dynamodb(names)},
+    )
+
+
+def _through_dynamodb(names: RegionNames) -> dict[str, str | Sequence[str]]:
+    return {
+        "kms:ViaService": f"dynamodb.{names.region}.amazonaws.com",
+        "kms:CallerAccount": names.account,
+    }
 
 
 def vault_key(
@@ -104,18 +126,14 @@ def vault_key(
     return [
         _administration(names),
         _table_grant(names),
+        _table_creation(names),
         Statement(
             sid="TableData",
             why="DynamoDB opens the table's key for whoever reads or writes the vault's table.",
             actions=["kms:Decrypt"],
             resources=_THIS_KEY,
             principals=roles(TABLE_PURPOSES),
-            conditions={
-                "StringEquals": {
-                    "kms:ViaService": f"dynamodb.{names.region}.amazonaws.com",
-                    "kms:CallerAccount": names.account,
-                }
-            },
+            conditions={"StringEquals": _through_dynamodb(names)},
         ),
         Statement(
             sid="ReadObjects",
@@ -165,6 +183,7 @@ def region_key(names: RegionNames) -> list[Statement]:
     return [
         _administration(names),
         _table_grant(names),
+        _table_creation(names),
         Statement(
             sid="TablesAndQueues",
             why="DynamoDB and SQS use the key for whom IAM allows to use the table or the queue.",

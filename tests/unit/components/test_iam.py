@@ -203,13 +203,20 @@ def test_whoever_administers_a_key_cannot_use_it() -> None:
     }
     assert not {f"kms:{action}" for action in use} & set(keys.ADMINISTRATION)
     roles = {purpose: NAMES.role(f"purpose-{purpose}") for purpose in PURPOSES}
-    for statement in keys.vault_key(NAMES, "acme", roles, NAMES.role("vault-acme-access")):
-        assert statement.principals is not None
-        if NAMES.account_principal in statement.principals.names and statement.sid != "AdministerWithoutUse":
-            assert (statement.actions, statement.conditions["Bool"]) == (
-                ["kms:CreateGrant"],
-                {"kms:GrantIsForAWSResource": "true"},
-            )
+    by_account = {
+        statement.sid: statement
+        for statement in keys.vault_key(NAMES, "acme", roles, NAMES.role("vault-acme-access"))
+        if statement.principals is not None and NAMES.account_principal in statement.principals.names
+    }
+    assert set(by_account) == {"AdministerWithoutUse", "GrantToDynamoDB", "CreateTable"}
+    assert by_account["GrantToDynamoDB"].actions == ["kms:CreateGrant"]
+    assert by_account["GrantToDynamoDB"].conditions["Bool"] == {"kms:GrantIsForAWSResource": "true"}
+    for sid in ("GrantToDynamoDB", "CreateTable"):
+        assert not {"kms:Decrypt", "kms:ReEncryptFrom"} & set(
+            by_account[sid].actions
+        )  # nothing that opens data
+        via = by_account[sid].conditions["StringEquals"]["kms:ViaService"]
+        assert via == f"dynamodb.{NAMES.region}.amazonaws.com"
 
 
 def test_a_vaults_key_is_used_by_name_and_through_this_regions_services_only() -> None:
