@@ -42,7 +42,7 @@ def _imports(rounds: int) -> bool:
     )
     variables = dict.fromkeys(names, "arn:aws:iam::111122223333:role/none")
     modules = [(f"handlers.{spec.module}", _BUILD / spec.package) for spec in FUNCTIONS.values()]
-    print(f"Import times, median of {rounds} fresh interpreters (limit: {imports.LIMIT} times boto3)")
+    print(f"Import times, least of {rounds} fresh interpreters (limit: {imports.LIMIT} times boto3)")
     measured = imports.measure(modules, variables, rounds)
     for each in measured:
         late = "  TOO SLOW" if each.ratio > imports.LIMIT else ""
