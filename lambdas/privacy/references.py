@@ -21,10 +21,10 @@ def normalise(identifier: str, subject_id: str) -> str:
     if subject_id == EXACT:
         return identifier
     if subject_id == EMAIL:
-        # Folding can leave text outside NFKC (U+0345 and friends), so it is composed once more:
+        # Folding can leave text outside NFKC (a sharp s with an accent), so it is composed once more:
         # without it, normalising twice would give another answer than normalising once.
         folded = unicodedata.normalize("NFKC", identifier).casefold()
-        return unicodedata.normalize("NFKC", folded).casefold().strip()
+        return unicodedata.normalize("NFKC", folded).strip()
     raise ValueError("subject_id must be 'exact' or 'email'")
 
 

@@ -38,6 +38,7 @@ def test_a_reference_is_the_hmac_of_the_normalised_identifier() -> None:
 
 
 @given(any_text)
+@example("\u00df\u0301")
 @example("\u0345\u0301")
 @example("İ@ǰ.ΐ")
 @example("\ud800")
