@@ -96,8 +96,8 @@ def test_a_record_has_one_owner_whoever_writes_at_once(
 
 
 def test_a_record_that_others_keep_writing_is_a_conflict(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "_write", lambda _vault, _writes: False)
-    monkeypatch.setattr(records.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(records, "transact", lambda _client, _writes: ["TransactionConflict"])
+    monkeypatch.setattr(records, "pause", lambda _attempt: None)
     response = put(api)
     assert (response.status, response.problem) == (409, "conflict")
 
