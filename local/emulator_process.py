@@ -85,8 +85,8 @@ def _judge_presigned_urls_in_their_region() -> None:
 def _serve() -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
-    from ministack import app  # type: ignore[import-untyped]  # ships no type information
-    from ministack.core import tls  # type: ignore[import-untyped]  # the same
+    from ministack import app
+    from ministack.core import tls
 
     # Not the emulator's own main: with TLS it would take port 443 as well, where it can.
     config = Config()
