@@ -69,7 +69,7 @@ def _record_decisions(trail: Path) -> None:
 
 def _judge_presigned_urls_in_their_region() -> None:
     from ministack import app  # type: ignore[import-untyped]  # ships no type information
-    from ministack.core.responses import get_region  # type: ignore[import-untyped]  # the same
+    from ministack.core.responses import get_region
 
     extract_region: Callable[..., str] = app.extract_region
 
