@@ -35,6 +35,7 @@ def world(worker_id: str) -> Iterator[World]:
     data = generate(11, {stack: customers_of(stack_config(stack)) for stack in stack_names()}, rows=_ROWS)
     with regions(record_trail=True, name=f"e2e-{worker_id}") as (emulator, stacks):
         world = World(emulator, {stack.name: stack for stack in stacks}, data)
+        world.make_subject_secrets()
         world.send_everything()
         world.run_everything_once()
         yield world

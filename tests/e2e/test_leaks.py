@@ -57,8 +57,8 @@ def test_a_region_never_sees_the_other_regions_people(world: World, home: str, e
     traces = [
         trace
         for data in world.data[home].customers.values()
-        for person in data.people[:3]
-        for trace in person.traces
+        for person in data.people[:2]
+        for trace in (person.email, person.name)
     ]
     assert search(world.emulator, world.stacks[elsewhere].region, traces).findings == ()
 
