@@ -291,7 +291,7 @@ def _neighbours(story: Story, emulator: Emulator, here: Stack, there: Stack, bef
         view = VaultView(emulator, here if name == here.name else there, customer)
         story.check(
             view.versions() == versions and view.digests() == items,
-            f"{name}/{customer}: {len(versions)} object versions and {len(items)} items, all with the same SHA-256",
+            f"{name}/{customer}: {len(versions)} object versions, {len(items)} items: the same SHA-256",
         )
     abroad = [
         decision
@@ -308,7 +308,8 @@ def _last_search(story: Story, emulator: Emulator, here: Stack, there: Stack, ca
     _show(story, found[cast.erased])
     story.check(
         not found[cast.erased],
-        f"{cast.erased.name} is nowhere in {here.region}: {searched.places:,} places, {searched.size / 1e6:.1f} MB",
+        f"{cast.erased.name} is nowhere in {here.region}; "
+        f"{searched.places:,} places with {searched.size / 1e6:.1f} MB were read",
     )
     neighbour = here.vaults[_NEIGHBOUR]
     left = found[cast.erased_here_only]
@@ -316,7 +317,7 @@ def _last_search(story: Story, emulator: Emulator, here: Stack, there: Stack, ca
     _show(story, elsewhere)
     story.check(
         bool(left) and not elsewhere,
-        f"{cast.erased_here_only.name} is left in {_NEIGHBOUR}'s vault alone, where nobody asked to be erased",
+        f"{cast.erased_here_only.name} is left in {_NEIGHBOUR}'s vault alone: nobody asked it",
     )
     for person, findings in _found(emulator, there, cast.everyone).items():
         _show(story, findings)

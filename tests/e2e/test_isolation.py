@@ -28,7 +28,7 @@ REFUSED = {"AccessDenied", "AccessDeniedException", "403"}  # HeadObject has no 
 def attempts(
     world: World, session: Any, stack: Stack, customer: str, key: str | None = None
 ) -> dict[str, Callable[[], object]]:
-    """Every kind of access to a vault, each as a call; on one of its objects, by default one with real data."""
+    """Every kind of access to a vault, each as a call; by default on an object with real data."""
     vault = stack.vaults[customer]
     s3 = world.aws(session, "s3", stack.region)
     dynamodb = world.aws(session, "dynamodb", stack.region)

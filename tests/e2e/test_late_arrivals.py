@@ -43,7 +43,7 @@ def test_a_file_whose_event_comes_after_the_erasure_is_erased_by_a_request_that_
 
 
 def test_a_version_that_nobody_has_looked_into_is_searched_when_it_is_rewritten(world: World) -> None:
-    """A rewrite gives the rows a new date, under which an earlier erasure would no longer be seen to concern them."""
+    """A rewrite gives the rows a new date: an earlier erasure would no longer seem to concern them."""
     early, late, stays = somebody(), somebody(), somebody()
     api, view = world.api("eu-west", "acme"), world.view("eu-west", "acme")
     world.send_rows([early], "feedback/replaced.jsonl")

@@ -44,7 +44,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     **_rows(
         _FUNCTIONS,
         ("sqs:SendMessage",),
-        "Lambda sends what it could not deliver to the dead-letter queue under this role; nothing failed here.",
+        "Lambda sends what it cannot deliver to the dead-letter queue under this role; nothing failed.",
     ),
     **_rows(
         _FUNCTIONS,
@@ -72,7 +72,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
         ("kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction", "sqs:SendMessage"),
         "EventBridge Scheduler acts under this role; the emulator's scheduler acts without it.",
     ),
-    # -- what S3 and DynamoDB do with a vault's key on the caller's behalf; the emulator does not ask ---------
+    # -- what S3 and DynamoDB do with a vault's key on the caller's behalf; the emulator does not ask ------
     **_rows(
         ("purpose-close", "purpose-plan", "purpose-verify"),
         ("kms:Decrypt",),
@@ -86,12 +86,12 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     **_rows(
         ("vault-acme-access",),
         ("kms:Decrypt", "kms:GenerateDataKey"),
-        "S3 uses the vault's key for the customer's own reads and writes; the emulator does not ask for that.",
+        "S3 uses the vault's key for the customer's reads and writes; the emulator does not ask for that.",
     ),
     ("purpose-visit", "s3:PutObjectTagging"): (
-        "S3 asks for it where a rewrite sends the object's tags along; the emulator asks for s3:PutObject only."
+        "S3 asks for it where a rewrite sends the object's tags; the emulator asks for s3:PutObject only."
     ),
-    # -- what is only done when something goes wrong -------------------------------------------------------------
+    # -- what is only done when something goes wrong ----------------------------------------------------
     **_rows(
         ("create-correction-request", "create-erasure-request", "index-objects"),
         ("dynamodb:DeleteItem",),
@@ -108,7 +108,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
 
 NOT_IN_EVERY_RUN: Final[dict[tuple[str, str], str]] = {
     ("purpose-intake", "dynamodb:DeleteItem"): (
-        "Drops the new values of a correction that came twice at once with one idempotency key: only the race does it."
+        "Drops the new values of a correction that came twice at once with one idempotency key: a race."
     ),
 }
 """The same for what depends on how calls fall together; these may be seen used or not."""

@@ -45,10 +45,17 @@ def test_it_listens_on_the_loopback_interface_only(emulator: Emulator) -> None:
 
 
 def test_it_ends_with_an_exception(worker_id: str) -> None:
-    with pytest.raises(RuntimeError, match="boom"), Emulator(name=f"exception-{worker_id}") as running:
-        group = running.pid
-        raise RuntimeError("boom")
-    assert not alive(group)
+    groups = []
+
+    def fail() -> None:
+        with Emulator(name=f"exception-{worker_id}") as running:
+            groups.append(running.pid)
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        fail()
+    assert groups
+    assert not alive(groups[0])
 
 
 def test_it_ends_with_a_parent_that_is_killed(worker_id: str) -> None:
