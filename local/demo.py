@@ -96,9 +96,11 @@ def demo(seed: int = 7) -> int:
     story = Story()
     story.chapter("Build the Lambda packages, start an AWS, deploy two regions")
     build("local", say=story.say)
+    started = time.monotonic()
     data = generate(seed, {stack: customers_of(stack_config(stack)) for stack in stack_names()})
     with regions((_HERE, _THERE), record_trail=True, name="demo") as (emulator, stacks):
         here, there = stacks
+        story.say(f"emulator started and both stacks deployed in {time.monotonic() - started:.1f} s")
         try:
             _tell(story, emulator, here, there, data)
         except (ProblemError, httpx.HTTPError, TimeoutError) as error:

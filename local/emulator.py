@@ -37,6 +37,7 @@ STATE = Path(os.environ.get("GDPR_STATE") or ROOT / ".local")
 ACCOUNT = "111122223333"
 """The one AWS account. To the emulator an access key of twelve digits is the root of that account."""
 
+_FUNCTION_RUNTIME = Path(__file__).resolve().parent / "function_runtime"
 _START_SECONDS = 60
 
 
@@ -180,6 +181,7 @@ class Emulator:
             "SFTP_ENABLED": "0",
             "PERSIST_STATE": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(_FUNCTION_RUNTIME),
             # A worker process that a burst left behind goes after a minute.
             "LAMBDA_WARM_TTL_SECONDS": "60",
             "DOCKER_HOST": f"unix://{directory}/no-docker.sock",

@@ -21,52 +21,19 @@ ROWS: Final = 5_000
 FILES: Final = 8
 """Files of rows of one customer."""
 
-_GIVEN: Final = [
-    "Ada",
-    "Zoë",
-    "Søren",
-    "Łucja",
-    "José",
-    "Žofie",
-    "Ağça",
-    "Núria",
-    "Björk",
-    "Élodie",
-    "Ímre",
-    "Åse",
-    "Þóra",
-    "Đorđe",
-    "Ñusta",
-    "Ümit",
-    "Çelik",
-    "Ørjan",
-    "Ýmir",
-    "Hélène",
-    "Ольга",
-    "Дарина",
-    "Ελένη",
-    "太郎",
-    "さくら",
-    "예진",
-]
-_FAMILY: Final = [
-    "Mustermann",
-    "Beispiel",
-    "Specimen",
-    "Ejemplo",
-    "Placeholder",
-    "Voorbeeld",
-    "Esempio",
-    "Příklad",
-    "Przykład",
-    "Näide",
-    "Örnek",
-    "Пример",
-    "Παράδειγμα",
-    "例子",
-    "보기",
-    "Fictional",
-]
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_GIVEN: Final = _words(
+    "Ada Zoë Søren Łucja José Žofie Ağça Núria Björk Élodie Ímre Åse Þóra Đorđe Ñusta Ümit "
+    "Çelik Ørjan Ýmir Hélène Ольга Дарина Ελένη 太郎 さくら 예진"
+)
+_FAMILY: Final = _words(
+    "Mustermann Beispiel Specimen Ejemplo Placeholder Voorbeeld Esempio Příklad Przykład "
+    "Näide Örnek Пример Παράδειγμα 例子 보기 Fictional"
+)
 _SENTENCES: Final = (
     "The export finished before the coffee did.",
     "Works on the train, too; even in the tunnel.",
