@@ -9,17 +9,15 @@ import json
 import logging
 import os
 import sys
-import time
+from datetime import UTC, datetime
 
 
 class _JsonLines(logging.Formatter):
     """One JSON object a record, with the members that Lambda writes."""
 
-    converter = time.gmtime
-
     def format(self, record: logging.LogRecord) -> str:
         line = {
-            "timestamp": self.formatTime(record, "%Y-%m-%dT%H:%M:%SZ"),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "level": record.levelname,
             "message": record.getMessage(),
             "logger": record.name,
