@@ -2,7 +2,7 @@
 
 Adds three things to the emulator:
 
-* it ends, with every worker process it made, when the process that started it is gone, however that
+* it ends, with every worker process and temporary file it made, when the process that started it is gone, however that
   went: the parent holds the other end of our standard input;
 * a presigned URL is judged in the region that it was signed for; by itself the emulator takes its default
   region for the policies, so that a policy which refuses other regions refuses every presigned URL;
@@ -18,6 +18,7 @@ import functools
 import json
 import os
 import resource
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from urllib.parse import urlsplit
 def _end_with_parent() -> None:
     while os.read(0, 1024):  # nothing is ever written: this returns when the parent has gone
         pass
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)  # the parent's own clean-up may not have run
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
