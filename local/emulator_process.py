@@ -2,8 +2,8 @@
 
 Adds three things to the emulator:
 
-* it ends, with every worker process and temporary file it made, when the process that started it is gone, however that
-  went: the parent holds the other end of our standard input;
+* it ends, with every worker process and temporary file it made, when the process that started it is gone,
+  however that went: the parent holds the other end of our standard input;
 * a presigned URL is judged in the region that it was signed for; by itself the emulator takes its default
   region for the policies, so that a policy which refuses other regions refuses every presigned URL;
 * with GDPR_TRAIL set to a file, every decision of its policy evaluator is written there, one JSON
