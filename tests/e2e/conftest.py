@@ -19,8 +19,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:pulumi_aws.*")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests on one worker, and those that judge the whole session at its end."""
+    """Keep these tests on one worker, and those that judge the whole session at its end.
+
+    First, because xdist reads the groups in a hook of its own.
+    """
     ours = [item for item in items if "tests/e2e/" in item.path.as_posix()]
     for item in ours:
         item.add_marker(pytest.mark.xdist_group("e2e"))
