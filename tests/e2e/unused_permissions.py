@@ -97,6 +97,9 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
         ("dynamodb:DeleteItem",),
         "Gives the run lock back where Step Functions refused to start the run; it never refused here.",
     ),
+    ("index-objects", "sqs:ChangeMessageVisibility"): (
+        "Lets an event that could not be taken come again soon; all of them were taken."
+    ),
     ("purpose-verify", "dynamodb:UpdateItem"): (
         "Notes on a visit what reading back found wrong; every run of these tests left all in order."
     ),

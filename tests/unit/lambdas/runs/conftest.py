@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REGION = "eu-west-1"
 BUCKET = "gdpr-eu-west-vault-acme-123456789012-eu-west-1"
 TABLE = "gdpr-eu-west-vault-acme"
+QUEUE = f"arn:aws:sqs:{REGION}:123456789012:gdpr-eu-west-object-events"
 MACHINE = f"arn:aws:states:{REGION}:123456789012:stateMachine:gdpr-eu-west-run"
 
 DATASETS = [
@@ -111,7 +112,16 @@ class World:
         return self.deliver_bodies(*bodies)
 
     def deliver_bodies(self, *bodies: str) -> list[str]:
-        messages = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
+        messages = [
+            {
+                "messageId": str(number),
+                "body": body,
+                "receiptHandle": str(number),
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "eventSourceARN": QUEUE,
+            }
+            for number, body in enumerate(bodies)
+        ]
         answer = self.call("index_objects", {"Records": messages})
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
