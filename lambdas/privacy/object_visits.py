@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from privacy import indexing, jsonl, object_store, rows, vault_items
+from privacy import codecs, indexing, jsonl, object_store, rows, vault_items
 from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
 from privacy.vault import Vault
@@ -29,7 +29,8 @@ class Outcome:
     """What a visit did to an object.
 
     `old_version` is the current version that was found, `new_version` the one written in its place,
-    `kept_version` the only one that stays; each is None where there is none.
+    `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
+    object's compression could not be undone: nothing of it was touched then.
     """
 
     rows_dropped: int = 0
@@ -41,6 +42,7 @@ class Outcome:
     sha256_after: str | None = None
     unparsed: list[dict[str, Any]] = field(default_factory=list)
     unparsed_count: int = 0
+    damaged: str | None = None
     versions_removed: int = 0
     erased: set[str] = field(default_factory=set)
 
@@ -56,6 +58,7 @@ class Outcome:
             "sha256_after": self.sha256_after,
             "unparsed": self.unparsed,
             "unparsed_count": self.unparsed_count,
+            "damaged": self.damaged,
             "versions_removed": self.versions_removed,
         }
 
@@ -64,8 +67,9 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf) -> Outcome:
     """Erase and correct in one object, purge its older versions, drop the entries of who was erased.
 
     Doing it again changes nothing more. An object that is gone, or hidden by a delete marker, loses all of
-    its versions. Raises ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError
-    and jsonl.LineTooLongError where it cannot be read.
+    its versions. Of one whose compression is damaged everything stays, entries and older versions too: they
+    may be all that is left of it. Raises ObjectChangedError where somebody else kept writing it,
+    rows.DatasetUnknownError and jsonl.LineTooLongError where it cannot be read.
     """
     key = visit.key or ""
     dataset = vault.customer.dataset_of(key)
@@ -74,6 +78,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf) -> Outcome:
     for _ in range(ATTEMPTS):
         try:
             outcome = _change(vault, dataset, key, visit.erase, changes)
+            if outcome.damaged is not None:
+                return outcome
             outcome.versions_removed = _purge_others(vault, key, outcome)
         except ObjectChangedError:
             _log.info("object changed meanwhile, visited again: customer=%s", vault.customer.id)
@@ -151,9 +157,15 @@ def _rewrite(
             before.update(chunk)
             yield chunk
 
+    codec, content = codecs.unpacked(digested())
+    packer = codecs.packer(codec)
     with Rewrite(vault, stored) as rewrite:
-        for line in _kept(vault, dataset, digested(), erase, changes, outcome):
-            rewrite.write(line)
+        try:
+            for line in _kept(vault, dataset, content, erase, changes, outcome):
+                rewrite.write(packer.compress(line))
+        except codecs.DamagedContentError as error:
+            return Outcome(old_version=stored.version_id, kept_version=stored.version_id, damaged=str(error))
+        rewrite.write(packer.flush())
         outcome.sha256_before = before.hexdigest()
         outcome.sha256_after = rewrite.sha256
         if outcome.rows_dropped or outcome.rows_changed:

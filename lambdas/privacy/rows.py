@@ -3,14 +3,14 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from functools import lru_cache
 from typing import Final
 
-from privacy import jsonl
+from privacy import codecs, jsonl
 from privacy.object_store import StoredObject
 from privacy.references import is_blank, subject_reference
 from privacy.registry import Dataset
@@ -53,7 +53,8 @@ def reference_of(vault: Vault) -> ReferenceOf:
 def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     """Return whose an object is: of its rows (`jsonl`, read to the end) or as a whole (`object`).
 
-    Raises DatasetUnknownError and jsonl.LineTooLongError.
+    Of a file whose compression is damaged, whose the rows before the damage are: their requests then find
+    the file, and say so. Raises DatasetUnknownError and jsonl.LineTooLongError.
     """
     if dataset.format == "object":
         ref = subject_of_object(vault, stored)
@@ -61,7 +62,8 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     found = Subjects()
     path = subject_path(dataset)
     reference = reference_of(vault)
-    for line in jsonl.lines(stored.chunks()):
+    _, content = codecs.unpacked(stored.chunks())
+    for line in jsonl.lines(_undamaged(content, found)):
         if jsonl.is_blank(line):
             continue
         try:
@@ -73,6 +75,13 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
         if ref is not None:
             found.rows[ref] += 1
     return found
+
+
+def _undamaged(content: Iterator[bytes], found: Subjects) -> Iterator[bytes]:
+    try:
+        yield from content
+    except codecs.DamagedContentError:
+        found.unreadable += 1
 
 
 def subject_path(dataset: Dataset) -> jsonl.Path:
