@@ -3,7 +3,11 @@
 import hmac
 import re
 import unicodedata
+from collections.abc import Callable
 from typing import Final
+
+ReferenceOf = Callable[[str], str | None]
+"""Identifier as it stands in the data → subject reference, or None for a blank one, which names nobody."""
 
 EXACT: Final = "exact"
 EMAIL: Final = "email"

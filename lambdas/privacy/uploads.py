@@ -46,7 +46,7 @@ def faults(dataset: Dataset, key: str, subject: str | None) -> list[Fault]:
         found.append(Fault("has an empty, '.' or '..' part between slashes", pointer="/key"))
     if dataset.format == "object" and subject is None:
         found.append(Fault("is required: a file of this dataset is one subject's", pointer="/subject"))
-    if dataset.format == "jsonl" and subject is not None:
+    if dataset.format != "object" and subject is not None:
         found.append(Fault("has to be absent: each row names its own subject", pointer="/subject"))
     return found
 
