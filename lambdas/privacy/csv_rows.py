@@ -10,7 +10,7 @@ reported, and reading goes on with the next.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from privacy.registry import CsvDialect
@@ -42,6 +42,7 @@ class CsvRows:
         self._places: list[int] = []
         self._known: dict[bytes, Subject] = {}
         self._pattern: re.Pattern[bytes] | None = None
+        self._quick_pattern: re.Pattern[bytes] | None = None
         if dialect.columns is not None:
             self._take_columns(dialect.columns)
 
@@ -87,7 +88,7 @@ class CsvRows:
         if offset == 0 and text.startswith(_BOM):
             mark, lines[0] = _BOM, lines[0].removeprefix(_BOM)
         subjects: list[Subject] | None = None
-        if self._columns is not None and self._quote not in text:
+        if self._columns is not None:
             rows, subjects = lines, self._subjects_at_once(text, lines)
         if subjects is None:
             rows, subjects = self._row_by_row(lines, may_go_on=not is_last)
@@ -98,34 +99,36 @@ class CsvRows:
         return Block(text[:size], rows, subjects, size <= len(text), line, offset)
 
     def _subjects_at_once(self, text: bytes, rows: list[bytes]) -> list[Subject] | None:
-        """Return the subjects of rows without any quote, where each has the one subject column; or None."""
-        returns = text.count(b"\r")
-        if len(self._places) != 1 or returns > text.count(b"\r\n") + text.endswith(b"\r"):
+        """Return the subjects where every line is a row and has the one subject column; or None."""
+        returns = text.count(b"\r") - text.count(b"\r\n") - text.endswith(b"\r")
+        if self._quick_pattern is None or returns:
             return None
         (place,) = self._places
-        delimiter, encoding = self._delimiter, self._encoding
+        match: Callable[[bytes], Any] = self._quick_pattern.match
+        delimiter, quote = self._delimiter, self._quote
         try:
-            values = [row.split(delimiter, place + 1)[place] for row in rows]
-            if returns:
-                values = [value.removesuffix(b"\r") for value in values]
-            return [name if (name := str(value, encoding)).strip() else None for value in values]
-        except (IndexError, UnicodeDecodeError):
+            if quote in text:
+                fields = [
+                    match(row)[1] if quote in row else row.split(delimiter, place + 1)[place] for row in rows
+                ]
+            else:
+                fields = [row.split(delimiter, place + 1)[place] for row in rows]
+        except (IndexError, TypeError):
             return None
+        known = self._known
+        return [known[field] if field in known else self._remembered(field) for field in fields]
 
     def _row_by_row(self, lines: list[bytes], *, may_go_on: bool) -> tuple[list[bytes], list[Subject]]:
         """Return rows and their subjects; the last lines are left out where more of their row may come."""
-        matched = [] if self._pattern is None else list(map(self._pattern.match, lines))
-        if matched and all(matched):
-            return lines, [self._remembered(found[1]) for found in matched if found]
         rows: list[bytes] = []
         subjects: list[Subject] = []
         position = 0
         while position < len(lines):
             row = lines[position]
             position += 1
-            if matched and (found := matched[position - 1]) is not None:
+            if self._pattern is not None and (found := self._pattern.match(row)) is not None:
                 rows.append(row)
-                subjects.append(self._remembered(found[1]))
+                subjects.append(self._subject_in([found[1]]))
                 continue
             if self._quote in row and not self._grammar.is_row(row):
                 end = self._end_of_row(lines, position - 1)
@@ -163,9 +166,7 @@ class CsvRows:
         return self._subject_in([fields[place] for place in self._places])
 
     def _remembered(self, field: bytes) -> Subject:
-        if field in self._known:
-            return self._known[field]
-        subject = self._subject_in([field])
+        subject = self._subject_in([field.removesuffix(b"\r")])
         if len(field) <= _SHORT:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
@@ -194,6 +195,7 @@ class CsvRows:
         self._places = self._columns.get(self._subject, [])
         if len(self._places) == 1:
             self._pattern = self._grammar.row_with(self._places[0])
+            self._quick_pattern = self._grammar.row_with(self._places[0], b"")
 
     def _read(self, field: bytes) -> str:
         if field.startswith(self._quote):
@@ -229,7 +231,7 @@ class _Grammar:
         plain = rb"[^%b%b \r\n][^%b\r\n]*+" % (d, q, d)
         field = rb"(?:%b|%b%b%b|%b)" % (plain, q, inside, q, bare)
         more = rb"(?:%b%b)*+" % (d, field)
-        self._parts = (d, field, more)
+        self._parts = (d, q, inside, field)
         self._field = re.compile(field)
         self._row = re.compile(rb"%b%b\r?+\Z" % (field, more))
         self._open = re.compile(rb"(?:%b%b)*+%b%b\Z" % (field, d, q, inside))
@@ -237,10 +239,18 @@ class _Grammar:
         self._closes = re.compile(rb"%b%b%b\r?+\Z" % (inside, q, more))
         self._delimiter = delimiter
 
-    def row_with(self, place: int) -> re.Pattern[bytes]:
-        """Return the pattern of a row on one line whose group is the field at this place."""
-        delimiter, field, more = self._parts
-        return re.compile(rb"(?:%b%b){%d}(%b)%b\r?+\Z" % (field, delimiter, place, field, more))
+    def row_with(self, place: int, returns: bytes = rb"\r") -> re.Pattern[bytes]:
+        """Return a pattern of most rows on one line, whose group is the field at this place.
+
+        Behind that field it reads no single ones, just what lies between quotes: each pair has to begin
+        behind a delimiter and to end before one. What it does not match may still be a row. With
+        `returns` empty it is for lines without a carriage return but at their end, and quicker.
+        """
+        d, q, inside, field = self._parts
+        end = rb"(?=%b|\r|\Z)" % d
+        bare = rb"[^%b%b]*+" % (q, returns)
+        rest = rb"%b(?:(?<=%b)%b%b%b%b%b)*+\r?+\Z" % (bare, d, q, inside, q, end, bare)
+        return re.compile(rb"(?:%b%b){%d}(%b)%b%b" % (field, d, place, field, end, rest))
 
     def is_row(self, text: bytes) -> bool:
         return self._row.match(text) is not None
