@@ -4,6 +4,7 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 ReferenceOf = Callable[[str], str | None]
@@ -46,7 +47,15 @@ def subject_reference(secret: bytes, identifier: str, subject_id: str) -> str:
     a row may carry, count as themselves and never raise.
     """
     message = normalise(identifier, subject_id).encode("utf-8", "surrogatepass")
-    return hmac.digest(secret, message, "sha256").hex()
+    keyed = _keyed(secret).copy()
+    keyed.update(message)
+    return keyed.hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _keyed(secret: bytes) -> hmac.HMAC:
+    """Return the HMAC before any message: copying it takes half the time of setting it up for every row."""
+    return hmac.new(secret, digestmod="sha256")
 
 
 def is_named_in(name: str, identifier: str, subject_id: str) -> bool:
