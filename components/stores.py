@@ -1,5 +1,6 @@
 """Tables that customers share: who is who, and what was requested. Neither holds personal data."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import pulumi
 from pulumi_aws import dynamodb
 
 from .naming import RegionNames
-from .settings import Customer
+from .settings import Csv, Customer
 from .tables import protected_table
 from .vault import CustomerVault
 
@@ -96,6 +97,8 @@ def customer_item(customer: Customer, *, bucket: str, table: str, key_arn: str) 
             "prefix": dataset.prefix,
             "subject": dataset.subject,
             "personal": dataset.personal,
+            "remove": dataset.remove,
+            "csv": dataclasses.asdict(dataset.csv or Csv()) if dataset.format == "csv" else None,
         }
         for dataset in customer.datasets
     ]

@@ -7,10 +7,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy import environment
 from privacy.indexing import Indexer, MalformedEventError, object_events
-from privacy.jsonl import LineTooLongError
 from privacy.redelivery import come_again_soon
 from privacy.registry import Registry
 from privacy.requests import RequestBusyError, RequestStore
+from privacy.row_blocks import LineTooLongError
 from privacy.rows import DatasetUnknownError
 from privacy.run_lock import RunLock
 from privacy.vault import open_vault

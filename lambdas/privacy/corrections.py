@@ -69,14 +69,18 @@ def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, st
         # The name is the caller's; its number says which without repeating it.
         if field not in dataset.personal:
             found.append(("/set", f"field {number + 1} is not a personal field of the dataset"))
+        elif "[]" in field:
+            found.append(("/set", f"field {number + 1} stands in a list: erase and send the row again"))
         elif _identifies(customer, dataset, field):
             found.append(("/set", f"field {number + 1} {_IDENTIFIES}"))
     return found
 
 
 def _identifies(customer: Customer, dataset: Dataset, field: str) -> bool:
+    if dataset.format == "csv":
+        return field == dataset.subject
     if dataset.subject is not None:
         # A parent would take the identifying field away with it, a child would replace it.
-        one, other = f"{field}.", f"{dataset.subject}."
+        one, other = f"{field}.".replace("[]", ""), f"{dataset.subject}.".replace("[]", "")
         return one.startswith(other) or other.startswith(one)
     return dataset.personal[field] == _IDENTIFYING_KIND[customer.subject_id]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy import jsonl, vault_items
+from privacy import json_values, vault_items
 from privacy.vault import Vault
 from privacy.visits import Visit
 
@@ -119,8 +119,8 @@ def _patch(vault: Vault, item: "vault_items.Item", changes: Sequence[Mapping[str
     for attempt in range(_ATTEMPTS):
         if found is None:
             return False
-        fields = jsonl.loads_exactly(found["fields"]["S"])
-        differs = [jsonl.set_fields(fields, change) for change in changes]
+        fields = json_values.loads_exactly(found["fields"]["S"])
+        differs = [json_values.set_fields(fields, change) for change in changes]
         if not any(differs):
             return False
         try:
@@ -131,7 +131,7 @@ def _patch(vault: Vault, item: "vault_items.Item", changes: Sequence[Mapping[str
                 ConditionExpression="revision = :revision",
                 ExpressionAttributeNames={"#fields": "fields"},
                 ExpressionAttributeValues={
-                    ":fields": {"S": jsonl.dumps_exactly(fields).decode()},
+                    ":fields": {"S": json_values.dumps_exactly(fields).decode()},
                     ":revision": {"N": found["revision"]["N"]},
                     ":next": {"N": str(int(found["revision"]["N"]) + 1)},
                     ":at": {"S": vault_items.instant(datetime.now(UTC))},
