@@ -45,16 +45,16 @@ class Registry(pulumi.ComponentResource):
         self._item("customers", {"pk": {"S": "customers"}, "ids": {"S": json.dumps(ids)}})
         for customer in args.customers:
             vault = args.vaults[customer.id]
-            self._item(f"{customer.id}-bucket", vault.bucket.apply(partial(bucket_item, customer.id)))
+            self._item(f"{customer.id}.bucket", vault.bucket.apply(partial(bucket_item, customer.id)))
             self._item(
-                f"{customer.id}-customer",
+                f"{customer.id}.customer",
                 pulumi.Output.all(vault.bucket, vault.table, vault.key_arn).apply(
                     partial(_customer_item, customer)
                 ),
             )
         for (customer_id, program), client_id in args.client_ids.items():
             self._item(
-                f"{customer_id}-client-{program}",
+                f"{customer_id}.client.{program}",
                 pulumi.Output.from_input(client_id).apply(partial(client_item, customer_id, program)),
             )
         self.register_outputs({})
