@@ -4,7 +4,8 @@ import contextlib
 import fcntl
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from local.build import build
 from local.deploy.creator import DeploymentError
@@ -16,15 +17,21 @@ from local.stacks import Stack, deploy_stack
 
 @contextlib.contextmanager
 def regions(
-    stacks: Sequence[str] = (), *, record_trail: bool = False, name: str = "emulator"
+    stacks: Sequence[str] = (),
+    *,
+    record_trail: bool = False,
+    name: str = "emulator",
+    configs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[tuple[Emulator, list[Stack]]]:
     """An emulator with the named stacks (default: all) deployed; both are gone afterwards.
+
+    `configs` override, by stack, single values of its config.
 
     Raises LocalError for an unknown stack.
     """
     wanted = _known(stacks)
     with Emulator(record_trail=record_trail, name=name) as emulator:
-        yield emulator, [deploy_stack(emulator, stack) for stack in wanted]
+        yield emulator, [deploy_stack(emulator, stack, config=configs.get(stack)) for stack in wanted]
 
 
 def up(stacks: Sequence[str]) -> None:
