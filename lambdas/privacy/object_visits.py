@@ -3,10 +3,11 @@
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from privacy import indexing, jsonl, object_store, rows, vault_items
+from privacy.journal import Journal
 from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
 from privacy.vault import Vault
@@ -29,7 +30,8 @@ class Outcome:
     """What a visit did to an object.
 
     `old_version` is the current version that was found, `new_version` the one written in its place,
-    `kept_version` the only one that stays; each is None where there is none.
+    `kept_version` the only one that stays; each is None where there is none. `indexed` says whether the index
+    had seen the old version.
     """
 
     rows_dropped: int = 0
@@ -43,6 +45,7 @@ class Outcome:
     unparsed_count: int = 0
     versions_removed: int = 0
     erased: set[str] = field(default_factory=set)
+    indexed: bool = False
 
     def noted(self) -> dict[str, Any]:
         """Return the outcome as the visit's item keeps it."""
@@ -60,12 +63,12 @@ class Outcome:
         }
 
 
-def visit_object(vault: Vault, visit: Visit, changes: ChangesOf) -> Outcome:
+def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journal) -> Outcome:
     """Erase and correct in one object, purge its older versions, drop the entries of who was erased.
 
-    Doing it again changes nothing more. An object that is gone, or hidden by a delete marker, loses all of
-    its versions. Raises ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError
-    and jsonl.LineTooLongError where it cannot be read.
+    Doing it again changes nothing more, and tells the same outcome. An object that is gone, or hidden by a
+    delete marker, loses all of its versions. Raises ObjectChangedError where somebody else kept writing it,
+    rows.DatasetUnknownError and jsonl.LineTooLongError where it cannot be read.
     """
     key = visit.key or ""
     dataset = vault.customer.dataset_of(key)
@@ -73,8 +76,14 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf) -> Outcome:
         raise rows.DatasetUnknownError
     for _ in range(ATTEMPTS):
         try:
-            outcome = _change(vault, dataset, key, visit.erase, changes)
-            outcome.versions_removed = _purge_others(vault, key, outcome)
+            if "upload" in journal.facts:
+                object_store.abort_upload(vault, key, journal.facts["upload"])
+            found = _change(vault, dataset, key, visit.erase, changes, journal)
+            outcome = _continued(journal, found)
+            if outcome.indexed and outcome.new_version is not None:
+                # Nobody is in the new version who was not in the old one: its event has nothing to tell.
+                indexing.mark_indexed(vault, key, outcome.new_version)
+            _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
         except ObjectChangedError:
             _log.info("object changed meanwhile, visited again: customer=%s", vault.customer.id)
             continue
@@ -89,7 +98,31 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf) -> Outcome:
     raise ObjectChangedError
 
 
-def _change(vault: Vault, dataset: Dataset, key: str, erase: frozenset[str], changes: ChangesOf) -> Outcome:
+def _continued(journal: Journal, found: Outcome) -> Outcome:
+    """Return what an earlier attempt noted where this one found its work done, else what this one found."""
+    noted = journal.facts.get("outcome")
+    if noted is None or found.new_version is not None:
+        return found
+    earlier = Outcome(**noted, indexed=journal.facts["indexed"])
+    if earlier.sha256_after == earlier.sha256_before:
+        # There was nothing to write, but there were versions to remove: this one finds what is left of them.
+        same = found.kept_version == earlier.kept_version
+        ours = found.old_version in {earlier.old_version, earlier.kept_version}
+        return replace(earlier, erased=found.erased) if same and ours else found
+    if found.old_version != earlier.old_version and found.sha256_before == earlier.sha256_after:
+        # The answer to the write was lost, but what is there now is what was to be written.
+        return replace(earlier, new_version=found.old_version, kept_version=found.old_version)
+    return found
+
+
+def _change(
+    vault: Vault,
+    dataset: Dataset,
+    key: str,
+    erase: frozenset[str],
+    changes: ChangesOf,
+    journal: Journal,
+) -> Outcome:
     """Make the object's current version what it has to be. Older versions are still there afterwards."""
     if dataset.format == "object":
         stored = object_store.describe(vault, key)
@@ -107,7 +140,7 @@ def _change(vault: Vault, dataset: Dataset, key: str, erase: frozenset[str], cha
             if stored is None:
                 raise ObjectChangedError
     if dataset.format == "object":
-        outcome = Outcome(old_version=stored.version_id)
+        outcome = Outcome(old_version=stored.version_id, indexed=indexed)
         ref = rows.subject_of_object(vault, stored)
         if ref is not None and ref in erase:
             outcome.rows_dropped = 1
@@ -115,11 +148,15 @@ def _change(vault: Vault, dataset: Dataset, key: str, erase: frozenset[str], cha
         else:
             outcome.kept_version = stored.version_id
         return outcome
-    outcome = _rewrite(vault, dataset, stored, erase, changes)
-    if indexed and outcome.new_version is not None:
-        # Nobody is in the new version who was not in the old one: its event has nothing to tell.
-        indexing.mark_indexed(vault, key, outcome.new_version)
-    return outcome
+    return _rewrite(
+        vault,
+        dataset,
+        stored,
+        erase,
+        changes,
+        journal,
+        Outcome(old_version=stored.version_id, kept_version=stored.version_id, indexed=indexed),
+    )
 
 
 def _is_indexed(vault: Vault, stored: StoredObject) -> bool:
@@ -141,9 +178,14 @@ def _late(vault: Vault, dataset: Dataset, stored: StoredObject) -> frozenset[str
 
 
 def _rewrite(
-    vault: Vault, dataset: Dataset, stored: StoredObject, erase: frozenset[str], changes: ChangesOf
+    vault: Vault,
+    dataset: Dataset,
+    stored: StoredObject,
+    erase: frozenset[str],
+    changes: ChangesOf,
+    journal: Journal,
+    outcome: Outcome,
 ) -> Outcome:
-    outcome = Outcome(old_version=stored.version_id, kept_version=stored.version_id)
     before = hashlib.sha256()
 
     def digested() -> Iterator[bytes]:
@@ -151,12 +193,14 @@ def _rewrite(
             before.update(chunk)
             yield chunk
 
-    with Rewrite(vault, stored) as rewrite:
+    with Rewrite(vault, stored, lambda upload: journal.note(upload=upload)) as rewrite:
         for line in _kept(vault, dataset, digested(), erase, changes, outcome):
             rewrite.write(line)
         outcome.sha256_before = before.hexdigest()
         outcome.sha256_after = rewrite.sha256
         if outcome.rows_dropped or outcome.rows_changed:
+            outcome.versions_removed = 1  # the old one, once it is replaced
+            journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
             outcome.new_version = outcome.kept_version = rewrite.commit()
     return outcome
 
@@ -195,15 +239,21 @@ def _kept(
         yield line if new is None else new
 
 
-def _purge_others(vault: Vault, key: str, outcome: Outcome) -> int:
-    """Delete every version and marker of the key but the kept one, and return how many those were.
+def _purge_others(vault: Vault, key: str, expected: str | None, outcome: Outcome, journal: Journal) -> None:
+    """Delete every version and marker of the key but the kept one.
 
-    Raises ObjectChangedError where the current version is not the one that was examined or written.
+    Raises ObjectChangedError where the current version is not the expected one: the one examined or written.
     """
     found = object_store.versions(vault, key)
     current = next((v.id for v in found if v.is_latest and not v.is_marker), None)
-    if current != (outcome.new_version or outcome.old_version):
+    if current != expected:
         raise ObjectChangedError
-    others = [version for version in found if version.id != outcome.kept_version]
+    # The current one last: were it deleted first and then nothing more, an older one would come back.
+    others = sorted(
+        (version for version in found if version.id != outcome.kept_version),
+        key=lambda version: (version.is_latest, version.last_modified),
+    )
+    if len(others) > outcome.versions_removed:
+        outcome.versions_removed = len(others)
+        journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
     object_store.purge(vault, key, others)
-    return len(others)
