@@ -56,7 +56,7 @@ lint: $(STAMP) ## Check style, formatting and types
 test: lint build-local ## Everything that CI runs: lint, then all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-bench: build-local ## Measure import times and run a minute of load
+bench: build-local ## Measure import times and visits of files, and run a minute of load
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 requirements: $(STAMP) ## Compile requirements/*.in into hashed files

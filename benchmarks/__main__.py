@@ -1,10 +1,10 @@
-"""`python -m benchmarks`: import times and a load run; the status is not 0 if either is not as it must be."""
+"""`python -m benchmarks`: import times, visits of files and a load run; not 0 if one is not as it must be."""
 
 import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import imports, load
+from benchmarks import imports, load, visits
 from components.catalogue import FUNCTIONS
 from lambdas.privacy import environment
 
@@ -15,9 +15,12 @@ def main() -> int:
     """Measure what was asked for; return the exit status."""
     options = _options()
     failed = False
-    if not options.load_only:
+    everything = not (options.load_only or options.imports_only or options.visits_only)
+    if everything or options.imports_only:
         failed |= not _imports(options.rounds)
-    if not options.imports_only:
+    if everything or options.visits_only:
+        failed |= not _visits(options.rows)
+    if everything or options.load_only:
         failed |= not _load(options.seconds, options.workers, options.seed)
     return int(failed)
 
@@ -26,6 +29,8 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--imports-only", action="store_true", help="measure import times and stop")
     parser.add_argument("--load-only", action="store_true", help="only the load run")
+    parser.add_argument("--visits-only", action="store_true", help="only the visits of files")
+    parser.add_argument("--rows", type=int, default=200_000, help="of the visited files (default: 200,000)")
     parser.add_argument("--rounds", type=int, default=9, help="imports of each module (default: 9)")
     parser.add_argument("--seconds", type=float, default=60, help="length of the load (default: 60)")
     parser.add_argument("--workers", type=int, help="this many workers instead of the best number")
@@ -48,6 +53,24 @@ def _imports(rounds: int) -> bool:
         late = "  TOO SLOW" if each.ratio > imports.LIMIT else ""
         print(f"  {each.module:<38}{each.seconds * 1000:>7.0f} ms{each.ratio:>7.2f} times{late}")
     return all(each.ratio <= imports.LIMIT for each in measured)
+
+
+def _visits(rows: int) -> bool:
+    print(f"\nVisits of files of {rows:,} rows: rows a second, and as a part of what a baseline does")
+    sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
+    measured = visits.measure(rows, rounds=5)
+    for each in measured:
+        slow = "" if each.good else "  TOO SLOW"
+        ratio = each.rows / each.baseline_rows
+        print(f"  {each.name:<20}{each.rows:>11,.0f}{ratio:>7.2f} of {each.baseline}{slow}")
+    good = all(each.good for each in measured)
+    for kind in visits.LIMITS:
+        for size in (200_000, 5_000_000):
+            taken = visits.peak_memory(kind, size)
+            over = "" if taken <= visits.MEMORY_LIMIT else "  TOO MUCH"
+            good &= not over
+            print(f"  {kind} of {size:>9,} rows{taken:>9.0f} MiB above its imports{over}")
+    return good
 
 
 def _load(seconds: float, workers: int | None, seed: int) -> bool:

@@ -14,7 +14,7 @@ from .naming import RegionNames
 from .settings import Account
 
 LOG_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
-"""AWS's own policy for this: API Gateway checks the role against it and takes nothing narrower."""
+"""AWS's own policy for this, the one that it documents."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class AccountSettings(pulumi.ComponentResource):
             role = iam.Role(
                 f"{name}-gateway-logs",
                 name=args.names.name("api-gateway-logs"),
-                assume_role_policy=document(trust.by_service(args.names, "apigateway.amazonaws.com")),
+                assume_role_policy=document(trust.by_api_gateway()),
                 tags=args.names.tags("operational"),
                 opts=child,
             )

@@ -62,10 +62,11 @@ class Identity(pulumi.ComponentResource):
             ],
             opts=child,
         )
+        # A dot, which no id contains: with a hyphen, a-b of c and b of c-a would be one name.
         self.clients = {
             (customer.id, program.name): cognito.UserPoolClient(
-                f"{name}-{customer.id}-{program.name}",
-                name=names.name(f"{customer.id}-{program.name}"),
+                f"{name}-{customer.id}.{program.name}",
+                name=names.name(f"{customer.id}.{program.name}"),
                 user_pool_id=pool.id,
                 generate_secret=True,
                 allowed_oauth_flows_user_pool_client=True,

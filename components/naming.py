@@ -97,6 +97,11 @@ class RegionNames:
         return self.arn("states", f"stateMachine:{self.name('run')}")
 
     @property
+    def run_machine_sources(self) -> list[str]:
+        """ARNs that Step Functions may act for: the state machine, and its distributed map's children."""
+        return [self.run_machine_arn, f"{self.run_machine_arn}/*"]
+
+    @property
     def default_schedules_arn(self) -> str:
         """ARN of the schedule group that schedules are in unless they say otherwise."""
         return self.arn("scheduler", "schedule-group/default")

@@ -57,7 +57,7 @@ def _lines() -> Iterator[str]:
     yield from _role(
         _NAMES.name("run"),
         "The run state machine.",
-        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=[_NAMES.run_machine_arn]),
+        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.run_machine_sources),
         services.run_machine(_NAMES),
     )
     yield from _role(

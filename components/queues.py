@@ -14,8 +14,8 @@ from .naming import RegionNames
 RETENTION_SECONDS = 14 * 24 * 3600
 """The longest that SQS keeps a message: nobody has to hurry to look at what failed."""
 
-RECEIVES = 5
-"""Times that an event is tried before it is put aside; AWS advises at least 5 for Lambda."""
+RECEIVES = 10
+"""Times that an event is tried, over some four hours, before it is put aside; AWS advises at least 5."""
 
 EVENTS_AT_ONCE = 10
 """Functions that work on bucket events at the same time."""

@@ -45,7 +45,7 @@ class RunMachine(pulumi.ComponentResource):
             names=names,
             role=names.name("run"),
             trusted=document(
-                trust.by_service(names, "states.amazonaws.com", source_arns=[names.run_machine_arn])
+                trust.by_service(names, "states.amazonaws.com", source_arns=names.run_machine_sources)
             ),
             policy=document(run_machine(names)),
             boundary_arn=args.boundary_arn,

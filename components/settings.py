@@ -17,6 +17,7 @@ from .naming import RegionNames
 from .settings_checks import cross_checks
 from .settings_problems import Problem, SettingsError, from_pydantic
 from .settings_values import (
+    CSV_MARK,
     CUSTOMER_ID,
     FIELD_PATH,
     NAME,
@@ -30,11 +31,16 @@ from .settings_values import (
 Scope = Literal["ingest", "erase", "correct", "access", "read", "unmask"]
 """What a program may do: one OAuth2 scope `privacy/<scope>` each."""
 
-Format = Literal["records", "jsonl", "object"]
-"""How a dataset is kept: database records, files of JSON lines, or whole files of one data subject."""
+Format = Literal["records", "jsonl", "csv", "object"]
+"""How a dataset is kept: database records, files of JSON lines or csv, or whole files of one data subject."""
 
 PersonalKind = Literal["name", "email", "phone", "text", "address", "id", "other"]
 """What a personal field holds; `text` is free text that may name anybody, `other` anything else personal."""
+
+Encoding = Literal[
+    "utf-8", "iso-8859-1", "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1251", "windows-1252"
+]
+"""How text stands in csv files: encodings in which ASCII is in ASCII's place."""
 
 _CONFIG: Final = ConfigDict(extra="forbid")
 
@@ -50,6 +56,7 @@ _CustomerId = Annotated[str, BeforeValidator(text_matching(*CUSTOMER_ID))]
 _Name = Annotated[str, BeforeValidator(text_matching(*NAME))]
 _FieldPath = Annotated[str, BeforeValidator(text_matching(*FIELD_PATH))]
 _Prefix = Annotated[str, BeforeValidator(text_matching(*PREFIX))]
+_CsvMark = Annotated[str, BeforeValidator(text_matching(*CSV_MARK))]
 _Principal = Annotated[str, BeforeValidator(text_matching(*PRINCIPAL_ARN))]
 
 
@@ -89,14 +96,29 @@ class Program:
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Csv:
+    """How a dataset's csv files are written (RFC 4180). Without `columns` each file begins with a header."""
+
+    delimiter: _CsvMark = ","
+    quote: _CsvMark = '"'
+    encoding: Encoding = "utf-8"
+    columns: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Dataset:
-    """What lies where: a prefix of the vault's bucket, or records in its table."""
+    """What lies where: a prefix of the vault's bucket, or records in its table.
+
+    `remove` says what an erasure takes where the subject stands in a list: the row, or only the element.
+    """
 
     name: _Name
     format: Annotated[Format, BeforeValidator(known_format)]
     prefix: _Prefix | None = None
     subject: _FieldPath | None = None
     personal: dict[_FieldPath, PersonalKind]
+    remove: Literal["row", "element"] = "row"
+    csv: Csv | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -170,6 +192,7 @@ _KEYS: Final = {
     ("gdpr:customers", "contract"): _keys(Contract),
     ("gdpr:customers", "programs"): _keys(Program),
     ("gdpr:customers", "datasets"): _keys(Dataset),
+    ("gdpr:customers", "datasets", "csv"): _keys(Csv),
 }
 
 

@@ -4,15 +4,15 @@ They run even where the shape has problems, so they take nothing for granted: a 
 shape check's business and is passed over here.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
 from .naming import RegionNames
+from .settings_datasets import dataset_checks
 from .settings_problems import Problem, path_of, shown
-from .settings_values import FIELD_PATH, contract_date
+from .settings_values import contract_date
 
 RESERVED_PREFIXES: Final = ("exports/",)
 """Prefixes of a vault's bucket that the program itself uses."""
@@ -145,7 +145,7 @@ def _datasets(place: Place, datasets: object) -> Iterator[Problem]:
     entries = list(_mappings(datasets))
     yield from _duplicates(place, entries, "name", "every dataset of a customer needs a name of its own")
     for position, dataset in entries:
-        yield from _dataset((*place, position), dataset)
+        yield from dataset_checks((*place, position), dataset)
     taken = [(prefix, "which the program itself uses") for prefix in RESERVED_PREFIXES]
     for position, dataset in entries:
         prefix = dataset.get("prefix")
@@ -158,43 +158,3 @@ def _datasets(place: Place, datasets: object) -> Iterator[Problem]:
                     here, shown(prefix), f"overlaps {other} ({whose}); an object must belong to one dataset"
                 )
         taken.append((prefix, f"of {here}"))
-
-
-def _dataset(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem]:
-    given = {key for key in ("prefix", "subject") if dataset.get(key) is not None}
-    match dataset.get("format"):
-        case "records":
-            wanted: set[str] = set()
-        case "jsonl":
-            wanted = {"prefix", "subject"}
-        case "object":
-            wanted = {"prefix"}
-            if dataset.get("personal"):
-                yield Problem(
-                    path_of((*place, "personal")),
-                    shown(dataset["personal"]),
-                    "an object belongs to its data subject as a whole and has no fields; leave it {}",
-                )
-        case _:
-            return
-    reasons = {
-        "prefix": "says where in the bucket the files lie, such as feedback/",
-        "subject": "says which field of a line identifies the data subject, such as author.email",
-    }
-    for key in sorted(wanted - given):
-        yield Problem(path_of((*place, key)), None, f"missing; it {reasons[key]}")
-    for key in sorted(given - wanted):
-        fix = f"a dataset of format {dataset['format']} has no {key}; remove it"
-        yield Problem(path_of((*place, key)), shown(dataset[key]), fix)
-    if "subject" in wanted & given and isinstance(dataset["subject"], str):
-        yield from _personal(place, dataset)
-
-
-def _personal(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem]:
-    personal, subject = dataset.get("personal"), dataset["subject"]
-    if isinstance(personal, Mapping) and subject not in personal and re.fullmatch(FIELD_PATH[0], subject):
-        yield Problem(
-            path_of((*place, "personal")),
-            shown(personal),
-            f"the subject field {subject} is personal too; add it with its kind",
-        )

@@ -1,5 +1,6 @@
 """Tables that customers share: who is who, and what was requested. Neither holds personal data."""
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import pulumi
 from pulumi_aws import dynamodb
 
 from .naming import RegionNames
-from .settings import Customer
+from .settings import Csv, Customer
 from .tables import protected_table
 from .vault import CustomerVault
 
@@ -44,16 +45,16 @@ class Registry(pulumi.ComponentResource):
         self._item("customers", {"pk": {"S": "customers"}, "ids": {"S": json.dumps(ids)}})
         for customer in args.customers:
             vault = args.vaults[customer.id]
-            self._item(f"{customer.id}-bucket", vault.bucket.apply(partial(bucket_item, customer.id)))
+            self._item(f"{customer.id}.bucket", vault.bucket.apply(partial(bucket_item, customer.id)))
             self._item(
-                f"{customer.id}-customer",
+                f"{customer.id}.customer",
                 pulumi.Output.all(vault.bucket, vault.table, vault.key_arn).apply(
                     partial(_customer_item, customer)
                 ),
             )
         for (customer_id, program), client_id in args.client_ids.items():
             self._item(
-                f"{customer_id}-client-{program}",
+                f"{customer_id}.client.{program}",
                 pulumi.Output.from_input(client_id).apply(partial(client_item, customer_id, program)),
             )
         self.register_outputs({})
@@ -96,6 +97,8 @@ def customer_item(customer: Customer, *, bucket: str, table: str, key_arn: str) 
             "prefix": dataset.prefix,
             "subject": dataset.subject,
             "personal": dataset.personal,
+            "remove": dataset.remove,
+            "csv": dataclasses.asdict(dataset.csv or Csv()) if dataset.format == "csv" else None,
         }
         for dataset in customer.datasets
     ]

@@ -129,7 +129,7 @@ class PrivacyClient:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> httpx.Response:
-        """Any call with the client's token; the answer as it is, errors included. `path` begins with `/v1`."""
+        """Any call with the client's token; errors are answers, too. `path` begins with `/v1`."""
         return self._http.request(
             method,
             f"{self._api_url}{path}",

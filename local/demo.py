@@ -96,9 +96,11 @@ def demo(seed: int = 7) -> int:
     story = Story()
     story.chapter("Build the Lambda packages, start an AWS, deploy two regions")
     build("local", say=story.say)
+    started = time.monotonic()
     data = generate(seed, {stack: customers_of(stack_config(stack)) for stack in stack_names()})
     with regions((_HERE, _THERE), record_trail=True, name="demo") as (emulator, stacks):
         here, there = stacks
+        story.say(f"emulator started and both stacks deployed in {time.monotonic() - started:.1f} s")
         try:
             _tell(story, emulator, here, there, data)
         except (ProblemError, httpx.HTTPError, TimeoutError) as error:
@@ -291,7 +293,7 @@ def _neighbours(story: Story, emulator: Emulator, here: Stack, there: Stack, bef
         view = VaultView(emulator, here if name == here.name else there, customer)
         story.check(
             view.versions() == versions and view.digests() == items,
-            f"{name}/{customer}: {len(versions)} object versions and {len(items)} items, all with the same SHA-256",
+            f"{name}/{customer}: {len(versions)} object versions, {len(items)} items: the same SHA-256",
         )
     abroad = [
         decision
@@ -308,7 +310,8 @@ def _last_search(story: Story, emulator: Emulator, here: Stack, there: Stack, ca
     _show(story, found[cast.erased])
     story.check(
         not found[cast.erased],
-        f"{cast.erased.name} is nowhere in {here.region}: {searched.places:,} places, {searched.size / 1e6:.1f} MB",
+        f"{cast.erased.name} is nowhere in {here.region}; "
+        f"{searched.places:,} places with {searched.size / 1e6:.1f} MB were read",
     )
     neighbour = here.vaults[_NEIGHBOUR]
     left = found[cast.erased_here_only]
@@ -316,7 +319,7 @@ def _last_search(story: Story, emulator: Emulator, here: Stack, there: Stack, ca
     _show(story, elsewhere)
     story.check(
         bool(left) and not elsewhere,
-        f"{cast.erased_here_only.name} is left in {_NEIGHBOUR}'s vault alone, where nobody asked to be erased",
+        f"{cast.erased_here_only.name} is left in {_NEIGHBOUR}'s vault alone: nobody asked it",
     )
     for person, findings in _found(emulator, there, cast.everyone).items():
         _show(story, findings)

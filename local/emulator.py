@@ -31,12 +31,13 @@ from local.errors import LocalError
 ROOT = Path(__file__).resolve().parent.parent
 """The repository."""
 
-STATE = ROOT / ".local"
-"""Where everything that a run leaves behind goes; git ignores it."""
+STATE = Path(os.environ.get("GDPR_STATE") or ROOT / ".local")
+"""Where everything that a run leaves behind goes; git ignores it. GDPR_STATE names another folder."""
 
 ACCOUNT = "111122223333"
 """The one AWS account. To the emulator an access key of twelve digits is the root of that account."""
 
+_FUNCTION_RUNTIME = Path(__file__).resolve().parent / "function_runtime"
 _START_SECONDS = 60
 
 
@@ -121,7 +122,7 @@ class Emulator:
 
     @property
     def pid(self) -> int:
-        """Id of its process, and of the process group that its worker processes are in; 0 when it is not running."""
+        """Id of its process and of its workers' process group; 0 when it is not running."""
         return self._process.pid if self._process else 0
 
     def wait(self) -> int:
@@ -180,6 +181,7 @@ class Emulator:
             "SFTP_ENABLED": "0",
             "PERSIST_STATE": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": str(_FUNCTION_RUNTIME),
             # A worker process that a burst left behind goes after a minute.
             "LAMBDA_WARM_TTL_SECONDS": "60",
             "DOCKER_HOST": f"unix://{directory}/no-docker.sock",
@@ -203,7 +205,7 @@ class Emulator:
 
 
 def client_config() -> Config:
-    """Settings of every client that talks to the emulator: path-style buckets, few retries, many connections."""
+    """Settings of every client of the emulator: path-style buckets, few retries, many connections."""
     return Config(
         s3={"addressing_style": "path"},
         retries={"mode": "standard", "total_max_attempts": 2},

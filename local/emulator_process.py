@@ -2,8 +2,8 @@
 
 Adds three things to the emulator:
 
-* it ends, with every worker process it made, when the process that started it is gone, however that
-  went: the parent holds the other end of our standard input;
+* it ends, with every worker process and temporary file it made, when the process that started it is gone,
+  however that went: the parent holds the other end of our standard input;
 * a presigned URL is judged in the region that it was signed for; by itself the emulator takes its default
   region for the policies, so that a policy which refuses other regions refuses every presigned URL;
 * with GDPR_TRAIL set to a file, every decision of its policy evaluator is written there, one JSON
@@ -18,6 +18,7 @@ import functools
 import json
 import os
 import resource
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from urllib.parse import urlsplit
 def _end_with_parent() -> None:
     while os.read(0, 1024):  # nothing is ever written: this returns when the parent has gone
         pass
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)  # the parent's own clean-up may not have run
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
@@ -69,7 +71,7 @@ def _record_decisions(trail: Path) -> None:
 
 def _judge_presigned_urls_in_their_region() -> None:
     from ministack import app  # type: ignore[import-untyped]  # ships no type information
-    from ministack.core.responses import get_region  # type: ignore[import-untyped]  # the same
+    from ministack.core.responses import get_region
 
     extract_region: Callable[..., str] = app.extract_region
 
@@ -85,8 +87,8 @@ def _judge_presigned_urls_in_their_region() -> None:
 def _serve() -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
-    from ministack import app  # type: ignore[import-untyped]  # ships no type information
-    from ministack.core import tls  # type: ignore[import-untyped]  # the same
+    from ministack import app
+    from ministack.core import tls
 
     # Not the emulator's own main: with TLS it would take port 443 as well, where it can.
     config = Config()

@@ -21,52 +21,19 @@ ROWS: Final = 5_000
 FILES: Final = 8
 """Files of rows of one customer."""
 
-_GIVEN: Final = [
-    "Ada",
-    "Zoë",
-    "Søren",
-    "Łucja",
-    "José",
-    "Žofie",
-    "Ağça",
-    "Núria",
-    "Björk",
-    "Élodie",
-    "Ímre",
-    "Åse",
-    "Þóra",
-    "Đorđe",
-    "Ñusta",
-    "Ümit",
-    "Çelik",
-    "Ørjan",
-    "Ýmir",
-    "Hélène",
-    "Ольга",
-    "Дарина",
-    "Ελένη",
-    "太郎",
-    "さくら",
-    "예진",
-]
-_FAMILY: Final = [
-    "Mustermann",
-    "Beispiel",
-    "Specimen",
-    "Ejemplo",
-    "Placeholder",
-    "Voorbeeld",
-    "Esempio",
-    "Příklad",
-    "Przykład",
-    "Näide",
-    "Örnek",
-    "Пример",
-    "Παράδειγμα",
-    "例子",
-    "보기",
-    "Fictional",
-]
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_GIVEN: Final = _words(
+    "Ada Zoë Søren Łucja José Žofie Ağça Núria Björk Élodie Ímre Åse Þóra Đorđe Ñusta Ümit "
+    "Çelik Ørjan Ýmir Hélène Ольга Дарина Ελένη 太郎 さくら 예진"
+)
+_FAMILY: Final = _words(
+    "Mustermann Beispiel Specimen Ejemplo Placeholder Voorbeeld Esempio Příklad Przykład "
+    "Näide Örnek Пример Παράδειγμα 例子 보기 Fictional"
+)
 _SENTENCES: Final = (
     "The export finished before the coffee did.",
     "Works on the train, too; even in the tunnel.",
@@ -262,11 +229,12 @@ def generate(
 def _person(chance: random.Random, name: str, number: int) -> Person:
     given, family = name.split(" ")
     host = chance.choice(("post.example", "mail.example", "müsterpost.example"))
+    town = chance.choice(("Musterstadt", "Exempleville", "Ficticia"))
     return Person(
         name=name,
         email=f"{given}.{family}.{number}@{host}".casefold(),
         phone=f"+99 555 {number:04d} {chance.randrange(10_000):04d}",
-        address=f"{number} Nowhere Lane, {chance.choice(('Musterstadt', 'Exempleville', 'Ficticia'))} 00{number:03d}",
+        address=f"{number} Nowhere Lane, {town} 00{number:03d}",
         member=f"MBR-{number:05d}-{chance.randrange(16**4):04X}",
     )
 
@@ -294,12 +262,17 @@ def _customer_data(
                 dataset.name,
                 f"{dataset.prefix}2026/{number:04d}.txt",
                 person,
-                f"Dear {person.name},\n\n{chance.choice(_SENTENCES)}\n\n{person.address}\n{person.email}\n".encode(),
+                _letter(chance, person),
             )
             for dataset in customer.of_format("object")
             for number, person in enumerate(people[:8] + people[-4:], start=1)
         ),
     )
+
+
+def _letter(chance: random.Random, person: Person) -> bytes:
+    lines = f"Dear {person.name},", chance.choice(_SENTENCES), person.address, person.email
+    return "\n\n".join(lines).encode()
 
 
 def _fields(chance: random.Random, dataset: Dataset, customer: Customer, person: Person) -> dict[str, Any]:

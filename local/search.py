@@ -58,11 +58,12 @@ class _Needle:
         anycase: dict[bytes, str] = {}
         exact: dict[bytes, str] = {}
         for shape in shapes:
-            raw = shape.encode()
-            anycase[_lower(raw)] = "as it is"
+            anycase[_lower(shape.encode())] = "as it is"
             anycase[_lower(quote(shape, safe="").encode())] = "percent-encoded"
             anycase[_lower(quote_plus(shape).encode())] = "percent-encoded"
             anycase[_lower(json.dumps(shape)[1:-1].encode())] = "JSON escapes"
+        for shape in {core, unicodedata.normalize("NFKC", core).casefold()}:
+            raw = shape.encode()
             for name in ("sha256", "sha1", "md5"):
                 anycase[hashlib.new(name, raw, usedforsecurity=False).hexdigest().encode()] = f"{name} digest"
             for offset in range(3):

@@ -21,11 +21,9 @@ def regions(
 
     Raises LocalError for an unknown stack.
     """
-    known = stack_names()
-    if unknown := sorted(set(stacks) - set(known)):
-        raise DeploymentError(f"no stack {', '.join(unknown)}: there are {', '.join(known)}")
+    wanted = _known(stacks)
     with Emulator(record_trail=record_trail, name=name) as emulator:
-        yield emulator, [deploy_stack(emulator, stack) for stack in (stacks or known)]
+        yield emulator, [deploy_stack(emulator, stack) for stack in wanted]
 
 
 def up(stacks: Sequence[str]) -> None:
@@ -33,6 +31,7 @@ def up(stacks: Sequence[str]) -> None:
 
     Raises LocalError when the emulator ends by itself.
     """
+    _known(stacks)
     build("local")
     started = time.monotonic()
     with regions(stacks) as (emulator, deployed):
@@ -49,9 +48,19 @@ def up(stacks: Sequence[str]) -> None:
                 file.unlink(missing_ok=True)
 
 
+def _known(stacks: Sequence[str]) -> Sequence[str]:
+    known = stack_names()
+    if unknown := sorted(set(stacks) - set(known)):
+        raise DeploymentError(f"no stack {', '.join(unknown)}: there are {', '.join(known)}")
+    return stacks or known
+
+
 def _how_to_call(stack: Stack) -> str:
     customer = next(iter(stack.clients))
+    program = (
+        f'from local.stacks import Stack; print(Stack.read("{stack.name}").client("{customer}").requests())'
+    )
     return f"""
 {stack.name} ({stack.region}); what a client needs is in .local/{stack.name}.json
   curl --cacert {stack.authority} {stack.api_url}/v1/health
-  {sys.executable} -c 'from local.stacks import Stack; print(Stack.read("{stack.name}").client("{customer}").requests())'"""
+  {sys.executable} -c '{program}'"""

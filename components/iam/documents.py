@@ -66,8 +66,4 @@ def document(statements: Iterable[Statement]) -> str:
 
 def through(region: str, *services: str) -> Conditions:
     """Condition that a KMS call is made by these services of the region on the caller's behalf."""
-    return {
-        "StringEquals": {
-            "kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services]
-        }
-    }
+    return {"StringEquals": {"kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services]}}

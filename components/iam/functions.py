@@ -92,8 +92,13 @@ def _events(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
     return [
         Statement(
             sid="ObjectEvents",
-            why="Lambda takes bucket events off the queue under this role.",
-            actions=["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+            why="Lambda takes bucket events off the queue under this role; what failed comes again sooner.",
+            actions=[
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+            ],
             resources=[names.queue_arn("object-events")],
         )
     ]

@@ -25,13 +25,29 @@ def by_service(names: RegionNames, service: str, *, source_arns: Sequence[str] =
 
 
 def by_lambda() -> list[Statement]:
-    """Trust Lambda. It names no source in the call, so nothing narrower is possible."""
+    """Trust Lambda, which names no source in the call."""
+    return _without_source(
+        "lambda.amazonaws.com",
+        "Lambda runs the function under this role; it passes no source account to check.",
+    )
+
+
+def by_api_gateway() -> list[Statement]:
+    """Trust API Gateway. AWS documents no condition for its log role ("Set up CloudWatch logging")."""
+    return _without_source(
+        "apigateway.amazonaws.com",
+        "API Gateway writes logs under this role; it passes no source account to check.",
+    )
+
+
+def _without_source(service: str, why: str) -> list[Statement]:
+    """Trust a service that would fail a condition on whom it acts for."""
     return [
         Statement(
             sid="Service",
-            why="Lambda runs the function under this role; it passes no source account to check.",
+            why=why,
             actions=["sts:AssumeRole"],
-            principals=Principals(kind="Service", names=["lambda.amazonaws.com"]),
+            principals=Principals(kind="Service", names=[service]),
         )
     ]
 

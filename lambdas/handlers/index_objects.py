@@ -7,9 +7,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy import environment
 from privacy.indexing import Indexer, MalformedEventError, object_events
-from privacy.jsonl import LineTooLongError
+from privacy.redelivery import come_again_soon
 from privacy.registry import Registry
 from privacy.requests import RequestBusyError, RequestStore
+from privacy.row_blocks import LineTooLongError
 from privacy.rows import DatasetUnknownError
 from privacy.run_lock import RunLock
 from privacy.vault import open_vault
@@ -46,6 +47,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
         except _FAILURES as error:
             # Only the kind: an error's text may quote an object key.
             _log.error("message not taken: message=%s error=%s", message["messageId"], _kind(error))
+            come_again_soon(message)
             failed.append({"itemIdentifier": message["messageId"]})
     return {"batchItemFailures": failed}
 

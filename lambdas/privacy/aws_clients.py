@@ -12,6 +12,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_sqs import SQSClient
     from types_boto3_stepfunctions import SFNClient
     from types_boto3_sts import STSClient
 
@@ -39,6 +40,13 @@ def stepfunctions() -> "SFNClient":
 
 
 @cache
+def sqs() -> "SQSClient":
+    """Return the SQS client of the function's own role."""
+    client: SQSClient = boto3.client("sqs", config=CLIENT_CONFIG)
+    return client
+
+
+@cache
 def sts() -> "STSClient":
     """Return the STS client of the function's own role; it signs for the stack's region only."""
     client: STSClient = boto3.client("sts", config=CLIENT_CONFIG)
@@ -47,5 +55,5 @@ def sts() -> "STSClient":
 
 def forget() -> None:
     """Drop the clients, as a new process would: for tests and for the emulator."""
-    for client in (dynamodb, stepfunctions, sts):
+    for client in (dynamodb, stepfunctions, sqs, sts):
         client.cache_clear()

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from privacy import problems
 from privacy.problems import Fault, ProblemError
-from privacy.references import EMAIL
+from privacy.references import EMAIL, EXACT
 from privacy.registry import Customer, Dataset
 from privacy.vault import Vault
 from privacy.vault_items import CHANGES, key, request_pk
@@ -18,6 +18,9 @@ MAX_CHANGES_BYTES: Final = 256 * 1024
 KEEP_SECONDS: Final = 120 * 24 * 3600
 """Values go when their request ends. Should that fail, they go after 120 days: longer than any lawful period
 for an answer (one month, extended once by two)."""
+
+_IDENTIFYING_KIND: Final = {EMAIL: "email", EXACT: "id"}
+"""How the customer tells people apart → the kind of field that holds it, in a dataset that names none."""
 
 _IDENTIFIES: Final = (
     "identifies the subject: changed, the data would be another subject's. Erase and send again"
@@ -66,14 +69,18 @@ def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, st
         # The name is the caller's; its number says which without repeating it.
         if field not in dataset.personal:
             found.append(("/set", f"field {number + 1} is not a personal field of the dataset"))
+        elif "[]" in field:
+            found.append(("/set", f"field {number + 1} stands in a list: erase and send the row again"))
         elif _identifies(customer, dataset, field):
             found.append(("/set", f"field {number + 1} {_IDENTIFIES}"))
     return found
 
 
 def _identifies(customer: Customer, dataset: Dataset, field: str) -> bool:
+    if dataset.format == "csv":
+        return field == dataset.subject
     if dataset.subject is not None:
         # A parent would take the identifying field away with it, a child would replace it.
-        one, other = f"{field}.", f"{dataset.subject}."
+        one, other = f"{field}.".replace("[]", ""), f"{dataset.subject}.".replace("[]", "")
         return one.startswith(other) or other.startswith(one)
-    return customer.subject_id == EMAIL and dataset.personal[field] == EMAIL
+    return dataset.personal[field] == _IDENTIFYING_KIND[customer.subject_id]

@@ -1,174 +1,158 @@
 """Rows of a JSON Lines object: whose they are, and what they look like after a correction.
 
-Bytes go in and come out; a row that is not corrected is never written anew. What cannot be read is an
-error that says why in fixed words, never with the content.
+Bytes go in and come out; a row that is not changed is never written anew. What cannot be read is told in
+fixed words, never with the content.
+
+Every row is parsed. Two members of one name are the trap: a parser keeps the last, and the first may name
+somebody too. So the subject field's name is counted in the text: where it stands as often as the parser found
+it, and no escape could spell it otherwise, no other member can have it. Wherever that does not come out even,
+the row is read again with all of its members.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 import orjson
 
-MAX_LINE_BYTES: Final = 64 * 1024 * 1024
-"""Longest line that is held in memory. An object with a longer one cannot be visited."""
+from privacy.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
+from privacy.row_blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
+from privacy.subject_paths import EACH, Path, path_of, subject_of, values_at
 
 _BOM: Final = b"\xef\xbb\xbf"
 
-Path = tuple[str, ...]
-"""A dotted field path, split."""
+_ESCAPE: Final = b"\\u00"
+_ESCAPED_NAME: Final = re.compile(rb"\\u00[2-7]")
+"""An escape of a printable ASCII character, of which field names consist."""
 
 
-class UnreadableRowError(Exception):
-    """A line whose subject cannot be told, or that cannot be written back. Its text is the reason."""
+class JsonLines:
+    """Reads files whose rows are JSON documents, one a line, with the subject at one path."""
 
+    def __init__(self, subject: str) -> None:
+        self._path: Final = path_of(subject)
+        names = [step for step in self._path if step != EACH]
+        self._name = f'"{names[-1]}"'.encode()
+        self._member = re.compile(re.escape(self._name) + rb"\s*:")
 
-class LineTooLongError(Exception):
-    """A line is longer than MAX_LINE_BYTES: the object is not JSON Lines."""
+    def blocks(self, content: Iterable[bytes]) -> Iterator[Block]:
+        """Yield the file's rows. Raises LineTooLongError."""
+        line, offset = 1, 0
+        for piece in whole_lines(content):
+            rows = piece.split(b"\n")
+            ended = not rows[-1]
+            if ended:
+                rows.pop()
+            subjects: Sequence[Subject] | None = self._subjects_at_once(piece, rows)
+            if subjects is None:
+                subjects = [self.subject_of(row) for row in rows]
+            yield Block(piece, rows, subjects, ended, line, offset)
+            line += len(rows)
+            offset += len(piece)
 
-
-class Number(str):
-    """A number exactly as the row spells it: no digit of it is lost when the row is written back."""
-
-    __slots__ = ()
-
-
-def path_of(dotted: str) -> Path:
-    """Return a dotted field path as its parts."""
-    return tuple(dotted.split("."))
-
-
-def lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Split a stream into lines, each with its line feed; the last may have none.
-
-    Only a line feed ends a line: a carriage return before it stays part of the line.
-    Raises LineTooLongError.
-    """
-    held: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        first, *rest = chunk.split(b"\n")
-        held.append(first)
-        size += len(first)
-        if size > MAX_LINE_BYTES:
-            raise LineTooLongError
-        if rest:
-            yield b"".join(held) + b"\n"
-            for line in rest[:-1]:
-                yield line + b"\n"
-            held, size = [rest[-1]], len(rest[-1])
-    last = b"".join(held)
-    if last:
-        yield last
-
-
-def is_blank(line: bytes) -> bool:
-    """Return whether the line holds nothing but white space."""
-    return not line.strip()
-
-
-def subject_of(line: bytes, path: Path) -> str | None:
-    """Return the identifier at `path`, as it prints, or None where the row names no subject.
-
-    `12` and `"12"` print the same and are the same subject; so do `true` and `"true"`. A missing or null
-    field, or a missing or null parent, names nobody. Raises UnreadableRowError where it cannot be told.
-    """
-    try:
-        value = _value_at(orjson.loads(line), path)
-    except orjson.JSONDecodeError:
-        value = _value_at(loads_exactly(line.removeprefix(_BOM)), path)
-    if isinstance(value, float):
-        # Also whole numbers beyond 64 bits end up here: the row's own spelling counts.
-        value = _value_at(loads_exactly(line.removeprefix(_BOM)), path)
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    raise UnreadableRowError("subject field is not a single value")
-
-
-def corrected(line: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes | None:
-    """Return the row with the fields set, one change after the other, or None where nothing changes.
-
-    `changes` map dotted field paths to values read by `loads_exactly`. A field is set where its parent is
-    an object; where the parent is missing, null or something else the row stays as it is. Byte order mark
-    and line ending are kept. Raises UnreadableRowError where the row cannot be read or written.
-    """
-    content = line.rstrip(b"\r\n")
-    ending = line[len(content) :]
-    body = content.removeprefix(_BOM)
-    mark = content[: len(content) - len(body)]
-    row = loads_exactly(body)
-    changed = False
-    for fields in changes:
-        changed |= set_fields(row, fields)
-    return mark + dumps_exactly(row) + ending if changed else None
-
-
-def set_fields(document: Any, fields: Mapping[str, Any]) -> bool:  # noqa: ANN401 - any JSON value
-    """Set each dotted path in `document`, in place; return whether anything differs from before."""
-    changed = False
-    for dotted, value in fields.items():
-        *parents, name = path_of(dotted)
-        target = document
-        for parent in parents:
-            target = target.get(parent) if isinstance(target, dict) else None
-        if isinstance(target, dict) and (name not in target or not _same(target[name], value)):
-            target[name] = value
-            changed = True
-    return changed
-
-
-def loads_exactly(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON value
-    """Parse JSON with numbers kept as they are spelled, NaN and the infinities included.
-
-    Raises UnreadableRowError.
-    """
-    try:
-        return json.loads(
-            text if isinstance(text, str) else text.decode("utf-8"),
-            parse_float=Number,
-            parse_int=Number,
-            parse_constant=Number,
-        )
-    except UnicodeDecodeError:
-        raise UnreadableRowError("not UTF-8") from None
-    except ValueError:
-        raise UnreadableRowError("not JSON") from None
-    except RecursionError:
-        raise UnreadableRowError("nested too deeply") from None
-
-
-def dumps_exactly(document: Any) -> bytes:  # noqa: ANN401 - any JSON value
-    """Write what `loads_exactly` read, compactly, as UTF-8. Raises UnreadableRowError."""
-    try:
-        return orjson.dumps(document, default=_spelled, option=orjson.OPT_PASSTHROUGH_SUBCLASS)
-    except orjson.JSONEncodeError:
-        # Half a surrogate pair, or nested beyond what the writer takes.
-        raise UnreadableRowError("cannot be written back") from None
-
-
-def _value_at(row: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    if not isinstance(row, dict):
-        raise UnreadableRowError("not a JSON object")
-    value: Any = row
-    for name in path:
-        if value is None:
+    def subject_of(self, row: bytes) -> Subject:
+        """Return whose the row is."""
+        if is_blank(row):
             return None
-        if not isinstance(value, dict):
-            raise UnreadableRowError("parent of the subject field is not an object")
-        value = value.get(name)
-    return value
+        faults: set[str] = set()
+        try:
+            document = orjson.loads(row)
+        except orjson.JSONDecodeError:
+            return self._subject_of_members(row)
+        if not isinstance(document, dict):
+            return Unreadable("not a JSON object")
+        values = list(values_at(document, self._path, faults))
+        # Whole numbers beyond 64 bits are floats too: the row's own spelling counts.
+        if float in set(map(type, values)) or self._may_hide_members(row, len(values)):
+            return self._subject_of_members(row)
+        return subject_of(values, faults)
+
+    def corrected(self, row: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes | None:
+        """Return the row with the fields set, one change after the other, or None where nothing changes.
+
+        `changes` map dotted field paths to values read by `loads_exactly`. Byte order mark and line ending
+        are kept. Raises UnreadableRowError where the row cannot be read or written.
+        """
+        mark, body, ending = _parts(row)
+        document = loads_uniquely(body)
+        differs = [set_fields(document, fields) for fields in changes]
+        return mark + dumps_exactly(document) + ending if any(differs) else None
+
+    def without(self, row: bytes, gone: Callable[[str], bool]) -> bytes | None:
+        """Return the row without the list elements whose subject is `gone`, or None where nothing changes.
+
+        Raises UnreadableRowError where the row cannot be read or written.
+        """
+        mark, body, ending = _parts(row)
+        document = loads_uniquely(body)
+        last = max(position for position, step in enumerate(self._path) if step == EACH)
+        changed = False
+        for elements in values_at(document, self._path[:last], set()):
+            if not isinstance(elements, list):
+                continue
+            kept = [element for element in elements if not _is(element, self._path[last + 1 :], gone)]
+            if len(kept) < len(elements):
+                elements[:] = kept
+                changed = True
+        return mark + dumps_exactly(document) + ending if changed else None
+
+    def _subjects_at_once(self, piece: bytes, rows: list[bytes]) -> list[str] | None:
+        """Return the subjects of rows that all name exactly one in the plainest way, or None."""
+        if piece.count(self._name) != len(rows) or EACH in self._path or _has_escaped_name(piece):
+            return None
+        loads = orjson.loads
+        values: list[Any]
+        try:
+            if len(self._path) == 1:
+                (name,) = self._path
+                values = [loads(row)[name] for row in rows]
+            elif len(self._path) == 2:
+                parent, name = self._path
+                values = [loads(row)[parent][name] for row in rows]
+            else:
+                values = [loads(row) for row in rows]
+                for step in self._path:
+                    values = list(map(itemgetter(step), values))
+        except (ValueError, KeyError, TypeError):
+            return None
+        kinds = set(map(type, values))
+        if kinds in ({int}, {int, str}):
+            return list(map(str, values))
+        return values if kinds == {str} else None
+
+    def _may_hide_members(self, row: bytes, found: int) -> bool:
+        """Return whether the row may have more members of the subject field's name than were `found`."""
+        if self._path[-1] == EACH:
+            return True
+        return (row.count(self._name) != found and len(self._member.findall(row)) != found) or (
+            _has_escaped_name(row)
+        )
+
+    def _subject_of_members(self, row: bytes) -> Subject:
+        try:
+            document = loads_members(row.removeprefix(_BOM))
+        except UnreadableRowError as error:
+            return Unreadable(str(error))
+        if not isinstance(document, list) or type(document) is list:
+            return Unreadable("not a JSON object")
+        faults: set[str] = set()
+        return subject_of(list(values_at(document, self._path, faults)), faults)
 
 
-def _same(left: Any, right: Any) -> bool:  # noqa: ANN401 - any JSON values
-    # Number is a str: `12` and `"12"` are equal in Python but not in the file; likewise 1 and true.
-    return type(left) is type(right) and bool(left == right)
+def _has_escaped_name(text: bytes) -> bool:
+    # The first is a search for one byte, which costs next to nothing.
+    return b"\\" in text and _ESCAPE in text and _ESCAPED_NAME.search(text) is not None
 
 
-def _spelled(value: object) -> orjson.Fragment:
-    if isinstance(value, Number):
-        return orjson.Fragment(str(value))
-    raise TypeError
+def _parts(row: bytes) -> tuple[bytes, bytes, bytes]:
+    """Split a row into byte order mark, document and line ending."""
+    content = row.rstrip(b"\r\n")
+    body = content.removeprefix(_BOM)
+    return content[: len(content) - len(body)], body, row[len(content) :]
+
+
+def _is(element: Any, path: Path, gone: Callable[[str], bool]) -> bool:  # noqa: ANN401 - any JSON value
+    found = subject_of(list(values_at(element, path, set())), set())
+    named = found.named if isinstance(found, Unreadable) else (found,) if isinstance(found, str) else found
+    return any(gone(identifier) for identifier in named or ())

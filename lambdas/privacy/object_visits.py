@@ -2,14 +2,15 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from privacy import indexing, jsonl, object_store, rows, vault_items
+from privacy import codecs, indexing, object_store, rows, vault_items
 from privacy.journal import Journal
 from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
+from privacy.row_edits import ChangesOf, Edited, RowEdits
 from privacy.vault import Vault
 from privacy.visits import Visit
 
@@ -18,34 +19,31 @@ _log: Final = logging.getLogger("privacy")
 ATTEMPTS: Final = 5
 """How often an object is visited anew because somebody else kept writing it."""
 
-REPORTED_LINES: Final = 100
-"""Unreadable lines named one by one; all of them are counted."""
-
-ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Subject reference → the fields to set in its rows: one mapping a change, in the order of the requests."""
-
 
 @dataclass(slots=True)
-class Outcome:
+class Outcome(Edited):
     """What a visit did to an object.
 
     `old_version` is the current version that was found, `new_version` the one written in its place,
-    `kept_version` the only one that stays; each is None where there is none. `indexed` says whether the index
+    `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
+    object's compression could not be undone: nothing of it was touched then. `indexed` says whether the index
     had seen the old version.
     """
 
-    rows_dropped: int = 0
-    rows_changed: int = 0
     old_version: str | None = None
     new_version: str | None = None
     kept_version: str | None = None
     sha256_before: str | None = None
     sha256_after: str | None = None
-    unparsed: list[dict[str, Any]] = field(default_factory=list)
-    unparsed_count: int = 0
+    damaged: str | None = None
     versions_removed: int = 0
-    erased: set[str] = field(default_factory=set)
     indexed: bool = False
+
+    def take(self, edited: Edited) -> None:
+        """Note what was done to the object's rows."""
+        self.rows_dropped, self.rows_changed = edited.rows_dropped, edited.rows_changed
+        self.unparsed, self.unparsed_count = edited.unparsed, edited.unparsed_count
+        self.erased = edited.erased
 
     def noted(self) -> dict[str, Any]:
         """Return the outcome as the visit's item keeps it."""
@@ -59,6 +57,7 @@ class Outcome:
             "sha256_after": self.sha256_after,
             "unparsed": self.unparsed,
             "unparsed_count": self.unparsed_count,
+            "damaged": self.damaged,
             "versions_removed": self.versions_removed,
         }
 
@@ -67,8 +66,9 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
     """Erase and correct in one object, purge its older versions, drop the entries of who was erased.
 
     Doing it again changes nothing more, and tells the same outcome. An object that is gone, or hidden by a
-    delete marker, loses all of its versions. Raises ObjectChangedError where somebody else kept writing it,
-    rows.DatasetUnknownError and jsonl.LineTooLongError where it cannot be read.
+    delete marker, loses all of its versions. Of one whose compression is damaged everything stays, entries
+    and older versions too: they may be all that is left of it. Raises ObjectChangedError where somebody else
+    kept writing it, rows.DatasetUnknownError and row_blocks.LineTooLongError where it cannot be read.
     """
     key = visit.key or ""
     dataset = vault.customer.dataset_of(key)
@@ -79,6 +79,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             if "upload" in journal.facts:
                 object_store.abort_upload(vault, key, journal.facts["upload"])
             found = _change(vault, dataset, key, visit.erase, changes, journal)
+            if found.damaged is not None:
+                return found
             outcome = _continued(journal, found)
             if outcome.indexed and outcome.new_version is not None:
                 # Nobody is in the new version who was not in the old one: its event has nothing to tell.
@@ -104,7 +106,7 @@ def _continued(journal: Journal, found: Outcome) -> Outcome:
     if noted is None or found.new_version is not None:
         return found
     earlier = Outcome(**noted, indexed=journal.facts["indexed"])
-    if earlier.sha256_after == earlier.sha256_before:
+    if earlier.sha256_after is None or not (earlier.rows_dropped or earlier.rows_changed):
         # There was nothing to write, but there were versions to remove: this one finds what is left of them.
         same = found.kept_version == earlier.kept_version
         ours = found.old_version in {earlier.old_version, earlier.kept_version}
@@ -127,7 +129,7 @@ def _change(
     if dataset.format == "object":
         stored = object_store.describe(vault, key)
     else:
-        rows.subject_path(dataset)
+        rows.reader_of(dataset)
         stored = object_store.read(vault, key)
     if stored is None:
         return Outcome()
@@ -193,9 +195,18 @@ def _rewrite(
             before.update(chunk)
             yield chunk
 
+    edits = RowEdits(erase, changes, rows.reference_of(vault), elements=dataset.remove == "element")
+    codec, content = codecs.unpacked(digested())
+    packer = codecs.packer(codec)
     with Rewrite(vault, stored, lambda upload: journal.note(upload=upload)) as rewrite:
-        for line in _kept(vault, dataset, digested(), erase, changes, outcome):
-            rewrite.write(line)
+        try:
+            for piece in edits.applied(rows.reader_of(dataset), content):
+                rewrite.write(packer.compress(piece))
+        except codecs.DamagedContentError as error:
+            outcome.damaged = str(error)
+            return outcome
+        rewrite.write(packer.flush())
+        outcome.take(edits.done)
         outcome.sha256_before = before.hexdigest()
         outcome.sha256_after = rewrite.sha256
         if outcome.rows_dropped or outcome.rows_changed:
@@ -203,40 +214,6 @@ def _rewrite(
             journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
             outcome.new_version = outcome.kept_version = rewrite.commit()
     return outcome
-
-
-def _kept(
-    vault: Vault,
-    dataset: Dataset,
-    chunks: Iterator[bytes],
-    erase: frozenset[str],
-    changes: ChangesOf,
-    outcome: Outcome,
-) -> Iterator[bytes]:
-    """Yield the lines that stay, each byte for byte as it was unless a correction is about it."""
-    path = rows.subject_path(dataset)
-    reference = rows.reference_of(vault)
-    for number, line in enumerate(jsonl.lines(chunks), start=1):
-        if jsonl.is_blank(line):
-            yield line
-            continue
-        try:
-            identifier = jsonl.subject_of(line, path)
-            ref = reference(identifier) if identifier is not None else None
-            if ref is not None and ref in erase:
-                outcome.rows_dropped += 1
-                outcome.erased.add(ref)
-                continue
-            fields = changes.get(ref) if ref is not None else None
-            new = jsonl.corrected(line, fields) if fields else None
-        except jsonl.UnreadableRowError as error:
-            outcome.unparsed_count += 1
-            if len(outcome.unparsed) < REPORTED_LINES:
-                outcome.unparsed.append({"line": number, "reason": str(error)})
-            new = None
-        if new is not None:
-            outcome.rows_changed += 1
-        yield line if new is None else new
 
 
 def _purge_others(vault: Vault, key: str, expected: str | None, outcome: Outcome, journal: Journal) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy import jsonl, vault_items, visits
+from privacy import json_values, vault_items, visits
+from privacy.transactions import CONDITION_FAILED, transact
 from privacy.vault import Vault
 from privacy.visits import Visit
 
@@ -95,10 +96,10 @@ def _delete(vault: Vault, ref: str, name: str, counting: "TransactWriteItemTypeD
         }
     }
     for attempt in range(_ATTEMPTS):
-        refused = _transact(vault, [pointer, record, counting])
+        refused = transact(vault.dynamodb, [pointer, record, counting])
         if not refused:
             return True
-        if "ConditionalCheckFailed" in refused:
+        if CONDITION_FAILED in refused:
             vault.dynamodb.delete_item(
                 TableName=table, Key=vault_items.key(vault_items.subject_pk(ref), name)
             )
@@ -121,8 +122,8 @@ def _patch(
     for attempt in range(_ATTEMPTS):
         if found is None:
             return False
-        fields = jsonl.loads_exactly(found["fields"]["S"])
-        differs = [jsonl.set_fields(fields, change) for change in changes]
+        fields = json_values.loads_exactly(found["fields"]["S"])
+        differs = [json_values.set_fields(fields, change) for change in changes]
         if not any(differs):
             return False
         record: TransactWriteItemTypeDef = {
@@ -133,28 +134,15 @@ def _patch(
                 "ConditionExpression": "revision = :revision",
                 "ExpressionAttributeNames": {"#fields": "fields"},
                 "ExpressionAttributeValues": {
-                    ":fields": {"S": jsonl.dumps_exactly(fields).decode()},
+                    ":fields": {"S": json_values.dumps_exactly(fields).decode()},
                     ":revision": {"N": found["revision"]["N"]},
                     ":next": {"N": str(int(found["revision"]["N"]) + 1)},
                     ":at": {"S": vault_items.instant(datetime.now(UTC))},
                 },
             }
         }
-        if not _transact(vault, [record, counting]):
+        if not transact(vault.dynamodb, [record, counting]):
             return True
         vault_items.pause(attempt)
         found = vault_items.get(vault, found["pk"]["S"], found["sk"]["S"])
     raise RecordChangedError
-
-
-def _transact(vault: Vault, writes: "Sequence[TransactWriteItemTypeDef]") -> set[str]:
-    """Carry out the writes together; return why not, where a condition failed or others were writing."""
-    try:
-        vault.dynamodb.transact_write_items(TransactItems=writes)
-    except vault.dynamodb.exceptions.TransactionCanceledException as error:
-        cancelled: Any = error.response
-        reasons = {reason["Code"] for reason in cancelled["CancellationReasons"]} - {"None"}
-        if reasons <= {"ConditionalCheckFailed", "TransactionConflict"}:
-            return reasons
-        raise
-    return set()

@@ -1,16 +1,14 @@
 """Database records: items in the vault's table, in the partition of the subject they are about."""
 
 import json
-import random
 import time
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
 from privacy import problems
 from privacy.problems import ProblemError
+from privacy.transactions import ATTEMPTS, pause, transact
 from privacy.vault import Vault
 from privacy.vault_items import instant, key, record_name, subject_pk
 
@@ -21,7 +19,6 @@ MAX_FIELDS_BYTES: Final = 256 * 1024
 """A record is one table item, of which DynamoDB takes 400 KB."""
 
 _POINTER: Final = "subject"  # in the partition of the record: whose it is
-_ATTEMPTS: Final = 6
 
 
 def put_record(
@@ -42,13 +39,14 @@ def put_record(
         "fields": {"S": text},
         "updated_at": {"S": instant(now)},
     }
-    for attempt in range(_ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         owner = _owner(vault, name)
         # Different at every write: a correction notices one that comes between its read and its write.
         record["revision"] = {"N": str(time.time_ns())}
-        if _write(vault, [*_moves(table, name, ref, owner), {"Put": {"TableName": table, "Item": record}}]):
+        writes = _moves(table, name, ref, owner)
+        if not transact(vault.dynamodb, [*writes, {"Put": {"TableName": table, "Item": record}}]):
             return
-        time.sleep(random.uniform(0, 0.025 * 2**attempt))  # noqa: S311 - spreads retries, guards nothing
+        pause(attempt)
     raise ProblemError(problems.CONFLICT, "Send the record again.")
 
 
@@ -77,20 +75,3 @@ def _moves(table: str, name: str, ref: str, owner: str | None) -> "list[Transact
     if owner == ref:
         return [pointer]
     return [pointer, {"Delete": {"TableName": table, "Key": key(subject_pk(owner), name)}}]
-
-
-def _write(vault: Vault, writes: "list[TransactWriteItemTypeDef]") -> bool:
-    """Carry out the writes; return False where another call came between."""
-    try:
-        vault.dynamodb.transact_write_items(TransactItems=writes)
-    except vault.dynamodb.exceptions.TransactionCanceledException as error:
-        cancelled: Any = error.response
-        reasons = {reason["Code"] for reason in cancelled["CancellationReasons"]}
-        if not reasons <= {"ConditionalCheckFailed", "TransactionConflict", "None"}:
-            raise
-        return False
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "TransactionInProgressException":
-            raise
-        return False
-    return True

@@ -3,7 +3,12 @@
 import hmac
 import re
 import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
+
+ReferenceOf = Callable[[str], str | None]
+"""Identifier as it stands in the data → subject reference, or None for a blank one, which names nobody."""
 
 EXACT: Final = "exact"
 EMAIL: Final = "email"
@@ -20,11 +25,13 @@ def normalise(identifier: str, subject_id: str) -> str:
     """
     if subject_id == EXACT:
         return identifier
+    if subject_id == EMAIL and identifier.isascii():
+        return identifier.lower().strip()  # what the rules for Unicode come to, at a fraction of the time
     if subject_id == EMAIL:
-        # Folding can leave text outside NFKC (U+0345 and friends), so it is composed once more:
+        # Folding can leave text outside NFKC (a sharp s with an accent), so it is composed once more:
         # without it, normalising twice would give another answer than normalising once.
         folded = unicodedata.normalize("NFKC", identifier).casefold()
-        return unicodedata.normalize("NFKC", folded).casefold().strip()
+        return unicodedata.normalize("NFKC", folded).strip()
     raise ValueError("subject_id must be 'exact' or 'email'")
 
 
@@ -40,7 +47,15 @@ def subject_reference(secret: bytes, identifier: str, subject_id: str) -> str:
     a row may carry, count as themselves and never raise.
     """
     message = normalise(identifier, subject_id).encode("utf-8", "surrogatepass")
-    return hmac.digest(secret, message, "sha256").hex()
+    keyed = _keyed(secret).copy()
+    keyed.update(message)
+    return keyed.hexdigest()
+
+
+@lru_cache(maxsize=16)
+def _keyed(secret: bytes) -> hmac.HMAC:
+    """Return the HMAC before any message: copying it takes half the time of setting it up for every row."""
+    return hmac.new(secret, digestmod="sha256")
 
 
 def is_named_in(name: str, identifier: str, subject_id: str) -> bool:

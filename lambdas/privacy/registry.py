@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from privacy import aws_clients
 
@@ -20,11 +20,23 @@ CACHE_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """How a dataset's csv files are written; `columns` is None where each file begins with a header."""
+
+    delimiter: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One of a customer's datasets: where it lies and which of its fields are personal.
 
-    `prefix` is None for `records`, which live in the vault's table. `subject` is the dotted path of the
-    field that identifies the subject in a `jsonl` row. `personal` maps a field's dotted path to its kind.
+    `prefix` is None for `records`, which live in the vault's table. `subject` is the field that identifies
+    the subject of a row: a dotted path in `jsonl`, where `[]` after a name stands for every element of a
+    list; the name of a column in `csv`. `personal` maps a field to its kind. `remove` says what an erasure
+    takes from a row that names several subjects in a list: the `row`, or only the `element`.
     """
 
     name: str
@@ -32,6 +44,8 @@ class Dataset:
     prefix: str | None
     subject: str | None
     personal: Mapping[str, str]
+    remove: str = "row"
+    csv: CsvDialect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +146,19 @@ def _customer(item: "Mapping[str, AttributeValueTypeDef]") -> Customer:
                 prefix=entry["prefix"],
                 subject=entry["subject"],
                 personal=entry["personal"],
+                remove=entry.get("remove", "row"),
+                csv=_dialect(entry["csv"]) if entry.get("csv") else None,
             )
             for entry in json.loads(item["datasets"]["S"])
         ),
+    )
+
+
+def _dialect(entry: Mapping[str, Any]) -> CsvDialect:
+    columns = entry["columns"]
+    return CsvDialect(
+        delimiter=entry["delimiter"],
+        quote=entry["quote"],
+        encoding=entry["encoding"],
+        columns=None if columns is None else tuple(columns),
     )

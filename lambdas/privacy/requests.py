@@ -1,26 +1,26 @@
 """The request table: requests, which of them are pending, and the answers that idempotency keys keep.
 
-No personal data: subjects are references, a correction's values wait in the vault. Layout, all under
-`customer#<customer>`: `request#<id>`, `subjects#<id>`, `pending#<id>`, `idempotency#<digest>`, `run`.
+No personal data: subjects are references, a correction's values wait in the vault.
 """
 
 import hashlib
 import json
-import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
-from privacy import aws_clients
+from privacy import aws_clients, request_items
 from privacy.due_dates import due_at
+from privacy.request_items import key
 from privacy.timestamps import timestamp
+from privacy.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
     Item = dict[str, AttributeValueTypeDef]
 
@@ -32,10 +32,8 @@ State = OpenState | EndState
 IDEMPOTENCY_SECONDS: Final = 7 * 24 * 3600
 """How long the answer of an idempotency key is kept: a script that retries after a weekend is safe."""
 
-_ATTEMPTS: Final = 6
 _BATCH_GET_LIMIT: Final = 100  # items in one BatchGetItem
 _LIST_QUERIES: Final = 10  # at most 10 MB read for one page of a filtered list
-_RETRY_REASONS: Final = {"TransactionConflict", "ProvisionedThroughputExceeded", "ThrottlingError"}
 
 
 class IdempotencyKeyReusedError(Exception):
@@ -144,20 +142,33 @@ class RequestStore:
             reason=reason,
             follows=follows,
         )
-        puts = self._creation(customer, request, refs, idempotency)
-        for attempt in range(_ATTEMPTS):
-            reasons = _transact(puts)
+        puts = request_items.creation(self.table, customer, request.public(), refs)
+        if idempotency is not None:
+            now = int(time.time())
+            puts.append(
+                request_items.kept_answer(
+                    self.table,
+                    customer,
+                    idempotency.key_digest,
+                    idempotency.body_digest,
+                    request.public(),
+                    now=now,
+                    until=now + IDEMPOTENCY_SECONDS,
+                )
+            )
+        for attempt in range(ATTEMPTS):
+            reasons = transact(aws_clients.dynamodb(), puts)
             if not reasons:
                 return Created(request.public(), replayed=False)
             if idempotency is not None:
                 answer = self.replay(customer, idempotency)
                 if answer is not None:
                     return Created(answer, replayed=True)
-            if reasons[0] == "ConditionalCheckFailed":
+            if reasons[0] == CONDITION_FAILED:
                 existing = self.get(customer, request_id)
                 if existing is not None:
                     return Created(existing.public(), replayed=True)
-            _pause(attempt)
+            pause(attempt)
         raise RequestBusyError
 
     def forestall(self, customer: str, request_id: str) -> bool:
@@ -169,7 +180,7 @@ class RequestStore:
             aws_clients.dynamodb().put_item(
                 TableName=self.table,
                 Item={
-                    **_key(customer, f"subjects#{request_id}"),
+                    **key(customer, f"subjects#{request_id}"),
                     "expires_at": {"N": str(int(time.time()) + IDEMPOTENCY_SECONDS)},
                 },
                 ConditionExpression="attribute_not_exists(sk)",
@@ -232,7 +243,7 @@ class RequestStore:
         found: list[Request] = []
         for _ in range(_LIST_QUERIES):
             if cursor is not None:
-                query["ExclusiveStartKey"] = _key(customer, f"request#{cursor}")
+                query["ExclusiveStartKey"] = key(customer, f"request#{cursor}")
             answer = aws_clients.dynamodb().query(**query)
             found += [_request(item) for item in answer["Items"]]
             if len(found) > limit:
@@ -258,7 +269,7 @@ class RequestStore:
         ids = [item["sk"]["S"].removeprefix("pending#") for item in answer["Items"]]
         found: dict[str, Request] = {}
         for start in range(0, len(ids), _BATCH_GET_LIMIT):
-            keys = [_key(customer, f"request#{id_}") for id_ in ids[start : start + _BATCH_GET_LIMIT]]
+            keys = [key(customer, f"request#{id_}") for id_ in ids[start : start + _BATCH_GET_LIMIT]]
             found |= {request.id: request for request in map(_request, self._batch_get(keys))}
         return [found[id_] for id_ in ids]
 
@@ -275,7 +286,7 @@ class RequestStore:
         try:
             aws_clients.dynamodb().update_item(
                 TableName=self.table,
-                Key=_key(customer, f"request#{request_id}"),
+                Key=key(customer, f"request#{request_id}"),
                 UpdateExpression="SET #state = :running, run_id = :run_id",
                 ConditionExpression="#state IN (:pending, :running)",
                 ExpressionAttributeNames={"#state": "state"},
@@ -305,93 +316,28 @@ class RequestStore:
         Returns False, and changes nothing, where it had ended before: the first end stands. Raises
         RequestBusyError where other writers kept the transaction from going through.
         """
-        update = "SET #state = :state, completed_at = :at"
-        values: Item = {
-            ":state": {"S": state},
-            ":at": {"S": timestamp(at)},
-            ":pending": {"S": "pending"},
-            ":running": {"S": "running"},
-        }
-        if detail is not None:
-            update += ", detail = :detail"
-            values[":detail"] = {"S": _compact(detail)}
-        writes: list[TransactWriteItemTypeDef] = [
-            {
-                "Update": {
-                    "TableName": self.table,
-                    "Key": _key(customer, f"request#{request_id}"),
-                    "UpdateExpression": update,
-                    "ConditionExpression": "#state IN (:pending, :running)",
-                    "ExpressionAttributeNames": {"#state": "state"},
-                    "ExpressionAttributeValues": values,
-                }
-            },
-            {"Delete": {"TableName": self.table, "Key": _key(customer, f"pending#{request_id}")}},
-        ]
-        for attempt in range(_ATTEMPTS):
-            reasons = _transact(writes)
+        writes = request_items.ending(
+            self.table, customer, request_id, state=state, at=timestamp(at), detail=detail
+        )
+        for attempt in range(ATTEMPTS):
+            reasons = transact(aws_clients.dynamodb(), writes)
             if not reasons:
                 return True
-            if reasons[0] == "ConditionalCheckFailed":
+            if reasons[0] == CONDITION_FAILED:
                 return False
-            _pause(attempt)
+            pause(attempt)
         raise RequestBusyError
-
-    def _creation(
-        self, customer: str, request: Request, refs: Sequence[str], idempotency: Idempotency | None
-    ) -> "list[TransactWriteItemTypeDef]":
-        stored = request.public()
-        subjects = stored.pop("subjects")
-        items: list[Item] = [
-            {
-                **_key(customer, f"request#{request.id}"),
-                **{name: {"S": value} for name, value in stored.items()},
-                "subjects": {"N": str(subjects)},
-            },
-            {**_key(customer, f"subjects#{request.id}"), "refs": {"L": [{"S": ref} for ref in refs]}},
-            _key(customer, f"pending#{request.id}"),
-        ]
-        puts: list[TransactWriteItemTypeDef] = [
-            {
-                "Put": {
-                    "TableName": self.table,
-                    "Item": item,
-                    "ConditionExpression": "attribute_not_exists(sk)",
-                }
-            }
-            for item in items
-        ]
-        if idempotency is not None:
-            now = int(datetime.now(UTC).timestamp())
-            answer: Item = {
-                **_key(customer, f"idempotency#{idempotency.key_digest}"),
-                "body_digest": {"S": idempotency.body_digest},
-                "request_id": {"S": request.id},
-                "answer": {"S": _compact(request.public())},
-                "expires_at": {"N": str(now + IDEMPOTENCY_SECONDS)},
-            }
-            puts.append(
-                {
-                    "Put": {
-                        "TableName": self.table,
-                        "Item": answer,
-                        "ConditionExpression": "attribute_not_exists(sk) OR expires_at <= :now",
-                        "ExpressionAttributeValues": {":now": {"N": str(now)}},
-                    }
-                }
-            )
-        return puts
 
     def _get(self, customer: str, sk: str) -> "Item | None":
         return (
             aws_clients.dynamodb()
-            .get_item(TableName=self.table, Key=_key(customer, sk), ConsistentRead=True)
+            .get_item(TableName=self.table, Key=key(customer, sk), ConsistentRead=True)
             .get("Item")
         )
 
     def _batch_get(self, keys: "list[Item]") -> "list[Item]":
         items: list[Item] = []
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(ATTEMPTS):
             answer = aws_clients.dynamodb().batch_get_item(
                 RequestItems={self.table: {"Keys": keys, "ConsistentRead": True}}
             )
@@ -400,12 +346,8 @@ class RequestStore:
             if not left:
                 return items
             keys = [dict(key) for key in left["Keys"]]
-            _pause(attempt)
+            pause(attempt)
         raise RequestBusyError
-
-
-def _key(customer: str, sk: str) -> "Item":
-    return {"pk": {"S": f"customer#{customer}"}, "sk": {"S": sk}}
 
 
 def _request(item: "Mapping[str, AttributeValueTypeDef]") -> Request:
@@ -420,33 +362,3 @@ def _request(item: "Mapping[str, AttributeValueTypeDef]") -> Request:
         detail=json.loads(item["detail"]["S"]) if "detail" in item else None,
         **known,
     )
-
-
-def _compact(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _transact(writes: "Sequence[TransactWriteItemTypeDef]") -> list[str]:
-    """Carry out the writes; return the reason for each where DynamoDB cancelled them, else nothing.
-
-    Reasons other than a failed condition, a conflict or throttling are raised.
-    """
-    try:
-        aws_clients.dynamodb().transact_write_items(TransactItems=writes)
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code == "TransactionInProgressException":
-            return ["TransactionConflict"]
-        if code != "TransactionCanceledException":
-            raise
-        cancelled: Any = error.response
-        reasons = [reason["Code"] for reason in cancelled["CancellationReasons"]]
-        if not set(reasons) <= _RETRY_REASONS | {"ConditionalCheckFailed", "None"}:
-            raise
-        return reasons
-    return []
-
-
-def _pause(attempt: int) -> None:
-    """Wait with full jitter, at most 25 ms, 50 ms, 100 ms …, so that rivals do not meet again."""
-    time.sleep(random.uniform(0, 0.025 * 2**attempt))  # noqa: S311 - spreads retries, guards nothing

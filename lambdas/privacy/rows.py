@@ -3,25 +3,26 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from functools import lru_cache
 from typing import Final
 
-from privacy import jsonl
+from privacy import codecs
+from privacy.csv_rows import CsvRows
+from privacy.jsonl import JsonLines
 from privacy.object_store import StoredObject
-from privacy.references import is_blank, subject_reference
-from privacy.registry import Dataset
+from privacy.references import ReferenceOf, is_blank, subject_reference
+from privacy.registry import CsvDialect, Dataset
+from privacy.row_blocks import RowReader, Unreadable, named
 from privacy.vault import Vault
 
 _log: Final = logging.getLogger("privacy")
 _REFERENCE: Final = re.compile(r"[0-9a-f]{64}")
 _REMEMBERED: Final = 65_536  # rows of one person stand together more often than not
-
-ReferenceOf = Callable[[str], str | None]
-"""Identifier as it stands in the data → subject reference, or None for a blank one, which names nobody."""
+_SHORT: Final = 256  # characters of an identifier that is remembered
 
 
 class DatasetUnknownError(Exception):
@@ -41,45 +42,53 @@ def reference_of(vault: Vault) -> ReferenceOf:
     secret = vault.subject_secret()
     subject_id = vault.customer.subject_id
 
-    @lru_cache(maxsize=_REMEMBERED)
     def reference(identifier: str) -> str | None:
         if is_blank(identifier, subject_id):
             return None
         return subject_reference(secret, identifier, subject_id)
 
-    return reference
+    remembered = lru_cache(maxsize=_REMEMBERED)(reference)
+    return lambda identifier: (remembered if len(identifier) <= _SHORT else reference)(identifier)
 
 
 def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
-    """Return whose an object is: of its rows (`jsonl`, read to the end) or as a whole (`object`).
+    """Return whose an object is: of its rows, read to the end, or as a whole (`object`).
 
-    Raises DatasetUnknownError and jsonl.LineTooLongError.
+    Of a file whose compression is damaged, whose the rows before the damage are: their requests then find
+    the file, and say so. Raises DatasetUnknownError and LineTooLongError.
     """
     if dataset.format == "object":
         ref = subject_of_object(vault, stored)
         return Subjects(Counter({ref: 1} if ref else {}))
     found = Subjects()
-    path = subject_path(dataset)
+    reader = reader_of(dataset)
     reference = reference_of(vault)
-    for line in jsonl.lines(stored.chunks()):
-        if jsonl.is_blank(line):
-            continue
-        try:
-            identifier = jsonl.subject_of(line, path)
-        except jsonl.UnreadableRowError:
-            found.unreadable += 1
-            continue
-        ref = reference(identifier) if identifier is not None else None
-        if ref is not None:
-            found.rows[ref] += 1
+    _, content = codecs.unpacked(stored.chunks())
+    for block in reader.blocks(_undamaged(content, found)):
+        for subject, count in Counter(block.subjects).items():
+            if isinstance(subject, Unreadable):
+                found.unreadable += count
+            refs = map(reference, named(subject))
+            found.rows.update({ref: count for ref in refs if ref is not None})
     return found
 
 
-def subject_path(dataset: Dataset) -> jsonl.Path:
-    """Return the path of the field that identifies a row's subject. Raises DatasetUnknownError."""
-    if dataset.format != "jsonl" or dataset.subject is None:
+def _undamaged(content: Iterator[bytes], found: Subjects) -> Iterator[bytes]:
+    try:
+        yield from content
+    except codecs.DamagedContentError:
+        found.unreadable += 1
+
+
+def reader_of(dataset: Dataset) -> RowReader:
+    """Return what reads one of the dataset's files. Raises DatasetUnknownError."""
+    if dataset.subject is None:
         raise DatasetUnknownError
-    return jsonl.path_of(dataset.subject)
+    if dataset.format == "jsonl":
+        return JsonLines(dataset.subject)
+    if dataset.format == "csv":
+        return CsvRows(dataset.subject, dataset.csv or CsvDialect())
+    raise DatasetUnknownError
 
 
 def subject_of_object(vault: Vault, stored: StoredObject) -> str | None:

@@ -19,8 +19,6 @@ LIFE: Final = timedelta(minutes=15)
 SUBJECT_HEADER: Final = "x-amz-meta-subject"
 """Header that becomes the object's metadata `subject`: the reference of the subject whose file it is."""
 
-_COMPRESSED: Final = (".gz", ".zst")
-
 
 @dataclass(frozen=True, slots=True)
 class Upload:
@@ -46,11 +44,9 @@ def faults(dataset: Dataset, key: str, subject: str | None) -> list[Fault]:
     if not {"", ".", ".."}.isdisjoint(key.split("/")):
         # Clients resolve these away, and the signature is then for another key.
         found.append(Fault("has an empty, '.' or '..' part between slashes", pointer="/key"))
-    if name.endswith(_COMPRESSED):
-        found.append(Fault("is a compressed file's: send it uncompressed", pointer="/key"))
     if dataset.format == "object" and subject is None:
         found.append(Fault("is required: a file of this dataset is one subject's", pointer="/subject"))
-    if dataset.format == "jsonl" and subject is not None:
+    if dataset.format != "object" and subject is not None:
         found.append(Fault("has to be absent: each row names its own subject", pointer="/subject"))
     return found
 

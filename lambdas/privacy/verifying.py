@@ -14,6 +14,7 @@ from privacy.visits import Visit
 _log: Final = logging.getLogger("privacy")
 
 NOT_DONE: Final = "visit-not-done"
+DAMAGED: Final = "content-damaged"
 VERSIONS_LEFT: Final = "older-versions-left"
 ITEMS_LEFT: Final = "items-left"
 
@@ -47,6 +48,8 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
 def _visit_problem(vault: Vault, visit: Visit) -> str | None:
     if visit.outcome is None or visit.done_at is None:
         return NOT_DONE
+    if visit.outcome.get("damaged"):
+        return DAMAGED
     if visit.key is None:
         return None
     left = object_store.versions(vault, visit.key)

@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import jsonl, vault_items, visits
+from privacy import vault_items, visits
 from privacy.journal import Journal
+from privacy.json_values import loads_exactly
 from privacy.object_store import ObjectChangedError, PurgeIncompleteError
 from privacy.object_visits import visit_object
 from privacy.record_visits import RecordChange, RecordChangedError, visit_records
+from privacy.row_blocks import LineTooLongError, UnreadableRowError
 from privacy.rows import DatasetUnknownError
 from privacy.vault import Vault
 from privacy.vault_items import TableBusyError
@@ -27,12 +29,12 @@ _FAILURES: Final = (
     BotoCoreError,
     ClientError,
     DatasetUnknownError,
+    LineTooLongError,
     ObjectChangedError,
     PurgeIncompleteError,
     RecordChangedError,
     TableBusyError,
-    jsonl.LineTooLongError,
-    jsonl.UnreadableRowError,
+    UnreadableRowError,
 )
 
 
@@ -120,7 +122,7 @@ class Visitor:
         """Return a correction's changes, restricted to the fields that their datasets declare."""
         if request_id not in self._changes:
             item = vault_items.get(self.vault, vault_items.request_pk(request_id), vault_items.CHANGES)
-            changes = jsonl.loads_exactly(item["changes"]["S"]) if item else []
+            changes = loads_exactly(item["changes"]["S"]) if item else []
             self._changes[request_id] = [change | {"set": self._declared(change)} for change in changes]
         return self._changes[request_id]
 

@@ -19,8 +19,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:pulumi_aws.*")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep these tests on one worker, and those that judge the whole session at its end."""
+    """Keep these tests on one worker, and those that judge the whole session at its end.
+
+    First, because xdist reads the groups in a hook of its own.
+    """
     ours = [item for item in items if "tests/e2e/" in item.path.as_posix()]
     for item in ours:
         item.add_marker(pytest.mark.xdist_group("e2e"))
@@ -35,6 +39,7 @@ def world(worker_id: str) -> Iterator[World]:
     data = generate(11, {stack: customers_of(stack_config(stack)) for stack in stack_names()}, rows=_ROWS)
     with regions(record_trail=True, name=f"e2e-{worker_id}") as (emulator, stacks):
         world = World(emulator, {stack.name: stack for stack in stacks}, data)
+        world.make_subject_secrets()
         world.send_everything()
         world.run_everything_once()
         yield world

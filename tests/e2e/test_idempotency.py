@@ -22,6 +22,19 @@ def test_a_request_sent_again_with_its_key_gets_the_first_answer(world: World) -
     assert len([request for request in api.requests(limit=100) if request.id == first.json()["id"]]) == 1
 
 
+def test_a_correction_sent_many_times_at_once_keeps_its_new_values_for_one_request(world: World) -> None:
+    api, view, person = world.api("eu-west", "acme"), world.view("eu-west", "acme"), somebody()
+    changes = [{"dataset": "profiles", "set": {"name": "Only Once"}}]
+    with ThreadPoolExecutor(3) as pool:
+        sent = [
+            pool.submit(api.request_correction, person, changes, idempotency_key="correction-1")
+            for _ in range(6)
+        ]
+    (one,) = {each.result().id for each in sent}
+    api.wait(one)
+    assert [pk for pk, _ in view.digests() if pk.startswith("request#")] == []
+
+
 def test_a_key_with_another_body_is_refused(world: World) -> None:
     api = world.api("eu-west", "acme")
     request = api.request_erasure([somebody()], idempotency_key="other-1")

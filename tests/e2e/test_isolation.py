@@ -25,13 +25,15 @@ OTHERS = [("eu-west", "globex"), ("us-east", "initech"), ("us-east", "umbra")]
 REFUSED = {"AccessDenied", "AccessDeniedException", "403"}  # HeadObject has no body to name a code in
 
 
-def attempts(world: World, session: Any, stack: Stack, customer: str) -> dict[str, Callable[[], object]]:
-    """Every kind of access to a vault, each as a call."""
+def attempts(
+    world: World, session: Any, stack: Stack, customer: str, key: str | None = None
+) -> dict[str, Callable[[], object]]:
+    """Every kind of access to a vault, each as a call; by default on an object with real data."""
     vault = stack.vaults[customer]
     s3 = world.aws(session, "s3", stack.region)
     dynamodb = world.aws(session, "dynamodb", stack.region)
     kms = world.aws(session, "kms", stack.region)
-    key = world.data[stack.name].customers[customer].files[0].key
+    key = key or world.data[stack.name].customers[customer].files[0].key
     item = {"pk": {"S": "vault"}, "sk": {"S": "probe"}}
     where = {"Bucket": vault.bucket, "Key": key}
     table = {"TableName": vault.table}

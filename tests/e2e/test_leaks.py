@@ -25,6 +25,15 @@ def test_an_erased_person_is_found_nowhere(world: World) -> None:
     assert search(world.emulator, stack.region, [*traces, "Corrected Leak"]).findings == ()
 
 
+def test_the_search_reads_what_functions_log(world: World) -> None:
+    """They log request ids; if these were not found, not finding a name in the logs would mean nothing."""
+    request = completed(
+        world.api("eu-west", "acme"), world.api("eu-west", "acme").request_erasure([somebody()])
+    )
+    found = search(world.emulator, "eu-west-1", [request.id]).findings
+    assert any(finding.place.startswith("log group /aws/lambda/gdpr-eu-west-") for finding in found)
+
+
 def test_people_are_named_in_their_customers_vaults_only(world: World) -> None:
     """Not in logs, queues, inputs, histories, tags, the request table, or another vault."""
     for name, stack in world.stacks.items():
@@ -57,8 +66,8 @@ def test_a_region_never_sees_the_other_regions_people(world: World, home: str, e
     traces = [
         trace
         for data in world.data[home].customers.values()
-        for person in data.people[:3]
-        for trace in person.traces
+        for person in data.people[:2]
+        for trace in (person.email, person.name)
     ]
     assert search(world.emulator, world.stacks[elsewhere].region, traces).findings == ()
 

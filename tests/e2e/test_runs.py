@@ -22,8 +22,9 @@ def test_requests_that_arrive_during_a_run_are_served_by_the_next(world: World) 
     # The first started one at once; what came meanwhile was gathered instead of starting one each.
     assert 1 <= len(runs) < len(people)
     executions = world.emulator.client("stepfunctions", "eu-west-1")
+    account = world.stacks["eu-west"].account
     for run in runs:
-        arn = f"arn:aws:states:eu-west-1:{world.stacks['eu-west'].account}:execution:gdpr-eu-west-run:acme-{run}"
+        arn = f"arn:aws:states:eu-west-1:{account}:execution:gdpr-eu-west-run:acme-{run}"
         assert executions.describe_execution(executionArn=arn)["status"] in {"RUNNING", "SUCCEEDED"}
 
 

@@ -103,7 +103,8 @@ CREATORS = (
         token="aws:cognito/userPoolClient:UserPoolClient",
         create=_client,
         properties=properties(
-            "userPoolId name generateSecret allowedOauthFlows allowedOauthFlowsUserPoolClient allowedOauthScopes "
+            "userPoolId name generateSecret allowedOauthFlows allowedOauthFlowsUserPoolClient "
+            "allowedOauthScopes "
             "accessTokenValidity tokenValidityUnits explicitAuthFlows enableTokenRevocation "
             "preventUserExistenceErrors supportedIdentityProviders"
         ),

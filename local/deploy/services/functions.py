@@ -40,7 +40,7 @@ def _deposit(aws: Aws) -> str:
 
 
 def _code(aws: Aws, name: str, archive: object) -> dict[str, str]:
-    """Where the function's code is: in a bucket of the deployer's own, because a package serves many functions."""
+    """Where the function's code is: in the deployer's own bucket, because many functions share a package."""
     if not isinstance(archive, pulumi.FileArchive):
         raise DeploymentError(
             f"aws:lambda/function:Function {name!r}: code must be a FileArchive of a folder"
@@ -113,12 +113,13 @@ def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
             FunctionName=function, ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"]
         )
     arn = created["FunctionArn"]
+    invoke = f"functions/{arn}/invocations"
     return Made(
         function,
         {
             "name": function,
             "arn": arn,
-            "invokeArn": f"arn:aws:apigateway:{aws.region}:lambda:path/2015-03-31/functions/{arn}/invocations",
+            "invokeArn": f"arn:aws:apigateway:{aws.region}:lambda:path/2015-03-31/{invoke}",
             "qualifiedArn": f"{arn}:$LATEST",
             "version": "$LATEST",
         },
@@ -209,7 +210,8 @@ CREATORS = (
         token="aws:lambda/eventSourceMapping:EventSourceMapping",
         create=_event_source,
         properties=properties(
-            "functionName eventSourceArn batchSize maximumBatchingWindowInSeconds functionResponseTypes enabled "
+            "functionName eventSourceArn batchSize maximumBatchingWindowInSeconds functionResponseTypes "
+            "enabled "
             "filterCriteria scalingConfig destinationConfig metricsConfig tags"
         ),
     ),

@@ -52,7 +52,8 @@ CREATORS = (
         token="aws:iam/role:Role",
         create=_role,
         properties=properties(
-            "name assumeRolePolicy path description maxSessionDuration permissionsBoundary managedPolicyArns tags"
+            "name assumeRolePolicy path description maxSessionDuration permissionsBoundary "
+            "managedPolicyArns tags"
         ),
         without_effect={"forceDetachPolicies": "only `pulumi destroy` uses it"},
     ),

@@ -35,7 +35,8 @@ CREATORS = (
         token="aws:kms/key:Key",
         create=_key,
         properties=properties(
-            "description keyUsage customerMasterKeySpec multiRegion policy tags enableKeyRotation rotationPeriodInDays"
+            "description keyUsage customerMasterKeySpec multiRegion policy tags enableKeyRotation "
+            "rotationPeriodInDays"
         ),
         without_effect={
             "deletionWindowInDays": "only `pulumi destroy` uses it",

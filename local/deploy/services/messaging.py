@@ -77,7 +77,8 @@ CREATORS = (
         token="aws:scheduler/schedule:Schedule",
         create=_schedule,
         properties=properties(
-            "name groupName description flexibleTimeWindow target scheduleExpression scheduleExpressionTimezone "
+            "name groupName description flexibleTimeWindow target scheduleExpression "
+            "scheduleExpressionTimezone "
             "state kmsKeyArn"
         ),
     ),

@@ -48,7 +48,8 @@ CREATORS = (
         token="aws:sfn/stateMachine:StateMachine",
         create=_state_machine,
         properties=properties(
-            "name definition roleArn type loggingConfiguration tracingConfiguration encryptionConfiguration tags"
+            "name definition roleArn type loggingConfiguration tracingConfiguration "
+            "encryptionConfiguration tags"
         ),
     ),
     Creator(

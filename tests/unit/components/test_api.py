@@ -306,7 +306,7 @@ def test_each_program_is_a_confidential_client_with_its_own_scopes(deployment: D
     }
     settings = stack_settings(deployment.prefix.removeprefix("gdpr-"))
     wanted = {
-        f"{deployment.prefix}-{customer.id}-{program.name}": [f"privacy/{scope}" for scope in program.scopes]
+        f"{deployment.prefix}-{customer.id}.{program.name}": [f"privacy/{scope}" for scope in program.scopes]
         for customer in settings.customers
         for program in customer.programs
     }

@@ -129,7 +129,7 @@ def test_queues_are_encrypted_keep_messages_and_put_aside_what_keeps_failing(dep
     events = queues["object-events"]
     assert events.document("redrivePolicy") == {
         "deadLetterTargetArn": f"arn:mock:Queue:{deployment.prefix}-object-events-dead",
-        "maxReceiveCount": 5,
+        "maxReceiveCount": 10,
     }
     # Lambda refuses a mapping whose messages come back while the function still works on them.
     assert events.inputs["visibilityTimeoutSeconds"] >= FUNCTIONS["index_objects"].timeout

@@ -6,6 +6,7 @@ import json
 import pkgutil
 import re
 import runpy
+from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -84,6 +85,24 @@ def test_every_resource_hangs_below_the_one_region_and_carries_its_parents_name(
 def test_logical_names_are_unique(deployment: Deployment) -> None:
     urns = [made.urn for made in deployment.made]
     assert len(urns) == len(set(urns))
+
+
+def test_customers_and_programs_whose_ids_run_into_each_other_stay_apart(build: Path) -> None:
+    del build
+    config = stack_config("eu-west")
+    first = {**config["gdpr:customers"][0], "programs": [{"name": "eu-dpo", "scopes": ["read"]}]}
+    second = {**first, "id": "acme-eu", "programs": [{"name": "dpo", "scopes": ["read"]}], "principals": []}
+    third = {**second, "id": "acme-client-x"}
+    fourth = {**second, "id": "acme-client", "programs": [{"name": "x-bucket", "scopes": ["read"]}]}
+    made = run_program(
+        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+        config={**config, "gdpr:customers": [first, second, third, fourth]},
+    ).made
+    assert len({each.urn for each in made}) == len(made)
+    clients = [
+        each.inputs["name"] for each in made if each.type == "aws:cognito/userPoolClient:UserPoolClient"
+    ]
+    assert len(set(clients)) == len(clients) == 4
 
 
 def test_everything_that_can_be_tagged_is(deployment: Deployment) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.settings import Contract, load_settings, parse_settings
+from components.settings import Contract, Csv, load_settings, parse_settings
 from components.settings_problems import SettingsError
 
 from .conftest import ROOT, STACKS, run_program, stack_config, stack_settings
@@ -58,6 +58,58 @@ def test_a_running_program_reads_its_own_config() -> None:
 def test_a_running_program_refuses_keys_it_does_not_know() -> None:
     with pytest.raises(SettingsError, match="custmers: unknown key; did you mean customers"):
         run_program(load_settings, config={**stack_config("eu-west"), "gdpr:custmers": []})
+
+
+CSV = {
+    "name": "answers",
+    "format": "csv",
+    "prefix": "answers/",
+    "subject": "email",
+    "personal": {"email": "email", "name": "name"},
+}
+
+
+def test_a_csv_dataset_is_read_as_it_is_written(config: dict[str, Any]) -> None:
+    dialect = {"delimiter": ";", "quote": "'", "encoding": "windows-1252", "columns": ["no", "email"]}
+    acme(config)["datasets"] += [{**CSV, "csv": dialect}, {**CSV, "name": "plain", "prefix": "plain/"}]
+    *_, declared, plain = parse_settings(config, project="gdpr", stack="eu-west").customers[0].datasets
+    assert declared.csv == Csv(delimiter=";", quote="'", encoding="windows-1252", columns=("no", "email"))
+    assert plain.csv is None
+
+
+def test_a_subject_may_stand_in_a_list(config: dict[str, Any]) -> None:
+    feedback = acme(config)["datasets"][1]
+    feedback |= {"subject": "to[].email", "personal": {"to[].email": "email"}, "remove": "element"}
+    dataset = parse_settings(config, project="gdpr", stack="eu-west").customers[0].datasets[1]
+    assert (dataset.subject, dataset.remove) == ("to[].email", "element")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"csv": {"delimiter": ";;"}},
+            ".csv.delimiter is ';;': write one printable ASCII character or a tab",
+        ),
+        ({"csv": {"delimiter": "\u20ac"}}, ".csv.delimiter is '\u20ac': write one printable ASCII"),
+        ({"csv": {"quote": ","}}, ".csv.quote is ',': delimiter and quote are the same"),
+        ({"csv": {"quote": " "}}, ".csv.quote is ' ': white space cannot quote"),
+        ({"csv": {"encoding": "utf-16"}}, ".csv.encoding is 'utf-16': use one of 'utf-8', 'iso-8859-1'"),
+        (
+            {"csv": {"columns": ["no"]}},
+            ".csv.columns is a list of 1: the subject's column email is not among",
+        ),
+        ({"csv": {"columns": []}}, ".csv.columns is a list of 0: give at least one entry"),
+        ({"csv": {"header": True}}, ".csv.header: unknown key; valid keys are delimiter, quote, encoding,"),
+        ({"subject": "to[]", "personal": {"to[]": "email"}}, ".subject is 'to[]': a csv row has no lists"),
+        ({"subject": None}, ".subject: missing; it says which field of a row identifies"),
+        ({"remove": "element"}, ".remove is 'element': only a jsonl subject in a list"),
+    ],
+)
+def test_a_mistake_in_a_csv_dataset_is_said(config: dict[str, Any], changes: object, said: str) -> None:
+    assert isinstance(changes, dict)
+    acme(config)["datasets"].append({**CSV, **changes})
+    assert any(f"customers[0].datasets[3]{said}" in problem for problem in problems(config))
 
 
 @pytest.mark.parametrize(
@@ -161,16 +213,18 @@ def change(config: dict[str, Any], path: tuple[str | int, ...], value: object) -
             ["arn:aws:iam::1:root"],
             "customers[0].principals[0] is 'arn:aws:iam::1:root': write the ARN",
         ),
+        (("datasets", 1, "csv"), {}, "datasets[1].csv is a mapping: a dataset of format jsonl has no csv"),
+        (("datasets", 1, "remove"), "cell", "datasets[1].remove is 'cell': use one of 'row', 'element'"),
         (
-            ("datasets", 1, "format"),
-            "csv",
-            "customers[0].datasets[1].format is 'csv': csv is known but not there yet",
+            ("datasets", 1, "remove"),
+            "element",
+            "datasets[1].remove is 'element': only a jsonl subject in a list, such as recipients[].email",
         ),
         (("datasets", 1, "format"), "parquet", "format is 'parquet': parquet is known but not there yet"),
         (
             ("datasets", 1, "format"),
             "xml",
-            "customers[0].datasets[1].format is 'xml': use one of 'records', 'jsonl', 'object'",
+            "customers[0].datasets[1].format is 'xml': use one of 'records', 'jsonl', 'csv', 'object'",
         ),
         (
             ("datasets", 1, "index"),

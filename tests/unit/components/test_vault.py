@@ -1,3 +1,4 @@
+import copy
 import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -5,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.lifecycle import lifecycle_rules
-from components.settings import Contract
+from components.settings import Contract, parse_settings
 from components.stores import customer_item
 from components.tables import BACKUP_DAYS
 
@@ -262,6 +263,26 @@ def test_the_functions_read_what_the_registry_holds() -> None:
         ("letters", "object", "letters/", None),
     ]
     assert dict(read.datasets[1].personal) == {"author.name": "name", "author.email": "email", "text": "text"}
+
+
+def test_the_functions_read_the_dialect_of_a_csv_dataset() -> None:
+    from privacy import registry as reader
+
+    config = copy.deepcopy(stack_config("eu-west"))
+    csv = {"name": "a", "format": "csv", "prefix": "a/", "subject": "id", "personal": {"id": "id"}}
+    dialect = {"delimiter": "\t", "columns": ["id", "text"]}
+    listed = {"name": "c", "format": "jsonl", "prefix": "c/", "subject": "to[]", "personal": {"to[]": "id"}}
+    config["gdpr:customers"][0]["datasets"] = [
+        {**csv, "csv": dialect},
+        {**csv, "name": "b", "prefix": "b/"},
+        {**listed, "remove": "element"},
+    ]
+    customer = parse_settings(config, project="gdpr", stack="eu-west").customers[0]
+    item = customer_item(customer, bucket="b", table="t", key_arn="k")
+    declared, plain, in_list = reader._customer({key: dict(value) for key, value in item.items()}).datasets  # type: ignore[arg-type]  # plain dicts
+    assert declared.csv == reader.CsvDialect("\t", '"', "utf-8", ("id", "text"))
+    assert plain.csv == reader.CsvDialect()
+    assert (in_list.csv, in_list.remove, plain.remove) == (None, "element", "row")
 
 
 def test_the_registry_holds_no_contact(deployment: Deployment) -> None:

@@ -45,10 +45,17 @@ def test_it_listens_on_the_loopback_interface_only(emulator: Emulator) -> None:
 
 
 def test_it_ends_with_an_exception(worker_id: str) -> None:
-    with pytest.raises(RuntimeError, match="boom"), Emulator(name=f"exception-{worker_id}") as running:
-        group = running.pid
-        raise RuntimeError("boom")
-    assert not alive(group)
+    groups = []
+
+    def fail() -> None:
+        with Emulator(name=f"exception-{worker_id}") as running:
+            groups.append(running.pid)
+            raise RuntimeError("boom")
+
+    with pytest.raises(RuntimeError, match="boom"):
+        fail()
+    assert groups
+    assert not alive(groups[0])
 
 
 def test_it_ends_with_a_parent_that_is_killed(worker_id: str) -> None:
@@ -56,17 +63,19 @@ def test_it_ends_with_a_parent_that_is_killed(worker_id: str) -> None:
 import time
 from local.emulator import Emulator
 with Emulator(name="killed-{worker_id}") as running:
-    print(running.pid, flush=True)
+    print(running.pid, running.authority.parent, flush=True)
     time.sleep(600)
 """
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert parent.stdout
     with parent.stdout:
-        group = int(parent.stdout.readline())
+        pid, directory = parent.stdout.readline().split()
+    group = int(pid)
     assert alive(group)
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
     assert wait_for(lambda: not alive(group))
+    assert not Path(directory).exists()
 
 
 def test_a_trail_is_only_there_when_asked_for(emulator: Emulator) -> None:

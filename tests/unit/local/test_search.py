@@ -40,7 +40,7 @@ def bucket(emulator: Emulator) -> str:
         ("percent-encoded", quote(TEXT).encode()),
         ("base64", base64.b64encode(f"a{TEXT}".encode())),
         ("base64 for URLs", base64.urlsafe_b64encode(f"ab{TEXT}??".encode())),
-        ("gzip", gzip.compress(TEXT.encode())),
+        ("gzip", gzip.compress(TEXT.encode(), mtime=0)),
         ("an unkeyed digest", hashlib.sha256(TEXT.casefold().encode()).hexdigest().encode()),
     ],
 )

@@ -17,7 +17,7 @@ from privacy.references import subject_reference
 from privacy.requests import RequestBusyError, RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
 
-from .conftest import Api, Cloud, Response
+from .conftest import DATASETS, Api, Cloud, Response
 from .interleaving import Interleaving, interleavings
 
 ERASURES = "/v1/erasure-requests"
@@ -224,9 +224,12 @@ def test_the_reason_for_not_changing_an_identifying_field_is_given(api: Api) -> 
     assert "identifies the subject" in error["detail"]
 
 
-def test_an_email_field_does_not_identify_where_subjects_have_exact_ids(api: Api) -> None:
-    api.cloud.register("acme", subject_id="exact")
+def test_where_subjects_have_exact_ids_an_id_field_identifies_and_an_email_field_does_not(api: Api) -> None:
+    profiles = {**DATASETS[0], "personal": {"email": "email", "member": "id"}}
+    api.cloud.register("acme", subject_id="exact", datasets=json.dumps([profiles]))
     assert correct(api, [{"dataset": "profiles", "set": {"email": "b@c.d"}}]).status == 202
+    refused = correct(api, [{"dataset": "profiles", "set": {"member": "MBR-2"}}])
+    assert (refused.status, refused.pointers) == (422, ["/changes/0/set"])
 
 
 def test_changes_have_a_size(api: Api) -> None:

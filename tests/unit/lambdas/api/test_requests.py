@@ -164,8 +164,8 @@ def test_lasting_rivalry_is_reported_and_nothing_is_written(
     store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request_id = create(store)
-    monkeypatch.setattr(requests, "_transact", lambda _writes: ["TransactionConflict", "None"])
-    monkeypatch.setattr(requests, "_pause", lambda _attempt: None)
+    monkeypatch.setattr(requests, "transact", lambda _client, _writes: ["TransactionConflict", "None"])
+    monkeypatch.setattr(requests, "pause", lambda _attempt: None)
     with pytest.raises(RequestBusyError):
         create(store, number=1)
     with pytest.raises(RequestBusyError):

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
 
-from privacy import aws_clients, sweeping
+from privacy import aws_clients
 from privacy.identifiers import uuid7
 from privacy.run_lock import RunLock
 from privacy.sweeping import SweepIncompleteError, sweep
@@ -195,8 +195,3 @@ def test_one_customers_trouble_does_not_keep_the_sweep_from_the_others(
     with pytest.raises(SweepIncompleteError, match="1 customers"):
         sweep(["acme", "zenith"], cloud.requests, cloud.lock)
     assert cloud.lock.active_run("zenith")
-
-
-def test_a_lock_is_young_for_a_minute() -> None:
-    # A function that takes the lock starts the execution at once, within its time-out of 30 seconds.
-    assert timedelta(minutes=1) == sweeping.SETTLING

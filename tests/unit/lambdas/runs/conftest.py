@@ -15,7 +15,7 @@ from privacy import aws_clients, environment, vault
 from privacy.identifiers import uuid7
 from privacy.records import put_record
 from privacy.references import subject_reference
-from privacy.registry import Customer, Dataset
+from privacy.registry import CsvDialect, Customer, Dataset
 from privacy.requests import Request, RequestStore
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REGION = "eu-west-1"
 BUCKET = "gdpr-eu-west-vault-acme-123456789012-eu-west-1"
 TABLE = "gdpr-eu-west-vault-acme"
+QUEUE = f"arn:aws:sqs:{REGION}:123456789012:gdpr-eu-west-object-events"
 MACHINE = f"arn:aws:states:{REGION}:123456789012:stateMachine:gdpr-eu-west-run"
 
 DATASETS = [
@@ -33,6 +34,15 @@ DATASETS = [
      "personal": {"author.name": "name", "author.email": "email", "text": "text"}},
     {"name": "reviews", "format": "jsonl", "prefix": "reviews/", "subject": "id",
      "personal": {"id": "text", "text": "text"}},
+    {"name": "answers", "format": "csv", "prefix": "answers/", "subject": "email",
+     "personal": {"email": "email", "name": "name", "text": "text"}},
+    {"name": "sales", "format": "csv", "prefix": "sales/", "subject": "buyer",
+     "personal": {"buyer": "id", "note": "text"},
+     "csv": {"delimiter": ";", "quote": "'", "encoding": "windows-1252", "columns": ["no", "buyer", "note"]}},
+    {"name": "mails", "format": "jsonl", "prefix": "mails/", "subject": "recipients[].email",
+     "personal": {"recipients[].email": "email", "text": "text"}},
+    {"name": "threads", "format": "jsonl", "prefix": "threads/", "subject": "members[]",
+     "personal": {"members[]": "id", "title": "text"}, "remove": "element"},
     {"name": "letters", "format": "object", "prefix": "letters/", "subject": None, "personal": {}},
 ]  # fmt: skip
 
@@ -111,7 +121,16 @@ class World:
         return self.deliver_bodies(*bodies)
 
     def deliver_bodies(self, *bodies: str) -> list[str]:
-        messages = [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
+        messages = [
+            {
+                "messageId": str(number),
+                "body": body,
+                "receiptHandle": str(number),
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "eventSourceARN": QUEUE,
+            }
+            for number, body in enumerate(bodies)
+        ]
         answer = self.call("index_objects", {"Records": messages})
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
@@ -265,9 +284,15 @@ def _make_world() -> World:
         contract_ends=date(2027, 12, 31),
         grace_days=30,
         subject_id="email",
-        datasets=tuple(Dataset(**dataset) for dataset in DATASETS),  # type: ignore[arg-type]  # literal data
+        datasets=tuple(map(_dataset, DATASETS)),
     )
     return World(s3, dynamodb, customer, RequestStore("gdpr-eu-west-requests"))
+
+
+def _dataset(entry: dict[str, Any]) -> Dataset:
+    csv = entry.get("csv")
+    dialect = CsvDialect(**{**csv, "columns": tuple(csv["columns"])}) if csv else None
+    return Dataset(**{**entry, "csv": dialect})
 
 
 def _make_table(dynamodb: "DynamoDBClient", name: str, keys: list[str], *, index: bool = False) -> None:

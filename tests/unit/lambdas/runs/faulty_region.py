@@ -177,7 +177,13 @@ class Region:
         waiting = self.progress.messages[:BATCH]
         del self.progress.messages[:BATCH]
         batch = [
-            {"messageId": str(number), "body": json.dumps({"Records": [record]})}
+            {
+                "messageId": str(number),
+                "receiptHandle": str(number),
+                "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:object-events",
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "body": json.dumps({"Records": [record]}),
+            }
             for number, record in enumerate(waiting)
         ]
         for _ in range(RECEIVES):
@@ -308,6 +314,7 @@ def make(faults: Faults) -> Region:
     region = Region((), faults)
     for service in ("kms", "sts"):
         faults.services[service] = region.security
+    faults.services["sqs"] = lambda _client, _operation, _parameters: {}
     faults.services["stepfunctions"] = region.step_functions
     for name in FUNCTIONS:
         path = HANDLERS / f"{name}.py"

@@ -227,7 +227,7 @@ def region(document: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
     monkeypatch.setattr(planning, "BATCH_VISITS", 1)
     monkeypatch.setattr(sweeping, "SETTLING", sweeping.timedelta(0))
     monkeypatch.setattr(vault_items, "pause", lambda _: None)
-    monkeypatch.setattr(requests, "_pause", lambda _: None)
+    monkeypatch.setattr(requests, "pause", lambda _: None)
     faults = Faults()
     with mock_aws(), faults.installed():
         aws_clients.forget()

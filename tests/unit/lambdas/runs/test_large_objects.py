@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from privacy import jsonl, object_store, visiting
+from privacy import object_store, row_blocks, visiting
 from privacy.identifiers import uuid7
+from privacy.jsonl import JsonLines
 
 if TYPE_CHECKING:
     from conftest import World
@@ -66,11 +67,16 @@ def test_parts_of_a_rewrite_that_failed_are_removed(world: "World", monkeypatch:
 def test_lines_do_not_depend_on_how_the_stream_is_cut(size: int) -> None:
     content = b"\n\r\nfirst\r\n\nsecond\n \nlast without end"
     chunks = [content[start : start + size] for start in range(0, len(content), size)]
-    found = list(jsonl.lines(chunks))
-    assert found == [b"\n", b"\r\n", b"first\r\n", b"\n", b"second\n", b" \n", b"last without end"]
+    blocks = list(JsonLines("id").blocks(chunks))
+    assert b"".join(block.content for block in blocks) == content
+    rows = [row for block in blocks for row in block.rows]
+    assert rows == [b"", b"\r", b"first\r", b"", b"second", b" ", b"last without end"]
+    lines = [block.line_of(n) for block in blocks for n in range(len(block.rows))]
+    assert lines == [1, 2, 3, 4, 5, 6, 7]
+    assert [block.ended for block in blocks][-1] is False
 
 
 def test_a_line_without_end_is_refused_instead_of_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jsonl, "MAX_LINE_BYTES", 100)
-    with pytest.raises(jsonl.LineTooLongError):
-        list(jsonl.lines([b"x" * 60, b"x" * 60]))
+    monkeypatch.setattr(row_blocks, "MAX_LINE_BYTES", 100)
+    with pytest.raises(row_blocks.LineTooLongError):
+        list(JsonLines("id").blocks([b"x" * 60, b"x" * 60]))

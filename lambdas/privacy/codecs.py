@@ -1,0 +1,152 @@
+"""Compression of row files: recognised by their first bytes, undone and made again in a stream.
+
+What a key or a header says about compression does not count: programs get both wrong. A file of several
+gzip members or zstd frames is read to its end and written back as one, with the codec that it had.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Final, Literal, Protocol
+
+import zstandard
+
+Codec = Literal["plain", "gzip", "zstd"]
+
+GZIP_LEVEL: Final = 6
+"""zlib's and the gzip command's default: higher levels take a multiple of the time for a few per cent."""
+
+ZSTD_LEVEL: Final = 3
+"""zstd's default."""
+
+_GZIP_MAGIC: Final = b"\x1f\x8b"
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+_ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"  # after a first byte from 0x50 to 0x5f (RFC 8878, 3.1.2)
+_GZIP_WRAPPER: Final = 16 + zlib.MAX_WBITS
+
+_PIECE_BYTES: Final = 1024 * 1024  # what is unpacked at a time, about
+_ZSTD_FEED: Final = 512  # four bytes of zstd can stand for 128 KiB: fed in small bites, memory stays flat
+_ZSTD_WINDOW: Final = 1 << 27  # what the zstd command accepts unless told otherwise
+
+
+class DamagedContentError(Exception):
+    """A compressed file ends too early or does not unpack. Its text is the reason, without any content."""
+
+
+class Packer(Protocol):
+    """Makes the stored form of what it is given."""
+
+    def compress(self, content: bytes, /) -> bytes:
+        """Take more content; return what is ready of the stored form."""
+
+    def flush(self) -> bytes:
+        """Return the rest of the stored form."""
+
+
+class _Plain:
+    def compress(self, content: bytes, /) -> bytes:
+        return content
+
+    def flush(self) -> bytes:
+        return b""
+
+
+def unpacked(chunks: Iterable[bytes]) -> tuple[Codec, Iterator[bytes]]:
+    """Return the codec of a stored file and its content in pieces, plain.
+
+    The pieces raise DamagedContentError where the file ends too early or does not unpack; what was yielded
+    before is content.
+    """
+    rest = iter(chunks)
+    first = b""
+    while len(first) < len(_ZSTD_MAGIC) and (chunk := next(rest, None)) is not None:
+        first += chunk
+    whole = chain([first], rest)
+    codec = _codec_of(first)
+    if codec == "gzip":
+        return codec, _gunzipped(whole)
+    if codec == "zstd":
+        return codec, _unzstd(whole)
+    return codec, whole
+
+
+def packer(codec: Codec) -> Packer:
+    """Return what makes the stored form of a codec again."""
+    if codec == "gzip":
+        return zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WRAPPER)
+    if codec == "zstd":
+        return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compressobj()
+    return _Plain()
+
+
+def _codec_of(first: bytes) -> Codec:
+    if first.startswith(_GZIP_MAGIC):
+        return "gzip"
+    if first.startswith(_ZSTD_MAGIC) or (first[1:4] == _ZSTD_SKIPPABLE and 0x50 <= first[0] <= 0x5F):
+        return "zstd"
+    return "plain"
+
+
+def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(_GZIP_WRAPPER)
+    begun = False
+    members = 0
+    for chunk in chunks:
+        waiting = chunk
+        while waiting:
+            if not begun and members:
+                # Zeros may follow the last member: tapes and block devices pad.
+                waiting = waiting.lstrip(b"\0")
+                if not waiting:
+                    break
+            begun = True
+            if piece := _inflated(member, waiting):
+                yield piece
+            waiting = member.unconsumed_tail
+            if member.eof:
+                waiting = member.unused_data
+                member, begun, members = zlib.decompressobj(_GZIP_WRAPPER), False, members + 1
+    while begun:
+        # What the limit held back has to be asked for until the member ends or has nothing more to say.
+        if piece := _inflated(member, b""):
+            yield piece
+        elif not member.eof:
+            raise DamagedContentError("gzip content ends too early")
+        begun = not member.eof
+
+
+def _inflated(member: "zlib._Decompress", content: bytes) -> bytes:
+    try:
+        return member.decompress(content, _PIECE_BYTES)
+    except zlib.error:
+        raise DamagedContentError("gzip content is damaged") from None
+
+
+def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    reader = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    frame = reader.decompressobj()
+    begun = False
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        for start in range(0, len(chunk), _ZSTD_FEED):
+            waiting = chunk[start : start + _ZSTD_FEED]
+            while waiting:
+                begun = True
+                try:
+                    piece = frame.decompress(waiting)
+                except zstandard.ZstdError:
+                    raise DamagedContentError("zstd content is damaged") from None
+                held.append(piece)
+                size += len(piece)
+                waiting = b""
+                if frame.eof:
+                    waiting = frame.unused_data
+                    frame, begun = reader.decompressobj(), False
+            if size >= _PIECE_BYTES:
+                yield b"".join(held)
+                held, size = [], 0
+    if held:
+        yield b"".join(held)
+    if begun:
+        raise DamagedContentError("zstd content ends too early")

@@ -1,0 +1,102 @@
+"""Requests as items of the request table, all under `customer#<customer>`.
+
+`request#<id>`, `subjects#<id>`, `pending#<id>`, `idempotency#<digest>`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+
+    Item = dict[str, AttributeValueTypeDef]
+
+
+def key(customer: str, sk: str) -> "Item":
+    """Return the primary key of a customer's item."""
+    return {"pk": {"S": f"customer#{customer}"}, "sk": {"S": sk}}
+
+
+def compact(value: Mapping[str, Any]) -> str:
+    """Return the value as JSON text without spaces."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def creation(
+    table: str, customer: str, request: Mapping[str, Any], refs: Sequence[str]
+) -> "list[TransactWriteItemTypeDef]":
+    """Return the writes that put a request (as the API shows it) on record with its subjects and marker."""
+    texts = {name: value for name, value in request.items() if name not in {"id", "subjects"}}
+    items: list[Item] = [
+        {
+            **key(customer, f"request#{request['id']}"),
+            **{name: {"S": value} for name, value in texts.items()},
+            "subjects": {"N": str(request["subjects"])},
+        },
+        {**key(customer, f"subjects#{request['id']}"), "refs": {"L": [{"S": ref} for ref in refs]}},
+        key(customer, f"pending#{request['id']}"),
+    ]
+    new = "attribute_not_exists(sk)"
+    return [{"Put": {"TableName": table, "Item": item, "ConditionExpression": new}} for item in items]
+
+
+def kept_answer(
+    table: str,
+    customer: str,
+    key_digest: str,
+    body_digest: str,
+    answer: Mapping[str, Any],
+    *,
+    now: int,
+    until: int,
+) -> "TransactWriteItemTypeDef":
+    """Return the write that keeps the first answer of an idempotency key; `now` and `until` are Unix times.
+
+    It fails where the key has an answer already. One that has expired counts as none: DynamoDB removes
+    expired items some time later.
+    """
+    item: Item = {
+        **key(customer, f"idempotency#{key_digest}"),
+        "body_digest": {"S": body_digest},
+        "request_id": {"S": answer["id"]},
+        "answer": {"S": compact(answer)},
+        "expires_at": {"N": str(until)},
+    }
+    return {
+        "Put": {
+            "TableName": table,
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(sk) OR expires_at <= :now",
+            "ExpressionAttributeValues": {":now": {"N": str(now)}},
+        }
+    }
+
+
+def ending(
+    table: str, customer: str, request_id: str, *, state: str, at: str, detail: Mapping[str, Any] | None
+) -> "list[TransactWriteItemTypeDef]":
+    """Return the writes that end a request which has not ended, and remove its marker."""
+    update = "SET #state = :state, completed_at = :at"
+    values: Item = {
+        ":state": {"S": state},
+        ":at": {"S": at},
+        ":pending": {"S": "pending"},
+        ":running": {"S": "running"},
+    }
+    if detail is not None:
+        update += ", detail = :detail"
+        values[":detail"] = {"S": compact(detail)}
+    return [
+        {
+            "Update": {
+                "TableName": table,
+                "Key": key(customer, f"request#{request_id}"),
+                "UpdateExpression": update,
+                "ConditionExpression": "#state IN (:pending, :running)",
+                "ExpressionAttributeNames": {"#state": "state"},
+                "ExpressionAttributeValues": values,
+            }
+        },
+        {"Delete": {"TableName": table, "Key": key(customer, f"pending#{request_id}")}},
+    ]

@@ -1,0 +1,90 @@
+"""Where in a JSON document it stands whose it is: field paths that may lead through lists."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from privacy.row_blocks import Subject, Unreadable
+
+EACH: Final = "[]"
+"""The step of a path that stands for every element of a list."""
+
+Path = tuple[str, ...]
+"""A field path, split: `recipients[].email` is ("recipients", "[]", "email")."""
+
+
+class Number(str):
+    """A number exactly as the row spells it: no digit of it is lost when the row is written back."""
+
+    __slots__ = ()
+
+
+class Members(list[tuple[str, Any]]):
+    """A JSON object with every member that its text has, also those of one name."""
+
+    __slots__ = ()
+
+
+def path_of(dotted: str) -> Path:
+    """Return a dotted field path as its steps."""
+    steps: list[str] = []
+    for name in dotted.split("."):
+        steps += [name.removesuffix(EACH), EACH] if name.endswith(EACH) else [name]
+    return tuple(steps)
+
+
+def values_at(document: Any, path: Path, faults: set[str]) -> Iterator[Any]:  # noqa: ANN401 - any JSON value
+    """Yield every value at the path; where something is in the way, add to `faults` what.
+
+    A missing or null parent has no values below it.
+    """
+    if not path:
+        yield document
+        return
+    step, rest = path[0], path[1:]
+    if document is None:
+        return
+    found: Sequence[Any]
+    if step == EACH:
+        if not isinstance(document, list) or isinstance(document, Members):
+            faults.add("list of the subject field is not a list")
+            return
+        found = document
+    elif isinstance(document, Members):
+        found = [value for name, value in document if name == step]
+    elif isinstance(document, dict):
+        found = [document[step]] if step in document else []
+    else:
+        faults.add("parent of the subject field is not an object")
+        return
+    for value in found:
+        yield from values_at(value, rest, faults)
+
+
+def subject_of(values: Sequence[Any], faults: set[str]) -> Subject:
+    """Return whose a row with these values in its subject field is."""
+    named: dict[str, None] = {}
+    for value in values:
+        text = printed(value)
+        if text is not None:
+            named[text] = None
+        elif value is not None:
+            faults.add("subject field is not a single value")
+    if faults:
+        return Unreadable(min(faults), tuple(named))
+    if len(named) <= 1:
+        return next(iter(named), None)
+    return tuple(named)
+
+
+def printed(value: Any) -> str | None:  # noqa: ANN401 - any JSON value
+    """Return a single value as it prints, or None. `12` and `"12"` print the same, true and `"true"` too.
+
+    Numbers print as the row spells them, except that `-0` is 0.
+    """
+    if isinstance(value, Number):
+        return "0" if value == "-0" else str(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else None

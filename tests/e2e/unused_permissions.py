@@ -1,0 +1,117 @@
+"""Permissions that the end-to-end run does not see used, each with the reason why it is there."""
+
+from collections.abc import Iterable
+from typing import Final
+
+_FUNCTIONS: Final = (
+    "complete-run",
+    "create-correction-request",
+    "create-erasure-request",
+    "create-upload",
+    "describe-service",
+    "get-request",
+    "index-objects",
+    "list-requests",
+    "plan-run",
+    "put-record",
+    "sweep-runs",
+    "verify-run",
+    "visit-objects",
+)
+_LOG_DELIVERY: Final = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+)
+
+
+def _rows(roles: Iterable[str], actions: Iterable[str], reason: str) -> dict[tuple[str, str], str]:
+    return {(role, action): reason for role in roles for action in actions}
+
+
+UNUSED: Final[dict[tuple[str, str], str]] = {
+    # -- what AWS services do under a role; the emulator does it without asking IAM ------------------------
+    **_rows(
+        _FUNCTIONS,
+        ("logs:CreateLogStream", "logs:PutLogEvents"),
+        "Lambda writes the function's log under its role; the emulator writes it itself.",
+    ),
+    **_rows(
+        _FUNCTIONS,
+        ("sqs:SendMessage",),
+        "Lambda sends what it cannot deliver to the dead-letter queue under this role; nothing failed.",
+    ),
+    **_rows(
+        _FUNCTIONS,
+        ("kms:Decrypt", "kms:GenerateDataKey"),
+        "DynamoDB and SQS use the region's key on the caller's behalf; the emulator does not ask for that.",
+    ),
+    **_rows(
+        ("index-objects",),
+        ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
+        "Lambda polls the queue under the function's role; the emulator polls without it.",
+    ),
+    **_rows(
+        ("run",),
+        (
+            *_LOG_DELIVERY,
+            "lambda:InvokeFunction",
+            "states:DescribeExecution",
+            "states:StartExecution",
+            "states:StopExecution",
+        ),
+        "Step Functions acts under the state machine's role; the emulator's engine acts without it.",
+    ),
+    **_rows(
+        ("sweep-schedule",),
+        ("kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction", "sqs:SendMessage"),
+        "EventBridge Scheduler acts under this role; the emulator's scheduler acts without it.",
+    ),
+    # -- what S3 and DynamoDB do with a vault's key on the caller's behalf; the emulator does not ask ------
+    **_rows(
+        ("purpose-close", "purpose-plan", "purpose-verify"),
+        ("kms:Decrypt",),
+        "DynamoDB opens the vault table's key for the caller; the emulator does not ask for that.",
+    ),
+    **_rows(
+        ("purpose-ingest", "purpose-visit"),
+        ("kms:GenerateDataKey",),
+        "S3 makes a data key for an object that the caller writes; the emulator does not ask for that.",
+    ),
+    **_rows(
+        ("vault-acme-access",),
+        ("kms:Decrypt", "kms:GenerateDataKey"),
+        "S3 uses the vault's key for the customer's reads and writes; the emulator does not ask for that.",
+    ),
+    ("purpose-visit", "s3:PutObjectTagging"): (
+        "S3 asks for it where a rewrite sends the object's tags; the emulator asks for s3:PutObject only."
+    ),
+    # -- what is only done when something goes wrong ----------------------------------------------------
+    **_rows(
+        ("create-correction-request", "create-erasure-request", "index-objects"),
+        ("dynamodb:DeleteItem",),
+        "Gives the run lock back where Step Functions refused to start the run; it never refused here.",
+    ),
+    ("index-objects", "sqs:ChangeMessageVisibility"): (
+        "Lets an event that could not be taken come again soon; all of them were taken."
+    ),
+    ("purpose-verify", "dynamodb:UpdateItem"): (
+        "Notes on a visit what reading back found wrong; every run of these tests left all in order."
+    ),
+    ("purpose-visit", "s3:AbortMultipartUpload"): (
+        "Gives up a large rewrite that failed half-way, so that its parts do not stay; none failed here."
+    ),
+}
+"""Reason by role (without its stack's prefix) and action."""
+
+NOT_IN_EVERY_RUN: Final[dict[tuple[str, str], str]] = {
+    ("purpose-intake", "dynamodb:DeleteItem"): (
+        "Drops the new values of a correction that came twice at once with one idempotency key: a race."
+    ),
+}
+"""The same for what depends on how calls fall together; these may be seen used or not."""

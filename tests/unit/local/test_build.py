@@ -1,0 +1,111 @@
+"""Lambda packages: what is in them, that they are repeatable, and that nothing is done twice."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from local import build as builder
+from local.build import build
+from local.errors import LocalError
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small project whose libraries come from nowhere: the installer is stood in for."""
+    for name in ("handlers", "privacy"):
+        (tmp_path / "lambdas" / name).mkdir(parents=True)
+        (tmp_path / "lambdas" / name / "__init__.py").write_text(f'"""{name}"""\n')
+    (tmp_path / "lambdas/handlers/answer.py").write_text("def handler(event, context): return event\n")
+    (tmp_path / "lambdas/privacy/openapi.yaml").write_text("openapi: 3.1.0\ninfo: {version: 2026-01-01}\n")
+    (tmp_path / "lambdas/privacy/__pycache__").mkdir()
+    (tmp_path / "lambdas/privacy/__pycache__/x.pyc").write_bytes(b"x")
+    (tmp_path / "requirements").mkdir()
+    for package in ("api", "runs"):
+        (tmp_path / f"requirements/lambda-{package}.txt").write_text("library==1\n")
+
+    def install(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        target = Path(command[command.index("--target") + 1])
+        (target / "library").mkdir(parents=True)
+        (target / "library/__init__.py").write_text(" ".join(command[:-4]))
+        (target / "library-1.dist-info").mkdir()
+        (target / "library-1.dist-info/RECORD").write_text("r")
+        (target / "library-1.dist-info/LICENSE").write_text("l")
+        (target / "bin").mkdir()
+        (target / "bin/tool").write_text("t")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(builder.subprocess, "run", install)
+    return tmp_path
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def quiet(_: str) -> None:
+    pass
+
+
+def test_a_package_has_the_sources_the_contract_as_json_and_the_libraries(project: Path) -> None:
+    for folder in build("local", project, quiet):
+        assert set(content(folder)) == {
+            "handlers/__init__.py",
+            "handlers/answer.py",
+            "privacy/__init__.py",
+            "privacy/openapi.json",
+            "library/__init__.py",
+            "library-1.dist-info/LICENSE",
+        }
+        contract = json.loads((folder / "privacy/openapi.json").read_text())
+        assert contract == {"openapi": "3.1.0", "info": {"version": "2026-01-01"}}
+
+
+def test_production_asks_for_lambdas_own_platform(project: Path) -> None:
+    api, _ = build("production", project, quiet)
+    command = (api / "library/__init__.py").read_text()
+    assert "--platform=manylinux_2_28_aarch64" in command
+    assert "--python-version=3.13" in command
+    assert "--require-hashes" in command
+    local, _ = build("local", project, quiet)
+    assert "--platform" not in (local / "library/__init__.py").read_text()
+
+
+def test_the_same_sources_give_the_same_bytes(project: Path) -> None:
+    first = content(build("local", project, quiet)[0])
+    shutil.rmtree(project / "build")
+    assert content(build("local", project, quiet)[0]) == first
+
+
+def test_what_is_up_to_date_is_left_alone_and_what_changed_is_built(project: Path) -> None:
+    (api, _), said = build("local", project, quiet), list[str]()
+    before = api.stat().st_ino
+    build("local", project, said.append)
+    assert api.stat().st_ino == before
+    assert said == ["build/local/api is up to date", "build/local/runs is up to date"]
+
+    (project / "lambdas/handlers/answer.py").write_text("def handler(event, context): return None\n")
+    (project / "lambdas/privacy/new.py").write_text("NEW = 1\n")
+    build("local", project, quiet)
+    assert b"None" in content(api)["handlers/answer.py"]
+    assert "privacy/new.py" in content(api)
+
+    (project / "lambdas/privacy/new.py").unlink()
+    build("local", project, quiet)
+    assert "privacy/new.py" not in content(api)
+
+
+def test_a_failed_installation_says_why_and_leaves_no_package(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(command, 1, "", "no matching distribution")
+
+    monkeypatch.setattr(builder.subprocess, "run", fail)
+    with pytest.raises(LocalError, match="no matching distribution"):
+        build("local", project, quiet)
+    assert not (project / "build/local/api").exists()

@@ -1,0 +1,77 @@
+"""`python -m local`: help that helps, errors without stack traces, and nothing left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.__main__ import main
+from local.emulator import ROOT
+
+
+def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for command in ("build", "up", "demo"):
+        assert command in shown
+
+
+def test_no_command_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([])
+    assert ended.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_an_unknown_stack_is_one_line_that_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "atlantis"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: no stack atlantis")
+    assert "eu-west" in error
+    assert "Traceback" not in error
+
+
+def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_down(tmp_path: Path) -> None:
+    elsewhere = {**os.environ, "GDPR_STATE": str(tmp_path)}  # a developer's own `make up` may be running
+    process = subprocess.Popen(
+        [sys.executable, "-m", "local", "up", "us-east"],
+        cwd=ROOT,
+        env=elsewhere,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    file = tmp_path / "us-east.json"
+    try:
+        assert process.stdout
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        assert file.stat().st_mode & 0o777 == 0o600
+        answer = subprocess.run(
+            [sys.executable, "-c", _ASK],
+            cwd=ROOT,
+            env=elsewhere,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert answer.stdout.strip() == "[]"
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(60)
+        if process.stdout:
+            process.stdout.close()
+    assert code == 0
+    assert not file.exists()
+    assert "us-east (us-east-1)" in "".join(lines)
+
+
+_ASK = 'from local.stacks import Stack; print(Stack.read("us-east").client("initech").requests())'

@@ -1,0 +1,48 @@
+"""Pulumi's settings files, read as the CLI would."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local.deploy.creator import DeploymentError
+from local.deploy.settings import stack_config, stack_names
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "Pulumi.yaml").write_text(
+        "name: shop\nconfig:\n  size: {type: integer, default: 3}\n  kept: {type: string}\n  other:plain: x\n"
+    )
+    (tmp_path / "Pulumi.north.yaml").write_text(
+        "config:\n  aws:region: eu-north-1\n  shop:open: true\n  until: 2026-01-31\n"
+        "  shop:list: [{from: 2026-01-01}]\n"
+    )
+    (tmp_path / "Pulumi.secret.yaml").write_text("config:\n  shop:password: {secure: AAAB}\n")
+    return tmp_path
+
+
+def test_values_are_text_structures_json_and_dates_stay_as_written(project: Path) -> None:
+    config = stack_config("north", project)
+    assert config["aws:region"] == "eu-north-1"
+    assert config["shop:open"] == "true"
+    assert config["shop:until"] == "2026-01-31"
+    assert json.loads(config["shop:list"]) == [{"from": "2026-01-01"}]
+
+
+def test_the_projects_defaults_hold_where_the_stack_says_nothing(project: Path) -> None:
+    config = stack_config("north", project)
+    assert config["shop:size"] == "3"
+    assert config["other:plain"] == "x"
+    assert "shop:kept" not in config
+
+
+def test_stacks_are_the_settings_files(project: Path) -> None:
+    assert stack_names(project) == ["north", "secret"]
+    with pytest.raises(DeploymentError, match=r"no stack 'south'.*north, secret"):
+        stack_config("south", project)
+
+
+def test_an_encrypted_value_is_not_guessed(project: Path) -> None:
+    with pytest.raises(DeploymentError, match="shop:password is encrypted"):
+        stack_config("secret", project)
