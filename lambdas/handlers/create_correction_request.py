@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from privacy import corrections, environment, http, intake
 from privacy.http import Answer, Call
 from privacy.identifiers import uuid7
@@ -40,12 +42,16 @@ def create_correction_request(call: Call) -> Answer:
 def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency | None) -> Created:
     """Write the values, then the request: a run that finds the request finds its values.
 
-    Values whose request did not come to be are dropped at once. After an error that leaves this open (a
-    time-out) they stay, because the request may need them; they expire by themselves.
+    Values whose request did not come to be are dropped at once, also where an error leaves open whether it
+    did: then it is made sure that it does not. Should that fail too, they expire by themselves.
     """
     now = datetime.now(UTC)
     request_id = uuid7(now)
-    corrections.keep_changes(vault, request_id, call.body["changes"], now)
+    try:
+        corrections.keep_changes(vault, request_id, call.body["changes"], now)
+    except (BotoCoreError, ClientError):
+        corrections.drop_changes(vault, request_id)
+        raise
     try:
         created = _requests.create(
             call.customer.id,
@@ -57,6 +63,10 @@ def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency 
         )
     except (IdempotencyKeyReusedError, RequestBusyError):
         corrections.drop_changes(vault, request_id)
+        raise
+    except (BotoCoreError, ClientError):
+        if _requests.forestall(call.customer.id, request_id):
+            corrections.drop_changes(vault, request_id)
         raise
     if created.replayed:
         corrections.drop_changes(vault, request_id)

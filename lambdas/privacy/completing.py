@@ -12,6 +12,7 @@ from privacy.requests import EndState, Request, RequestStore
 from privacy.run_lock import RunLock
 from privacy.run_steps import taken
 from privacy.vault import Vault
+from privacy.verifying import NOT_DONE
 from privacy.visits import RunNotes, Visit
 
 _log: Final = logging.getLogger("privacy")
@@ -67,7 +68,7 @@ def _failed_run(error: str) -> tuple[EndState, dict[str, Any]]:
 def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any] | None]:
     """Return how the request ends, and what its answer says about it. Names no object key and no content."""
     concerned = [visit for visit in noted.visits if request.id in visit.requests]
-    problems = [{**_place(v), "reason": v.problem or "visit-not-done"} for v in concerned if not _in_order(v)]
+    problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
     if request.id in noted.problems:
         problems.append({"reason": noted.problems[request.id]})
     unparsed = [visit for visit in concerned if visit.outcome and visit.outcome.get("unparsed_count")]
@@ -86,6 +87,12 @@ def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any]
 
 def _in_order(visit: Visit) -> bool:
     return visit.outcome is not None and visit.problem is None
+
+
+def _problem(visit: Visit) -> dict[str, str]:
+    problem = {**_place(visit), "reason": visit.problem or NOT_DONE}
+    # What the last attempt ended with: an operator finds more of it in the log under the run's id.
+    return problem if visit.failure is None else {**problem, "error": visit.failure}
 
 
 def _lines(unparsed: Iterable[Visit]) -> Iterable[dict[str, Any]]:

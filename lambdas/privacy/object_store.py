@@ -3,14 +3,14 @@
 import base64
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlencode
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy.vault import Vault
 
@@ -158,16 +158,27 @@ def purge(vault: Vault, key: str, gone: list[Version]) -> None:
             raise PurgeIncompleteError(errors[0])
 
 
+def abort_upload(vault: Vault, key: str, upload_id: str) -> None:
+    """Remove the parts of an upload of this key, unless it was completed or removed before."""
+    try:
+        vault.s3.abort_multipart_upload(Bucket=vault.customer.bucket, Key=key, UploadId=upload_id)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchUpload":
+            raise
+
+
 @dataclass
 class Rewrite:
     """Writes an object's new content over the version that was read, with everything else kept.
 
     Holds at most one part in memory. Nothing is visible before `commit`; leaving the `with` block without
-    it removes what was sent.
+    it removes what was sent. `began` is told the id of an upload in parts before the first part is sent, so
+    that somebody can remove them should this process end.
     """
 
     vault: Vault
     source: StoredObject
+    began: Callable[[str], None]
     size: int = 0
     _digest: Any = field(default_factory=hashlib.sha256)
     _held: bytearray = field(default_factory=bytearray)
@@ -183,12 +194,12 @@ class Rewrite:
         if self._upload_id is None:
             return
         try:
-            self.vault.s3.abort_multipart_upload(**self._where(), UploadId=self._upload_id)
-        except ClientError as failure:
-            # The bucket's lifecycle removes unfinished uploads; what ended the rewrite is what matters.
-            _log.warning(
-                "unfinished upload left to the lifecycle: error=%s", failure.response["Error"]["Code"]
-            )
+            abort_upload(self.vault, self.source.key, self._upload_id)
+        except (BotoCoreError, ClientError):
+            if kind is None:
+                raise
+            # What ended the rewrite is what matters; the object is visited again.
+            _log.warning("unfinished upload left to the next visit: customer=%s", self.vault.customer.id)
 
     @property
     def sha256(self) -> str:
@@ -240,6 +251,7 @@ class Rewrite:
             self._upload_id = self.vault.s3.create_multipart_upload(
                 **self._where(), **self._attributes(), ChecksumAlgorithm="SHA256"
             )["UploadId"]
+            self.began(self._upload_id)
         number = len(self._parts) + 1
         checksum = base64.b64encode(hashlib.sha256(part).digest()).decode()
         etag = self.vault.s3.upload_part(

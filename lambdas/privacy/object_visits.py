@@ -3,10 +3,11 @@
 import hashlib
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from privacy import codecs, indexing, object_store, rows, vault_items
+from privacy.journal import Journal
 from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
 from privacy.row_edits import ChangesOf, Edited, RowEdits
@@ -25,7 +26,8 @@ class Outcome(Edited):
 
     `old_version` is the current version that was found, `new_version` the one written in its place,
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
-    object's compression could not be undone: nothing of it was touched then.
+    object's compression could not be undone: nothing of it was touched then. `indexed` says whether the index
+    had seen the old version.
     """
 
     old_version: str | None = None
@@ -35,6 +37,7 @@ class Outcome(Edited):
     sha256_after: str | None = None
     damaged: str | None = None
     versions_removed: int = 0
+    indexed: bool = False
 
     def take(self, edited: Edited) -> None:
         """Note what was done to the object's rows."""
@@ -59,13 +62,13 @@ class Outcome(Edited):
         }
 
 
-def visit_object(vault: Vault, visit: Visit, changes: ChangesOf) -> Outcome:
+def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journal) -> Outcome:
     """Erase and correct in one object, purge its older versions, drop the entries of who was erased.
 
-    Doing it again changes nothing more. An object that is gone, or hidden by a delete marker, loses all of
-    its versions. Of one whose compression is damaged everything stays, entries and older versions too: they
-    may be all that is left of it. Raises ObjectChangedError where somebody else kept writing it,
-    rows.DatasetUnknownError and row_blocks.LineTooLongError where it cannot be read.
+    Doing it again changes nothing more, and tells the same outcome. An object that is gone, or hidden by a
+    delete marker, loses all of its versions. Of one whose compression is damaged everything stays, entries
+    and older versions too: they may be all that is left of it. Raises ObjectChangedError where somebody else
+    kept writing it, rows.DatasetUnknownError and row_blocks.LineTooLongError where it cannot be read.
     """
     key = visit.key or ""
     dataset = vault.customer.dataset_of(key)
@@ -73,10 +76,16 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf) -> Outcome:
         raise rows.DatasetUnknownError
     for _ in range(ATTEMPTS):
         try:
-            outcome = _change(vault, dataset, key, visit.erase, changes)
-            if outcome.damaged is not None:
-                return outcome
-            outcome.versions_removed = _purge_others(vault, key, outcome)
+            if "upload" in journal.facts:
+                object_store.abort_upload(vault, key, journal.facts["upload"])
+            found = _change(vault, dataset, key, visit.erase, changes, journal)
+            if found.damaged is not None:
+                return found
+            outcome = _continued(journal, found)
+            if outcome.indexed and outcome.new_version is not None:
+                # Nobody is in the new version who was not in the old one: its event has nothing to tell.
+                indexing.mark_indexed(vault, key, outcome.new_version)
+            _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
         except ObjectChangedError:
             _log.info("object changed meanwhile, visited again: customer=%s", vault.customer.id)
             continue
@@ -91,7 +100,31 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf) -> Outcome:
     raise ObjectChangedError
 
 
-def _change(vault: Vault, dataset: Dataset, key: str, erase: frozenset[str], changes: ChangesOf) -> Outcome:
+def _continued(journal: Journal, found: Outcome) -> Outcome:
+    """Return what an earlier attempt noted where this one found its work done, else what this one found."""
+    noted = journal.facts.get("outcome")
+    if noted is None or found.new_version is not None:
+        return found
+    earlier = Outcome(**noted, indexed=journal.facts["indexed"])
+    if earlier.sha256_after is None or not (earlier.rows_dropped or earlier.rows_changed):
+        # There was nothing to write, but there were versions to remove: this one finds what is left of them.
+        same = found.kept_version == earlier.kept_version
+        ours = found.old_version in {earlier.old_version, earlier.kept_version}
+        return replace(earlier, erased=found.erased) if same and ours else found
+    if found.old_version != earlier.old_version and found.sha256_before == earlier.sha256_after:
+        # The answer to the write was lost, but what is there now is what was to be written.
+        return replace(earlier, new_version=found.old_version, kept_version=found.old_version)
+    return found
+
+
+def _change(
+    vault: Vault,
+    dataset: Dataset,
+    key: str,
+    erase: frozenset[str],
+    changes: ChangesOf,
+    journal: Journal,
+) -> Outcome:
     """Make the object's current version what it has to be. Older versions are still there afterwards."""
     if dataset.format == "object":
         stored = object_store.describe(vault, key)
@@ -109,7 +142,7 @@ def _change(vault: Vault, dataset: Dataset, key: str, erase: frozenset[str], cha
             if stored is None:
                 raise ObjectChangedError
     if dataset.format == "object":
-        outcome = Outcome(old_version=stored.version_id)
+        outcome = Outcome(old_version=stored.version_id, indexed=indexed)
         ref = rows.subject_of_object(vault, stored)
         if ref is not None and ref in erase:
             outcome.rows_dropped = 1
@@ -117,11 +150,15 @@ def _change(vault: Vault, dataset: Dataset, key: str, erase: frozenset[str], cha
         else:
             outcome.kept_version = stored.version_id
         return outcome
-    outcome = _rewrite(vault, dataset, stored, erase, changes)
-    if indexed and outcome.new_version is not None:
-        # Nobody is in the new version who was not in the old one: its event has nothing to tell.
-        indexing.mark_indexed(vault, key, outcome.new_version)
-    return outcome
+    return _rewrite(
+        vault,
+        dataset,
+        stored,
+        erase,
+        changes,
+        journal,
+        Outcome(old_version=stored.version_id, kept_version=stored.version_id, indexed=indexed),
+    )
 
 
 def _is_indexed(vault: Vault, stored: StoredObject) -> bool:
@@ -143,9 +180,14 @@ def _late(vault: Vault, dataset: Dataset, stored: StoredObject) -> frozenset[str
 
 
 def _rewrite(
-    vault: Vault, dataset: Dataset, stored: StoredObject, erase: frozenset[str], changes: ChangesOf
+    vault: Vault,
+    dataset: Dataset,
+    stored: StoredObject,
+    erase: frozenset[str],
+    changes: ChangesOf,
+    journal: Journal,
+    outcome: Outcome,
 ) -> Outcome:
-    outcome = Outcome(old_version=stored.version_id, kept_version=stored.version_id)
     before = hashlib.sha256()
 
     def digested() -> Iterator[bytes]:
@@ -156,7 +198,7 @@ def _rewrite(
     edits = RowEdits(erase, changes, rows.reference_of(vault), elements=dataset.remove == "element")
     codec, content = codecs.unpacked(digested())
     packer = codecs.packer(codec)
-    with Rewrite(vault, stored) as rewrite:
+    with Rewrite(vault, stored, lambda upload: journal.note(upload=upload)) as rewrite:
         try:
             for piece in edits.applied(rows.reader_of(dataset), content):
                 rewrite.write(packer.compress(piece))
@@ -168,19 +210,27 @@ def _rewrite(
         outcome.sha256_before = before.hexdigest()
         outcome.sha256_after = rewrite.sha256
         if outcome.rows_dropped or outcome.rows_changed:
+            outcome.versions_removed = 1  # the old one, once it is replaced
+            journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
             outcome.new_version = outcome.kept_version = rewrite.commit()
     return outcome
 
 
-def _purge_others(vault: Vault, key: str, outcome: Outcome) -> int:
-    """Delete every version and marker of the key but the kept one, and return how many those were.
+def _purge_others(vault: Vault, key: str, expected: str | None, outcome: Outcome, journal: Journal) -> None:
+    """Delete every version and marker of the key but the kept one.
 
-    Raises ObjectChangedError where the current version is not the one that was examined or written.
+    Raises ObjectChangedError where the current version is not the expected one: the one examined or written.
     """
     found = object_store.versions(vault, key)
     current = next((v.id for v in found if v.is_latest and not v.is_marker), None)
-    if current != (outcome.new_version or outcome.old_version):
+    if current != expected:
         raise ObjectChangedError
-    others = [version for version in found if version.id != outcome.kept_version]
+    # The current one last: were it deleted first and then nothing more, an older one would come back.
+    others = sorted(
+        (version for version in found if version.id != outcome.kept_version),
+        key=lambda version: (version.is_latest, version.last_modified),
+    )
+    if len(others) > outcome.versions_removed:
+        outcome.versions_removed = len(others)
+        journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
     object_store.purge(vault, key, others)
-    return len(others)

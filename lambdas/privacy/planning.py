@@ -26,6 +26,9 @@ BATCH_VISITS: Final = 100
 MAX_BATCHES: Final = 5000
 """The batches travel through the state machine: its input takes 256 KiB, a batch about 30 bytes."""
 
+DETAILS_GONE: Final = "details-gone"
+"""Problem of a correction whose new values, or a follow-up whose object's key, are no longer kept."""
+
 _SUBJECTS_PER_RECORDS_VISIT: Final = 100
 _PARALLEL: Final = 8
 
@@ -36,7 +39,8 @@ class TakenRequest:
 
     `late_key` is set for an erasure that follows an earlier one: it is about this object alone.
     `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
-    the subject's records), and datasets of rows.
+    the subject's records), and datasets of rows; `details_gone` is set where that is
+    no longer known.
     """
 
     request: Request
@@ -44,6 +48,7 @@ class TakenRequest:
     late_key: str | None = None
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
+    details_gone: bool = False
 
     @property
     def erases(self) -> bool:
@@ -107,6 +112,10 @@ def plan_run(
     _leave_tombstones(vault, taken, vault_items.instant(clock()))
     work = _work(vault, taken)
     visits.write(vault, run_id, work)
+    for t in taken:
+        if t.details_gone:
+            # Nothing is visited for it, so nothing else would keep it from being called completed.
+            visits.note_request_problem(vault, run_id, t.request.id, DETAILS_GONE)
     _log.info(
         "run planned: customer=%s run=%s requests=%d visits=%d",
         vault.customer.id,
@@ -140,12 +149,16 @@ def _take(vault: Vault, requests: RequestStore, run_id: str) -> list[TakenReques
 
 
 def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
-    pk = vault_items.request_pk(taken.request.id)
+    if taken.erases and taken.request.follows is None:
+        return taken
+    # They go just before the request ends: a run that was lost in between leaves a request without them.
+    sk = vault_items.LATE if taken.erases else vault_items.CHANGES
+    item = vault_items.get(vault, vault_items.request_pk(taken.request.id), sk)
+    if item is None:
+        return replace(taken, refs=(), details_gone=True)
     if taken.erases:
-        late = vault_items.get(vault, pk, vault_items.LATE) if taken.request.follows else None
-        return replace(taken, late_key=late["key"]["S"]) if late else taken
-    item = vault_items.get(vault, pk, vault_items.CHANGES)
-    changes: list[dict[str, Any]] = json.loads(item["changes"]["S"]) if item else []
+        return replace(taken, late_key=item["key"]["S"])
+    changes: list[dict[str, Any]] = json.loads(item["changes"]["S"])
     formats = {dataset.name: dataset.format for dataset in vault.customer.datasets}
     return replace(
         taken,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy import json_values, vault_items
+from privacy import json_values, vault_items, visits
+from privacy.transactions import CONDITION_FAILED, transact
 from privacy.vault import Vault
 from privacy.visits import Visit
 
@@ -51,29 +52,29 @@ class RecordsOutcome:
 
 
 def visit_records(
-    vault: Vault, visit: Visit, changes: Mapping[str, Sequence[RecordChange]]
+    vault: Vault, run_id: str, visit: Visit, changes: Mapping[str, Sequence[RecordChange]]
 ) -> RecordsOutcome:
     """Delete the records of the visit's erased subjects, patch those of the others.
 
     `changes` are the corrections by subject reference, in the order they were asked for. An erasure goes
     before any of them: in whichever order they came, no record is left. Doing it again changes nothing
-    more. Raises RecordChangedError.
+    more; the outcome is that of all attempts together. Raises RecordChangedError.
     """
-    outcome = RecordsOutcome()
+    outcome = RecordsOutcome(**visit.tally)
+    deleted = visits.counting(vault, run_id, visit.number, "records_deleted")
+    changed = visits.counting(vault, run_id, visit.number, "records_changed")
     for ref in sorted(visit.erase):
         for item in vault_items.query(vault, vault_items.subject_pk(ref), first="record#"):
-            _delete(vault, ref, item["sk"]["S"])
-            outcome.records_deleted += 1
+            outcome.records_deleted += _delete(vault, ref, item["sk"]["S"], deleted)
     for ref in sorted({ref for _, ref in visit.correct} - visit.erase):
         for item in vault_items.query(vault, vault_items.subject_pk(ref), first="record#"):
             wanted = [change.fields for change in changes[ref] if change.is_about(item)]
-            if wanted and _patch(vault, item, wanted):
-                outcome.records_changed += 1
+            outcome.records_changed += bool(wanted) and _patch(vault, item, wanted, changed)
     return outcome
 
 
-def _delete(vault: Vault, ref: str, name: str) -> None:
-    """Delete the record and the pointer to its subject together.
+def _delete(vault: Vault, ref: str, name: str, counting: "TransactWriteItemTypeDef") -> bool:
+    """Delete the record and the pointer to its subject together, and count it; return whether it was there.
 
     Where the pointer names another subject by now, the record was moved to that one, and is gone here.
     """
@@ -88,33 +89,35 @@ def _delete(vault: Vault, ref: str, name: str) -> None:
         }
     }
     record: TransactWriteItemTypeDef = {
-        "Delete": {"TableName": table, "Key": vault_items.key(vault_items.subject_pk(ref), name)}
+        "Delete": {
+            "TableName": table,
+            "Key": vault_items.key(vault_items.subject_pk(ref), name),
+            "ConditionExpression": "attribute_exists(pk)",
+        }
     }
     for attempt in range(_ATTEMPTS):
-        try:
-            vault.dynamodb.transact_write_items(TransactItems=[pointer, record])
-        except vault.dynamodb.exceptions.TransactionCanceledException as error:
-            cancelled: Any = error.response
-            reasons = {reason["Code"] for reason in cancelled["CancellationReasons"]}
-            if "ConditionalCheckFailed" in reasons:
-                vault.dynamodb.delete_item(
-                    TableName=table, Key=vault_items.key(vault_items.subject_pk(ref), name)
-                )
-                return
-            if reasons <= {"None", "TransactionConflict"}:
-                vault_items.pause(attempt)
-                continue
-            raise
-        return
+        refused = transact(vault.dynamodb, [pointer, record, counting])
+        if not refused:
+            return True
+        if CONDITION_FAILED in refused:
+            vault.dynamodb.delete_item(
+                TableName=table, Key=vault_items.key(vault_items.subject_pk(ref), name)
+            )
+            return False
+        vault_items.pause(attempt)
     raise RecordChangedError
 
 
-def _patch(vault: Vault, item: "vault_items.Item", changes: Sequence[Mapping[str, Any]]) -> bool:
-    """Set fields in one record, over exactly the revision that was read; return whether it differs.
+def _patch(
+    vault: Vault,
+    item: "vault_items.Item",
+    changes: Sequence[Mapping[str, Any]],
+    counting: "TransactWriteItemTypeDef",
+) -> bool:
+    """Set fields in one record, over exactly the revision that was read, and count it.
 
-    A record deleted or moved meanwhile is left alone.
+    Returns whether the record differs now. One that was deleted or moved meanwhile is left alone.
     """
-    client, table = vault.dynamodb, vault.customer.table
     found: vault_items.Item | None = item
     for attempt in range(_ATTEMPTS):
         if found is None:
@@ -123,23 +126,23 @@ def _patch(vault: Vault, item: "vault_items.Item", changes: Sequence[Mapping[str
         differs = [json_values.set_fields(fields, change) for change in changes]
         if not any(differs):
             return False
-        try:
-            client.update_item(
-                TableName=table,
-                Key=vault_items.key(found["pk"]["S"], found["sk"]["S"]),
-                UpdateExpression="SET #fields = :fields, revision = :next, updated_at = :at",
-                ConditionExpression="revision = :revision",
-                ExpressionAttributeNames={"#fields": "fields"},
-                ExpressionAttributeValues={
+        record: TransactWriteItemTypeDef = {
+            "Update": {
+                "TableName": vault.customer.table,
+                "Key": vault_items.key(found["pk"]["S"], found["sk"]["S"]),
+                "UpdateExpression": "SET #fields = :fields, revision = :next, updated_at = :at",
+                "ConditionExpression": "revision = :revision",
+                "ExpressionAttributeNames": {"#fields": "fields"},
+                "ExpressionAttributeValues": {
                     ":fields": {"S": json_values.dumps_exactly(fields).decode()},
                     ":revision": {"N": found["revision"]["N"]},
                     ":next": {"N": str(int(found["revision"]["N"]) + 1)},
                     ":at": {"S": vault_items.instant(datetime.now(UTC))},
                 },
-            )
-        except client.exceptions.ConditionalCheckFailedException:
-            vault_items.pause(attempt)
-            found = vault_items.get(vault, found["pk"]["S"], found["sk"]["S"])
-            continue
-        return True
+            }
+        }
+        if not transact(vault.dynamodb, [record, counting]):
+            return True
+        vault_items.pause(attempt)
+        found = vault_items.get(vault, found["pk"]["S"], found["sk"]["S"])
     raise RecordChangedError

@@ -171,6 +171,26 @@ class RequestStore:
             pause(attempt)
         raise RequestBusyError
 
+    def forestall(self, customer: str, request_id: str) -> bool:
+        """See to it that a creation whose outcome is open does not happen; return False where it did.
+
+        Takes the place of one of the items that the creation writes, so that it cannot go through any more.
+        """
+        try:
+            aws_clients.dynamodb().put_item(
+                TableName=self.table,
+                Item={
+                    **key(customer, f"subjects#{request_id}"),
+                    "expires_at": {"N": str(int(time.time()) + IDEMPOTENCY_SECONDS)},
+                },
+                ConditionExpression="attribute_not_exists(sk)",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
+        return True
+
     def replay(self, customer: str, idempotency: Idempotency) -> dict[str, Any] | None:
         """Return the answer that the key got before, or None where it is new or has expired.
 

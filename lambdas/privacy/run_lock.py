@@ -117,7 +117,9 @@ class RunLock:
                     "run_id": {"S": run_id},
                     "started_at": {"S": timestamp(datetime.now(UTC))},
                 },
-                ConditionExpression="attribute_not_exists(sk)",
+                # The second half for a call that is made again because its answer was lost.
+                ConditionExpression="attribute_not_exists(sk) OR run_id = :run_id",
+                ExpressionAttributeValues={":run_id": {"S": run_id}},
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == _CONDITION_FAILED:

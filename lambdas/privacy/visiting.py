@@ -9,6 +9,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy import vault_items, visits
+from privacy.journal import Journal
 from privacy.json_values import loads_exactly
 from privacy.object_store import ObjectChangedError, PurgeIncompleteError
 from privacy.object_visits import visit_object
@@ -67,23 +68,18 @@ class Visitor:
                 self._carry_out(visit)
             except _FAILURES as error:
                 failed += 1
-                # Only the kind: an error's text may quote an object key.
-                _log.error(
-                    "visit failed: customer=%s run=%s visit=%d error=%s",
-                    self.vault.customer.id,
-                    self.run_id,
-                    visit.number,
-                    _kind(error),
-                )
+                self._note_failure(visit, _kind(error))
         if failed:
             raise VisitsFailedError(f"{failed} of the visits from {first} to {last} failed")
         return stopped
 
     def _carry_out(self, visit: Visit) -> None:
         if visit.kind == "records":
-            outcome: dict[str, Any] = visit_records(self.vault, visit, self._record_changes(visit)).noted()
+            changes = self._record_changes(visit)
+            outcome: dict[str, Any] = visit_records(self.vault, self.run_id, visit, changes).noted()
         else:
-            outcome = visit_object(self.vault, visit, self._row_changes(visit)).noted()
+            journal = Journal.of(self.vault, self.run_id, visit)
+            outcome = visit_object(self.vault, visit, self._row_changes(visit), journal).noted()
         visits.mark_done(self.vault, self.run_id, visit.number, datetime.now(UTC), outcome)
         counts = " ".join(f"{name}={value}" for name, value in outcome.items() if isinstance(value, int))
         _log.info(
@@ -93,6 +89,17 @@ class Visitor:
             visit.number,
             counts,
         )
+
+    def _note_failure(self, visit: Visit, error: str) -> None:
+        """Log why the visit failed, and note it for whoever made the requests. Never raises an AWS error."""
+        # Only the kind: an error's text may quote an object key.
+        text = "visit failed: customer=%s run=%s visit=%d error=%s"
+        _log.error(text, self.vault.customer.id, self.run_id, visit.number, error)
+        try:
+            visits.note_failure(self.vault, self.run_id, visit.number, error)
+        except (BotoCoreError, ClientError) as failure:
+            # The other visits go on; this one's request ends failed all the same, and the log says why.
+            _log.error(text, self.vault.customer.id, self.run_id, visit.number, _kind(failure))
 
     def _row_changes(self, visit: Visit) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}

@@ -4,15 +4,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from privacy import vault_items
 from privacy.vault import Vault
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
 Kind = Literal["object", "records"]
+Counted = Literal["records_deleted", "records_changed"]
 
 _VISIT: Final = "visit#"
 _PROBLEM: Final = "problem#"
@@ -24,7 +25,9 @@ class Visit:
 
     `requests` are all requests concerned, oldest first; `erase` the subject references to erase;
     `correct` the pairs of correction request and subject reference, oldest first. `outcome` is None until
-    the visit is done; `problem` is what verification found.
+    the visit is done; `failure` names the error that the last attempt ended with; `problem` is what
+    verification found. `journal` holds what attempts noted before they acted (`privacy.journal`), `tally`
+    how many records they changed or deleted.
     """
 
     number: int
@@ -37,6 +40,9 @@ class Visit:
     done_at: str | None = None
     outcome: Mapping[str, Any] | None = None
     problem: str | None = None
+    failure: str | None = None
+    journal: Mapping[str, Any] = field(default_factory=dict)
+    tally: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -83,12 +89,35 @@ def mark_done(vault: Vault, run_id: str, number: int, at: datetime, outcome: Map
     vault.dynamodb.update_item(
         TableName=vault.customer.table,
         Key=vault_items.key(vault_items.run_pk(run_id), _sk(number)),
-        UpdateExpression="SET done_at = :at, outcome = :outcome",
+        UpdateExpression="SET done_at = :at, outcome = :outcome REMOVE journal, failure",
         ExpressionAttributeValues={
             ":at": {"S": vault_items.instant(at)},
             ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
         },
     )
+
+
+def counting(vault: Vault, run_id: str, number: int, counted: Counted) -> "TransactWriteItemTypeDef":
+    """Return the write that adds one to the visit's tally, for the transaction that does what is counted."""
+    return {
+        "Update": {
+            "TableName": vault.customer.table,
+            "Key": vault_items.key(vault_items.run_pk(run_id), _sk(number)),
+            "UpdateExpression": "ADD #counted :one",
+            "ExpressionAttributeNames": {"#counted": counted},
+            "ExpressionAttributeValues": {":one": {"N": "1"}},
+        }
+    }
+
+
+def note_journal(vault: Vault, run_id: str, number: int, facts: Mapping[str, Any]) -> None:
+    """Note what the visit is about to do."""
+    _set(vault, run_id, number, "journal", json.dumps(facts, separators=(",", ":")))
+
+
+def note_failure(vault: Vault, run_id: str, number: int, error: str) -> None:
+    """Note the name of the error that ended an attempt of the visit."""
+    _set(vault, run_id, number, "failure", error)
 
 
 def note_visit_problem(vault: Vault, run_id: str, number: int, problem: str | None) -> None:
@@ -99,6 +128,16 @@ def note_visit_problem(vault: Vault, run_id: str, number: int, problem: str | No
 def note_request_problem(vault: Vault, run_id: str, request_id: str, problem: str | None) -> None:
     """Note what verification found wrong with a request as a whole, or that nothing is."""
     _note(vault, run_id, f"{_PROBLEM}{request_id}", problem)
+
+
+def _set(vault: Vault, run_id: str, number: int, attribute: str, value: str) -> None:
+    vault.dynamodb.update_item(
+        TableName=vault.customer.table,
+        Key=vault_items.key(vault_items.run_pk(run_id), _sk(number)),
+        UpdateExpression="SET #attribute = :value",
+        ExpressionAttributeNames={"#attribute": attribute},
+        ExpressionAttributeValues={":value": {"S": value}},
+    )
 
 
 def _note(vault: Vault, run_id: str, sk: str, problem: str | None) -> None:
@@ -152,4 +191,7 @@ def _visit(item: "vault_items.Item") -> Visit:
         done_at=item["done_at"]["S"] if "done_at" in item else None,
         outcome=json.loads(item["outcome"]["S"]) if "outcome" in item else None,
         problem=item["problem"]["S"] if "problem" in item else None,
+        failure=item["failure"]["S"] if "failure" in item else None,
+        journal=json.loads(item["journal"]["S"]) if "journal" in item else {},
+        tally={name: int(item[name]["N"]) for name in get_args(Counted) if name in item},
     )

@@ -61,6 +61,20 @@ def test_a_run_starts_with_ids_only_and_holds_the_lock(cloud: Cloud) -> None:
     assert cloud.lock.is_running("acme", run_id)
 
 
+def test_a_lock_taken_by_a_call_that_was_made_twice_is_taken(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore makes a call again whose answer was lost; the first one had its effect."""
+    original = aws_clients.dynamodb().put_item
+
+    def twice(**parameters: object) -> object:
+        original(**parameters)  # type: ignore[arg-type]  # passed on as they came
+        return original(**parameters)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(aws_clients.dynamodb(), "put_item", twice)
+    assert cloud.lock.start_run("acme") is not None
+
+
 def test_a_second_run_waits_for_the_first_but_not_for_another_customers(cloud: Cloud) -> None:
     first = cloud.lock.start_run("acme")
     assert first

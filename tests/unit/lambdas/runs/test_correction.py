@@ -122,6 +122,18 @@ def test_the_new_values_go_when_the_request_ends(world: "World") -> None:
     assert "secret value" not in json.dumps(world.items(), default=str)
 
 
+def test_a_correction_whose_values_are_gone_is_not_called_completed(world: "World") -> None:
+    world.put("feedback/a.jsonl", b'{"author":{"email":"anna@example.org"}}')
+    request = world.correct(ANNA, feedback(text="x"))
+    world.dynamodb.delete_item(
+        TableName=world.customer.table, Key={"pk": {"S": f"request#{request}"}, "sk": {"S": "changes"}}
+    )
+    world.run()
+    done = world.request(request)
+    assert done.state == "failed"
+    assert done.detail == {"problems": [{"reason": "details-gone"}], "problem_count": 1}
+
+
 def test_a_row_that_cannot_be_written_back_stays_and_is_reported(world: "World") -> None:
     line = b'{"author":{"email":"anna@example.org"},"half":"\\ud83d"}\n'
     world.put("feedback/a.jsonl", line)

@@ -164,6 +164,23 @@ def test_a_late_arrival_leaves_what_came_legitimately_since(world: "World") -> N
     assert world.partition(ANNA) == ["erased", "object#feedback/new.jsonl", "record#profiles/1"]
 
 
+def test_a_follow_up_that_no_longer_knows_its_object_erases_nothing_else(world: "World") -> None:
+    world.put("feedback/late.jsonl", ANNAS_ROW, indexed=False)
+    late = list(world.events)
+    world.events.clear()
+    world.erase(ANNA)
+    world.run()
+    world.put("feedback/new.jsonl", ANNAS_ROW)
+    assert world.deliver(*late) == []
+    (follow_up,) = world.requests.pending("acme", 10)
+    world.dynamodb.delete_item(
+        TableName=world.customer.table, Key={"pk": {"S": f"request#{follow_up.id}"}, "sk": {"S": "late"}}
+    )
+    world.run()
+    assert world.contents("feedback/new.jsonl") == [ANNAS_ROW]
+    assert world.request(follow_up.id).state == "failed"
+
+
 def test_a_late_arrival_is_erased_when_its_object_is_visited_for_somebody_else(world: "World") -> None:
     """The visit's rewrite hides the upload's time, and its event finds the version gone."""
     world.put("feedback/a.jsonl", BOBS_ROW)

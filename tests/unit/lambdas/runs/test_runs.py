@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from privacy import object_store, object_visits, planning, vault_items, visiting, visits
 from privacy.identifiers import uuid7
 from privacy.run_lock import RunLock
+from privacy.vault import Vault
 
 if TYPE_CHECKING:
     from conftest import World
@@ -97,7 +98,75 @@ def test_an_object_that_never_stops_changing_fails_its_requests_only(
     assert failed.state == "failed"
     assert failed.detail is not None
     assert [problem["reason"] for problem in failed.detail["problems"]] == ["visit-not-done", "items-left"]
-    assert set(failed.detail["problems"][0]) == {"dataset", "object", "reason"}
+    assert set(failed.detail["problems"][0]) == {"dataset", "object", "reason", "error"}
+
+
+def test_what_aws_refuses_in_one_visit_fails_its_requests_only_and_is_named(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("feedback/a.jsonl", ANNAS_ROW)
+    world.put("feedback/b.jsonl", BOBS_ROW)
+    world.put_record("1", BOB, name="Bob")
+    refused, fine = world.erase(ANNA), world.erase(BOB)
+    original = object_store.read
+
+    def read(opened: Vault, key: str, **more: str) -> object_store.StoredObject | None:
+        if key == "feedback/a.jsonl":
+            fail("AccessDenied")
+        return original(opened, key, **more)
+
+    monkeypatch.setattr(object_store, "read", read)
+    planned = world.plan(uuid7())
+    for _ in range(4):
+        with pytest.raises(visiting.VisitsFailedError):
+            world.visit(planned)
+    world.call("verify_run", {"customer": "acme", "run_id": planned["run_id"]})
+    world.complete(planned["run_id"])
+
+    assert world.request(fine).state == "completed"
+    assert world.partition(BOB) == ["erased"]
+    failed = world.request(refused)
+    assert failed.state == "failed"
+    assert failed.detail is not None
+    (problem, _) = failed.detail["problems"]
+    assert (problem["reason"], problem["error"]) == ("visit-not-done", "AccessDenied")
+
+
+def test_a_visit_that_cannot_even_note_why_it_failed_leaves_the_others_alone(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("feedback/a.jsonl", ANNAS_ROW)
+    world.put("feedback/b.jsonl", ANNAS_ROW)
+    world.erase(ANNA)
+    planned = world.plan(uuid7())
+    when(monkeypatch, object_store, "read", fail)
+    monkeypatch.setattr(visits, "note_failure", lambda *_: fail())
+    with pytest.raises(visiting.VisitsFailedError):
+        world.visit(planned)
+    assert world.contents("feedback/b.jsonl") == [b""]
+
+
+def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_store, "_DELETE_LIMIT", 1)
+    world.put("feedback/a.jsonl", ANNAS_ROW)
+    world.put("feedback/a.jsonl", ANNAS_ROW)
+    world.s3.delete_object(Bucket=world.customer.bucket, Key="feedback/a.jsonl")
+    world.erase(ANNA)
+    planned = world.plan(uuid7())
+    original, left = world.s3.delete_objects, [1, 1]
+
+    def purge_two(**parameters: object) -> object:
+        if not left:
+            fail("SlowDown")
+        left.pop()
+        return original(**parameters)
+
+    monkeypatch.setattr(world.s3, "delete_objects", purge_two)
+    with pytest.raises(visiting.VisitsFailedError):
+        world.visit(planned)
+    assert [marker for _, _, marker in world.versions("feedback/a.jsonl")] == [True]
 
 
 @pytest.mark.parametrize(

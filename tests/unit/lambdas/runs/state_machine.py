@@ -1,0 +1,140 @@
+"""Carries out executions of a state machine, one task at a time, as Step Functions does.
+
+As much of the Amazon States Language as a run uses. An execution is plain data, so that a copy of it goes on
+where it stands.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Invoke = Callable[[str, Any], Any]
+"""Function and event → what the function returns. Raises TaskFailedError."""
+
+
+class TaskFailedError(Exception):
+    """A function failed; its text is the name of the error."""
+
+
+@dataclass
+class Frame:
+    """One state machine that is being carried out: the execution's own or that of a map's item."""
+
+    states: dict[str, Any]
+    state: str
+    data: Any
+    retries: Counter[int] = field(default_factory=Counter)
+    items: list[Any] | None = None
+
+
+@dataclass
+class Execution:
+    """An execution with its frames, the innermost last."""
+
+    name: str
+    frames: list[Frame]
+    status: str = "RUNNING"
+    done: list[str] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, definition: dict[str, Any], name: str, data: Any) -> "Execution":  # noqa: ANN401
+        return cls(name, [Frame(definition["States"], definition["StartAt"], data)])
+
+    def advance(self, invoke: Invoke) -> None:
+        """Go on until one task was tried, or to the end. `done` names the tasks that succeeded."""
+        while self.status == "RUNNING":
+            frame = self.frames[-1]
+            state = frame.states[frame.state]
+            if state["Type"] == "Task":
+                self._task(frame, state, invoke)
+                return
+            {"Map": self._map, "Choice": self._choice, "Pass": self._end}.get(state["Type"], self._stop)(
+                frame, state
+            )
+
+    def _task(self, frame: Frame, state: dict[str, Any], invoke: Invoke) -> None:
+        assert state["Resource"] == "arn:aws:states:::lambda:invoke"
+        parameters = _filled(state["Parameters"], frame.data)
+        try:
+            answer = {"Payload": invoke(parameters["FunctionName"], parameters["Payload"])}
+        except TaskFailedError as failure:
+            self._failed(frame, state, str(failure))
+            return
+        self.done.append(frame.state)
+        if state.get("ResultPath", "$") is not None:
+            frame.data = _path(answer, state.get("OutputPath", "$"))
+        self._next(frame, state["Next"])
+
+    def _failed(self, frame: Frame, state: dict[str, Any], error: str) -> None:
+        for number, retry in enumerate(state["Retry"]):
+            if _matches(retry["ErrorEquals"], error):
+                frame.retries[number] += 1
+                if frame.retries[number] <= retry["MaxAttempts"]:
+                    return
+                break
+        for catch in state["Catch"]:
+            if _matches(catch["ErrorEquals"], error):
+                assert catch["ResultPath"] == "$.failure"
+                frame.data |= {"failure": {"Error": error}}
+                self._next(frame, catch["Next"])
+                return
+        self._stop(frame, {"Type": "Fail"})
+
+    def _map(self, frame: Frame, state: dict[str, Any]) -> None:
+        assert state["ToleratedFailurePercentage"] == 100  # so what became of an item does not matter
+        assert state["ResultPath"] is None
+        if frame.items is None:
+            items = _path(frame.data, state["ItemsPath"])
+            frame.items = [_filled(state["ItemSelector"], frame.data, item) for item in items]
+        if frame.items:
+            processor = state["ItemProcessor"]
+            self.frames.append(Frame(processor["States"], processor["StartAt"], frame.items.pop(0)))
+            return
+        self._next(frame, state["Next"])
+
+    def _choice(self, frame: Frame, state: dict[str, Any]) -> None:
+        for choice in state["Choices"]:
+            if _path(frame.data, choice["Variable"]) is choice["BooleanEquals"]:
+                self._next(frame, choice["Next"])
+                return
+        self._next(frame, state["Default"])
+
+    def _end(self, _frame: Frame, state: dict[str, Any]) -> None:
+        assert state["End"] is True
+        self.frames.pop()
+
+    def _stop(self, _frame: Frame, state: dict[str, Any]) -> None:
+        self.frames.pop()
+        if not self.frames:
+            self.status = {"Succeed": "SUCCEEDED", "Fail": "FAILED"}[state["Type"]]
+
+    def _next(self, frame: Frame, state: str) -> None:
+        frame.state, frame.items = state, None
+        frame.retries.clear()
+
+
+def _matches(names: list[str], error: str) -> bool:
+    if "States.TaskFailed" in names and error != "States.Timeout":
+        return True
+    return error in names or "States.ALL" in names
+
+
+def _filled(template: dict[str, Any], data: Any, item: Any = None) -> dict[str, Any]:  # noqa: ANN401
+    filled: dict[str, Any] = {}
+    for name, value in template.items():
+        if isinstance(value, dict):
+            filled[name] = _filled(value, data, item)
+        elif name.endswith(".$"):
+            from_item = value.startswith("$$.Map.Item.Value.")
+            path = value.replace("$$.Map.Item.Value", "$")
+            filled[name[:-2]] = _path(item if from_item else data, path)
+        else:
+            filled[name] = value
+    return filled
+
+
+def _path(data: Any, path: str) -> Any:  # noqa: ANN401
+    for name in path.split(".")[1:]:
+        data = data[name]
+    return data

@@ -1,0 +1,325 @@
+"""A run and all around it, with each AWS call going wrong once in each way: the end is always the same."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+from moto.s3 import models as moto_s3
+
+from privacy import (
+    aws_clients,
+    contract,
+    environment,
+    object_store,
+    planning,
+    requests,
+    sweeping,
+    vault,
+    vault_items,
+)
+
+from . import faulty_region, stored_state
+from .faults import Fault, Faults
+from .faulty_region import Region, Step
+
+ANNA, BOB, CARL, DORA = stored_state.PEOPLE
+PART = 16 * 1024
+MOST_STEPS = 100
+
+
+def row(person: str, text: str = "") -> bytes:
+    return b'{"author": {"email": "%s", "name": "?"}, "text": "%s"}\n' % (person.encode(), text.encode())
+
+
+LARGE = b"".join(row(DORA, "x" * 900) for _ in range(25))
+
+
+def furnish(region: Region) -> None:
+    """Both customers have data about the same people under the same keys."""
+    for customer in stored_state.CUSTOMERS:
+        region.put(customer, "feedback/a.jsonl", row(ANNA) + row(BOB))
+        mixed = row(BOB) + row(ANNA) + b"not json\n" + row(DORA)
+        region.put(customer, "feedback/a.jsonl", mixed, Tagging="a=1")
+        region.put(customer, "feedback/a.jsonl.bak", row(DORA))
+        region.put(customer, "feedback/carl.jsonl", row(CARL) + row(DORA))
+        for _ in range(2):
+            region.put(customer, "letters/1", b"dear sirs", Metadata={"subject": region.ref(customer, ANNA)})
+        region.put_record(customer, "1", ANNA, name="Anna")
+        region.put_record(customer, "2", BOB, name="Rob")
+
+
+def furnish_more(region: Region) -> None:
+    large = row(ANNA) + LARGE + row(ANNA) + LARGE
+    region.put("acme", "feedback/large.jsonl", large, ContentType="application/x-ndjson", Metadata={"a": "b"})
+    region.put("acme", "feedback/stale.jsonl", LARGE + LARGE)
+    region.put("acme", "feedback/stale.jsonl", row(ANNA))
+    region.deliver_all()
+    region.delete_version("acme", "feedback/stale.jsonl")
+    region.put("acme", "feedback/hidden.jsonl", row(ANNA))
+    region.hide("acme", "feedback/hidden.jsonl")
+
+
+def furnish_little(region: Region) -> None:
+    for customer in stored_state.CUSTOMERS:
+        region.put(customer, "feedback/b.jsonl", row(BOB))
+
+
+def overwrite(region: Region) -> None:
+    region.put("acme", "feedback/b.jsonl", row(BOB) + row(ANNA) + b"not json\n")
+
+
+def upload(region: Region) -> None:
+    region.put("acme", "feedback/new.jsonl", row(ANNA) + row(CARL))
+    region.put("acme", "letters/a b+c", b"dear sirs", Metadata={"subject": region.ref("acme", ANNA)})
+
+
+def remove_what_was_uploaded(region: Region) -> None:
+    for key in ("feedback/new.jsonl", "feedback/b.jsonl"):
+        region.delete_version("acme", key)
+
+
+def hold_back(region: Region) -> None:
+    region.progress.held, region.progress.messages = region.progress.messages, []
+
+
+def release(region: Region) -> None:
+    region.progress.messages += region.progress.held
+    region.progress.held = []
+
+
+def lose_the_run(region: Region) -> None:
+    """Somebody stops the run's execution by hand."""
+    assert region.running is not None
+    region.running.status = "ABORTED"
+
+
+def post(label: str, operation: str, **body: object) -> Step:
+    return Step(lambda region: region.post(label, operation, body))
+
+
+def planned(region: Region) -> bool:
+    return any("Plan" in execution.done for execution in region.progress.executions.values())
+
+
+SETTLE = Step(until=lambda region: region.progress.quiet)
+INDEX = Step(until=lambda region: not region.progress.messages)
+ERASE_ANNA = post("erasure of Anna", "erasure", subjects=[ANNA])
+ERASE_BOB = post("erasure of Bob", "erasure", subjects=[BOB])
+ERASE_CARL = post("erasure of Carl", "erasure", subjects=[CARL])
+CORRECT_BOB = post(
+    "correction of Bob", "correction", subject=BOB,
+    changes=[
+        {"dataset": "feedback", "set": {"author.name": "Bob"}},
+        {"dataset": "profiles", "set": {"name": "Bob"}},
+    ],
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The moment before the undisturbed scenario went on; the function called then, and its calls."""
+
+    snapshot: bytes
+    view: str
+    position: int
+    function: str | None
+    calls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What happens, how the requests end, and which functions' calls go wrong from which step on."""
+
+    steps: tuple[Step, ...]
+    ends: dict[str, str]
+    follow_ups: int = 0
+    start: int = 0
+    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS)
+    broken: Callable[[str, Any], str | None] = lambda _function, _event: None
+    chunks: int = 1
+    floor: int = 45
+
+    def disturbs(self, moment: Moment) -> bool:
+        return moment.position >= self.start and moment.function in self.functions
+
+
+SCENARIOS = {
+    "requests and their run": Scenario(
+        (Step(furnish), Step(furnish_more), INDEX, ERASE_ANNA, CORRECT_BOB, SETTLE),
+        {"erasure of Anna": "partial", "correction of Bob": "partial"},
+        start=3, chunks=4, floor=800,
+    ),
+    "a request during a run": Scenario(
+        (Step(furnish_little), INDEX, ERASE_ANNA, Step(until=planned), ERASE_BOB, SETTLE),
+        {"erasure of Anna": "completed", "erasure of Bob": "completed"},
+        start=4, functions=frozenset({"create_erasure_request", "complete_run"}),
+    ),
+    "the first request of all": Scenario(
+        (ERASE_ANNA, SETTLE), {"erasure of Anna": "completed"},
+        functions=frozenset({"create_erasure_request"}),
+    ),
+    "uploads, late ones, and removals": Scenario(
+        (
+            Step(furnish_little), INDEX, Step(overwrite), INDEX,
+            Step(upload), Step(hold_back), ERASE_ANNA, SETTLE, Step(release), SETTLE,
+            Step(remove_what_was_uploaded), SETTLE,
+        ),
+        {"erasure of Anna": "partial"}, follow_ups=2,
+        functions=frozenset({"index_objects"}), floor=400,
+    ),
+    "a late arrival in somebody else's visit": Scenario(
+        (
+            Step(furnish_little), INDEX, Step(overwrite), Step(hold_back), ERASE_ANNA, SETTLE,
+            ERASE_BOB, SETTLE, Step(release), SETTLE,
+        ),
+        {"erasure of Anna": "completed", "erasure of Bob": "partial"},
+        start=6, functions=frozenset({"visit_objects", "index_objects"}), floor=150,
+    ),
+    "a run that is abandoned": Scenario(
+        (Step(furnish), INDEX, ERASE_ANNA, SETTLE), {"erasure of Anna": "failed"},
+        functions=frozenset({"complete_run"}),
+        broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
+    ),
+    "a run that is stopped": Scenario(
+        (Step(furnish), INDEX, ERASE_ANNA, Step(until=planned), Step(lose_the_run), SETTLE),
+        {"erasure of Anna": "partial"},
+        start=4, functions=frozenset({"sweep_runs"}),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The contract as the package's build writes it."""
+    path = tmp_path_factory.mktemp("contract") / "openapi.json"
+    source = Path(contract.__file__).with_name("openapi.yaml")
+    path.write_text(json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def region(document: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
+    for name, value in {
+        "AWS_DEFAULT_REGION": stored_state.REGION,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        environment.REGISTRY_TABLE: stored_state.REGISTRY,
+        environment.REQUEST_TABLE: stored_state.REQUESTS,
+        environment.RUN_STATE_MACHINE_ARN: faulty_region.MACHINE,
+        environment.PURPOSE_ROLE_ARN: f"arn:aws:iam::{stored_state.ACCOUNT}:role/purpose",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    make = boto3.client
+    # Making a client takes longer than a run; and every client is good for both customers here.
+    clients = cache(lambda service: make(service))
+    monkeypatch.setattr(boto3, "client", lambda service, **_: clients(service))
+    monkeypatch.setattr(contract, "DOCUMENT", document)
+    monkeypatch.setattr(object_store, "PART_BYTES", PART)
+    monkeypatch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
+    monkeypatch.setattr(planning, "BATCH_VISITS", 1)
+    monkeypatch.setattr(sweeping, "SETTLING", sweeping.timedelta(0))
+    monkeypatch.setattr(vault_items, "pause", lambda _: None)
+    monkeypatch.setattr(requests, "pause", lambda _: None)
+    faults = Faults()
+    with mock_aws(), faults.installed():
+        aws_clients.forget()
+        vault.forget()
+        yield faulty_region.make(faults)
+        aws_clients.forget()
+        vault.forget()
+
+
+def undisturbed(region: Region, scenario: Scenario) -> list[Moment]:
+    """Play the scenario to its end and return all of its moments."""
+    region.scenario, region.broken = scenario.steps, scenario.broken
+    moments = []
+    while not region.over:
+        snapshot, view, position = region.snapshot(), repr(region.view()), region.progress.position
+        region.faults.calls.clear()
+        region.invoked = None
+        region.advance()
+        moments.append(Moment(snapshot, view, position, region.invoked, tuple(region.faults.calls)))
+    return moments
+
+
+def disturbed(
+    region: Region, moment: Moment, number: int, fault: Fault, known: frozenset[str]
+) -> dict[str, Any] | None:
+    """Go on from the moment with one fault; return what is there in the end, or None if that is no other.
+
+    Once nothing tells the region any more from the undisturbed one at some moment, they go the same way.
+    """
+    region.restore(moment.snapshot)
+    region.faults.choose(number, fault)
+    for _ in range(MOST_STEPS):
+        region.advance()
+        assert region.faults.struck
+        view = region.view()
+        if repr(view) in known:
+            return None
+        if region.over:
+            break
+    return view
+
+
+@pytest.mark.parametrize(
+    ("name", "chunk"), [(name, chunk) for name, s in SCENARIOS.items() for chunk in range(s.chunks)]
+)
+def test_a_call_that_goes_wrong_changes_nothing_in_the_end(
+    region: Region, name: str, chunk: int, record_property: Callable[[str, object], None]
+) -> None:
+    scenario = SCENARIOS[name]
+    moments = undisturbed(region, scenario)
+    end = region.view()
+    assert end["ends"] == sorted(scenario.ends.items()) + [("follow-up", "completed")] * scenario.follow_ups
+    known = frozenset({*(moment.view for moment in moments), repr(end)})
+
+    places = [moment for moment in moments if moment.calls and scenario.disturbs(moment)]
+    assert {moment.function for moment in places} == scenario.functions
+    points = [
+        (moment, number, fault)
+        for moment in places
+        for number, operation in enumerate(moment.calls)
+        for fault in Fault
+        if fault.applies_to(operation, number)
+    ]
+    assert len(points) >= scenario.floor
+    covered, deviations = 0, []
+    for moment, number, fault in points[chunk :: scenario.chunks]:
+        what = f"{fault.name} at call {number} ({moment.calls[number]}) of {moment.function}"
+        other = disturbed(region, moment, number, fault, known)
+        if other is not None:
+            deviations.append(f"{what}: {differences(end, other)}")
+        if stored_state.values_without_request() and not fault.kills:
+            deviations.append(f"{what}: a correction's values are kept for nothing")
+        covered += 1
+    record_property("fault_points", covered)
+    assert not deviations, "\n".join(deviations)
+    assert covered == len(range(chunk, len(points), scenario.chunks))
+
+
+def test_the_neighbour_is_left_alone(region: Region) -> None:
+    moments = undisturbed(region, SCENARIOS["requests and their run"])
+    end = region.view()
+    region.restore(moments[SCENARIOS["requests and their run"].start].snapshot)
+    start = region.view()
+    assert start["tables"]["vault-zenith"] == end["tables"]["vault-zenith"] != []
+    ours, theirs = ({k: v for k, v in view["objects"].items() if "zenith" in k} for view in (start, end))
+    assert ours == theirs != {}
+
+
+def differences(one: Any, other: Any) -> Any:  # noqa: ANN401 - views and their parts
+    if isinstance(one, dict):
+        names = one.keys() | other.keys()
+        return {n: differences(one.get(n), other.get(n)) for n in names if one.get(n) != other.get(n)}
+    if isinstance(one, list) and isinstance(other, list):
+        return {"missing": [x for x in one if x not in other], "extra": [x for x in other if x not in one]}
+    return one, other
