@@ -12,8 +12,8 @@ from privacy.registry import Customer, Dataset
 from privacy.vault import Vault
 from privacy.vault_items import CHANGES, key, request_pk
 
-MAX_CHANGES_BYTES: Final = 256 * 1024
-"""The changes are one table item, of which DynamoDB takes 400 KB."""
+MAX_CHANGES_BYTES: Final = 64 * 1024
+"""With the largest record (`records.MAX_FIELDS_BYTES`) this stays below the 400 KB of a table item."""
 
 KEEP_SECONDS: Final = 120 * 24 * 3600
 """Values go when their request ends. Should that fail, they go after 120 days: longer than any lawful period

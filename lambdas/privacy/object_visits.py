@@ -26,8 +26,9 @@ class Outcome(Edited):
 
     `old_version` is the current version that was found, `new_version` the one written in its place,
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
-    object's compression could not be undone: nothing of it was touched then. `indexed` says whether the index
-    had seen the old version.
+    object's compression could not be undone: nothing of it was touched then. `purged` is false where a
+    correction found nothing to correct: other versions stay then. `indexed` says whether the index had seen
+    the old version.
     """
 
     old_version: str | None = None
@@ -37,6 +38,7 @@ class Outcome(Edited):
     sha256_after: str | None = None
     damaged: str | None = None
     versions_removed: int = 0
+    purged: bool = True
     indexed: bool = False
 
     def take(self, edited: Edited) -> None:
@@ -59,6 +61,7 @@ class Outcome(Edited):
             "unparsed_count": self.unparsed_count,
             "damaged": self.damaged,
             "versions_removed": self.versions_removed,
+            "purged": self.purged,
         }
 
 
@@ -66,9 +69,10 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
     """Erase and correct in one object, purge its older versions, drop the entries of who was erased.
 
     Doing it again changes nothing more, and tells the same outcome. An object that is gone, or hidden by a
-    delete marker, loses all of its versions. Of one whose compression is damaged everything stays, entries
-    and older versions too: they may be all that is left of it. Raises ObjectChangedError where somebody else
-    kept writing it, rows.DatasetUnknownError and row_blocks.LineTooLongError where it cannot be read.
+    delete marker, loses all of its versions to an erasure, none to a correction. Of one whose compression is
+    damaged everything stays, entries and older versions too: they may be all that is left of it. Raises
+    ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError and
+    row_blocks.LineTooLongError where it cannot be read.
     """
     key = visit.key or ""
     dataset = vault.customer.dataset_of(key)
@@ -85,7 +89,9 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             if outcome.indexed and outcome.new_version is not None:
                 # Nobody is in the new version who was not in the old one: its event has nothing to tell.
                 indexing.mark_indexed(vault, key, outcome.new_version)
-            _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
+            outcome.purged = bool(visit.erase or outcome.erased or outcome.new_version is not None)
+            if outcome.purged:
+                _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
         except ObjectChangedError:
             _log.info("object changed meanwhile, visited again: customer=%s", vault.customer.id)
             continue

@@ -2,11 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import count, islice
+from itertools import count
 from typing import Any, Final
 
 from privacy import vault_items, visits
@@ -29,7 +29,6 @@ MAX_BATCHES: Final = 5000
 DETAILS_GONE: Final = "details-gone"
 """Problem of a correction whose new values, or a follow-up whose object's key, are no longer kept."""
 
-_SUBJECTS_PER_RECORDS_VISIT: Final = 100
 _PARALLEL: Final = 8
 
 
@@ -204,24 +203,13 @@ def _work(vault: Vault, taken: Sequence[TakenRequest]) -> list[Visit]:
             if held.records and (t.erases or any(t.wants_record(*record) for record in held.records)):
                 by_subject.setdefault(ref, _Work()).add(t, ref)
     numbers = count()
-    found = [work.visit(next(numbers), None) for work in _grouped(by_subject)]
+    # A visit for each subject: records that cannot be dealt with are then nobody else's problem.
+    found = [work.visit(next(numbers), None) for _, work in sorted(by_subject.items())]
     for key, work in sorted(objects.items()):
         below = vault.customer.dataset_of(key)
         work.dataset = below.name if below else None
         found.append(work.visit(next(numbers), key))
     return found
-
-
-def _grouped(by_subject: Mapping[str, _Work]) -> Iterable[_Work]:
-    """Join the work on records of up to 100 subjects into one visit."""
-    subjects = iter(sorted(by_subject))
-    while group := list(islice(subjects, _SUBJECTS_PER_RECORDS_VISIT)):
-        joined = _Work()
-        for ref in group:
-            joined.requests |= by_subject[ref].requests
-            joined.erase |= by_subject[ref].erase
-            joined.correct += by_subject[ref].correct
-        yield joined
 
 
 def _holdings(vault: Vault, refs: Iterable[str]) -> dict[str, _Holdings]:

@@ -50,7 +50,7 @@ def _visit_problem(vault: Vault, visit: Visit) -> str | None:
         return NOT_DONE
     if visit.outcome.get("damaged"):
         return DAMAGED
-    if visit.key is None:
+    if visit.key is None or not visit.outcome["purged"]:
         return None
     left = object_store.versions(vault, visit.key)
     return VERSIONS_LEFT if _older(left, visit.outcome["kept_version"], visit.done_at) else None

@@ -3,6 +3,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from privacy import visiting
+from privacy.identifiers import uuid7
+
 if TYPE_CHECKING:
     from conftest import World
 
@@ -144,3 +147,30 @@ def test_a_row_that_cannot_be_written_back_stays_and_is_reported(world: "World")
     assert done.state == "partial"
     assert done.detail is not None
     assert done.detail["unparsed"][0]["reason"] == "cannot be written back"
+
+
+def test_a_hidden_file_can_still_be_brought_back_after_a_correction(world: "World") -> None:
+    line = b'{"author":{"email":"anna@example.org","name":"Misspelt"}}\n'
+    version = world.put("feedback/a.jsonl", line)
+    world.s3.delete_object(Bucket=world.customer.bucket, Key="feedback/a.jsonl")
+    request = world.correct(ANNA, feedback(**{"author.name": "Anna"}))
+    world.run()
+    assert world.request(request).state == "completed"
+    assert ("feedback/a.jsonl", version, False) in world.versions()
+    assert "object#feedback/a.jsonl" in world.partition(ANNA)
+
+
+def test_a_record_that_takes_no_more_fails_its_own_request_and_no_other(world: "World") -> None:
+    world.put_record("fat", ANNA, name="Anna", note="y" * 256_000)
+    world.put_record("thin", BOB, name="Bob")
+    change = {"dataset": "profiles", "set": {"name": "z" * 200_000}}
+    correction = world.correct(ANNA, [change])
+    erasure = world.erase(BOB)
+    run_id = uuid7()
+    with pytest.raises(visiting.VisitsFailedError):
+        world.visit(world.plan(run_id))
+    world.call("verify_run", {"customer": "acme", "run_id": run_id})
+    world.complete(run_id)
+    assert world.request(correction).state == "failed"
+    assert world.request(erasure).state == "completed"
+    assert world.partition(BOB) == ["erased"]
