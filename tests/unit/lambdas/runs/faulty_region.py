@@ -27,7 +27,7 @@ from .stored_state import ACCOUNT, REGION, REGISTRY, REQUESTS, Version, items, s
 
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:run"
 RECEIVES = 5
-BATCH = 3
+BATCH = 2
 CLIENT_ATTEMPTS = 4
 HANDLERS = Path(vault.__file__).parents[1] / "handlers"
 FUNCTIONS = (
