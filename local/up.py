@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from local.build import build
 from local.deploy.creator import DeploymentError
@@ -15,15 +15,21 @@ from local.stacks import Stack, deploy_stack
 
 @contextlib.contextmanager
 def regions(
-    stacks: Sequence[str] = (), *, record_trail: bool = False, name: str = "emulator"
+    stacks: Sequence[str] = (),
+    *,
+    record_trail: bool = False,
+    name: str = "emulator",
+    config: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[tuple[Emulator, list[Stack]]]:
     """An emulator with the named stacks (default: all) deployed; both are gone afterwards.
+
+    `config` overrides single values of a stack's config, by stack.
 
     Raises LocalError for an unknown stack.
     """
     wanted = _known(stacks)
     with Emulator(record_trail=record_trail, name=name) as emulator:
-        yield emulator, [deploy_stack(emulator, stack) for stack in wanted]
+        yield emulator, [deploy_stack(emulator, stack, config=(config or {}).get(stack)) for stack in wanted]
 
 
 def up(stacks: Sequence[str]) -> None:
