@@ -52,7 +52,7 @@ class BoundaryArgs:
 
 
 class Boundary(pulumi.ComponentResource):
-    """The permissions boundary of every role of the stack."""
+    """The permissions boundary of every role that runs the stack (not of API Gateway's, for its logs)."""
 
     arn: pulumi.Output[str]
 

@@ -4,6 +4,8 @@ As the account's root, which no policy keeps out: every version of every object 
 tags, every table item, log events, queued messages (read without taking them), executions with their whole
 history, and what the resources themselves are configured with. Each text is looked for as it is, in other
 Unicode forms and cases, percent-encoded, as JSON escapes, inside base64, and as the usual unkeyed digests.
+
+Not looked through: the parts of unfinished uploads, and services that no stack uses.
 """
 
 import base64

@@ -1,6 +1,7 @@
 """`python -m local up`: keep regions up on this machine until Ctrl-C."""
 
 import contextlib
+import fcntl
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from local.build import build
 from local.deploy.creator import DeploymentError
 from local.deploy.settings import stack_names
-from local.emulator import Emulator
+from local.emulator import STATE, Emulator
 from local.errors import LocalError
 from local.stacks import Stack, deploy_stack
 
@@ -35,12 +36,12 @@ def regions(
 def up(stacks: Sequence[str]) -> None:
     """Deploy the stacks, say how to reach them, and stay until interrupted.
 
-    Raises LocalError when the emulator ends by itself.
+    Raises LocalError when one of them is up already, and when the emulator ends by itself.
     """
-    _known(stacks)
+    wanted = _known(stacks)
     build("local")
     started = time.monotonic()
-    with regions(stacks) as (emulator, deployed):
+    with _alone(wanted), regions(wanted, name=f"up-{'-'.join(wanted)}") as (emulator, deployed):
         print(f"up in {time.monotonic() - started:.1f} s: AWS at {emulator.url}, its log in {emulator.log}")
         files = [stack.write() for stack in deployed]
         try:
@@ -52,6 +53,20 @@ def up(stacks: Sequence[str]) -> None:
         finally:
             for file in files:
                 file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(stacks: Sequence[str]) -> Iterator[None]:
+    """Keep others from bringing the same stacks up meanwhile: they would take each other's files away."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        for stack in stacks:
+            lock = held.enter_context((STATE / f"{stack}.lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, however it ends
+            except BlockingIOError:
+                raise LocalError(f"{stack} is up already: end the other `up` first (Ctrl-C)") from None
+        yield
 
 
 def _known(stacks: Sequence[str]) -> Sequence[str]:

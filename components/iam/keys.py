@@ -71,8 +71,9 @@ def _table_grant(names: RegionNames) -> Statement:
 
 
 def _table_creation(names: RegionNames) -> Statement:
-    # The Developer Guide ("Authorizing use of your customer managed key") names these and kms:Decrypt as
-    # the least that DynamoDB asks of a caller. Decrypt is left to the roles below: it alone opens data.
+    # The Developer Guide ("Authorizing use of your customer managed key") names these, kms:DescribeKey,
+    # kms:CreateGrant and kms:Decrypt as the least. Decrypt is left to the roles below, because it opens
+    # data; DynamoDB itself decrypts under its grant.
     return Statement(
         sid="CreateTable",
         why="DynamoDB seals a new table's key for whoever creates the table. None of this opens anything.",
@@ -80,6 +81,7 @@ def _table_creation(names: RegionNames) -> Statement:
             "kms:Encrypt",
             "kms:GenerateDataKey",
             "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
             "kms:ReEncryptTo",
         ],
         resources=_THIS_KEY,
