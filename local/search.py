@@ -7,8 +7,8 @@ Unicode forms and cases, percent-encoded, as JSON escapes, inside base64, and as
 
 Not looked through: the parts of unfinished uploads, services that no stack uses, backups (the emulator keeps
 none), and what functions hold in memory or in their temporary folders. Contents are unpacked where they are
-gzip, not where they are zstd, and read as UTF-8: in a csv file of another encoding, a text with letters beyond
-ASCII is not found. Neither is a text that is stored in parts.
+gzip, not where they are zstd, and read as UTF-8: in a csv file of another encoding, a text with letters
+beyond ASCII is not found. Neither is a text that is stored in parts.
 """
 
 import base64

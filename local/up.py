@@ -5,6 +5,7 @@ import fcntl
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from local.build import build
 from local.deploy.creator import DeploymentError
@@ -20,17 +21,17 @@ def regions(
     *,
     record_trail: bool = False,
     name: str = "emulator",
-    config: Mapping[str, Mapping[str, str]] | None = None,
+    configs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[tuple[Emulator, list[Stack]]]:
     """An emulator with the named stacks (default: all) deployed; both are gone afterwards.
 
-    `config` overrides single values of a stack's config, by stack.
+    `configs` override, by stack, single values of its config.
 
     Raises LocalError for an unknown stack.
     """
     wanted = _known(stacks)
     with Emulator(record_trail=record_trail, name=name) as emulator:
-        yield emulator, [deploy_stack(emulator, stack, config=(config or {}).get(stack)) for stack in wanted]
+        yield emulator, [deploy_stack(emulator, stack, config=configs.get(stack)) for stack in wanted]
 
 
 def up(stacks: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
 """The permissions boundary of every role that runs a stack: a limit, which grants nothing by itself.
 
 It names every action that any of these roles has (and no other), and refuses other regions and whatever would
-copy data. A role that somebody widens by hand stays within it. API Gateway's log role stands without it: AWS's
-own policy for that role has actions that nothing else here needs.
+copy data. A role that somebody widens by hand stays within it. API Gateway's log role stands without it:
+AWS's own policy for that role has actions that nothing else here needs.
 """
 
 from collections.abc import Iterable

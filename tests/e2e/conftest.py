@@ -1,7 +1,7 @@
 """Both stacks on one emulator for the whole session, with data in every vault."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 
@@ -34,24 +34,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item in last)
 
 
-def _with_principal(stack: str, customer: str) -> Mapping[str, str]:
-    """Let the emulator's account assume a customer's access role; no stack's own file names a principal."""
-    customers = json.loads(stack_config(stack)["gdpr:customers"])
-    for each in customers:
-        if each["id"] == customer:
-            each["principals"] = [f"arn:aws:iam::{ACCOUNT}:root"]
-    return {"gdpr:customers": json.dumps(customers)}
-
-
 @pytest.fixture(scope="session")
 def world(worker_id: str) -> Iterator[World]:
     """Two regions up with IAM enforced, the trail recorded, and every customer's data sent and indexed."""
     build("local", say=lambda _: None)
     data = generate(11, {stack: customers_of(stack_config(stack)) for stack in stack_names()}, rows=_ROWS)
-    config = {"eu-west": _with_principal("eu-west", "acme")}
-    with regions(record_trail=True, name=f"e2e-{worker_id}", config=config) as (emulator, stacks):
+    configs = {"eu-west": {"gdpr:customers": _customers_with_a_principal("eu-west", "acme")}}
+    with regions(record_trail=True, name=f"e2e-{worker_id}", configs=configs) as (emulator, stacks):
         world = World(emulator, {stack.name: stack for stack in stacks}, data)
         world.make_subject_secrets()
         world.send_everything()
         world.run_everything_once()
         yield world
+
+
+def _customers_with_a_principal(stack: str, customer_id: str) -> str:
+    """The stack's customers, one of them with a principal, so that its access role exists."""
+    customers = json.loads(stack_config(stack)["gdpr:customers"])
+    for customer in customers:
+        if customer["id"] == customer_id:
+            customer["principals"] = [f"arn:aws:iam::{ACCOUNT}:root"]
+    return json.dumps(customers)
