@@ -71,12 +71,12 @@ def _table_grant(names: RegionNames) -> Statement:
 
 
 def _table_creation(names: RegionNames) -> Statement:
-    # The Developer Guide ("Authorizing use of your customer managed key") names these, kms:DescribeKey,
-    # kms:CreateGrant and kms:Decrypt as the least. Decrypt is left to the roles below, because it opens
-    # data; DynamoDB itself decrypts under its grant.
+    # The Developer Guide ("Authorizing use of your customer managed key") names kms:Encrypt, kms:Decrypt,
+    # kms:ReEncrypt*, kms:GenerateDataKey*, kms:DescribeKey and kms:CreateGrant as the least. Decrypt is left,
+    # on purpose, to the roles named below, because it opens data; DynamoDB itself decrypts under its grant.
     return Statement(
         sid="CreateTable",
-        why="DynamoDB seals a new table's key for whoever creates the table. None of this opens anything.",
+        why="DynamoDB seals a new table's key for whoever creates the table; none of this shows plaintext.",
         actions=[
             "kms:Encrypt",
             "kms:GenerateDataKey",
