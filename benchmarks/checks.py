@@ -5,16 +5,24 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from benchmarks.figures import Call
 from benchmarks.region import Execution, Program, Region
 from benchmarks.workers import Worker
 from local.client import RequestView
 
+_ENDED = re.compile(r"request ended: customer=(\S+) request=(\S+)")
 _SUBJECT = re.compile(rb"w\d+-\d{6}@load\.example")
 
 
 def all_checks(regions: Sequence[Region], workers: Sequence[Worker]) -> list[str]:
     """Return everything that is wrong, one line each; empty if all is well."""
     return [problem for region in regions for problem in _region(region, workers)]
+
+
+def answer_problems(calls: Iterable[Call]) -> list[str]:
+    """Return every kind of answer that no input may bring about: all from 500, and so 503 too."""
+    failed = Counter((call.operation, call.status) for call in calls if call.status >= 500)
+    return [f"{operation} was answered {status}, {n} times" for (operation, status), n in failed.items()]
 
 
 def _region(region: Region, workers: Sequence[Worker]) -> Iterator[str]:
@@ -29,6 +37,8 @@ def _region(region: Region, workers: Sequence[Worker]) -> Iterator[str]:
         for problem in (*request_problems(requests[customer], own), *_data(region, customer, own)):
             yield f"{region.stack.name}/{customer}: {problem}"
     for problem in run_problems(region.executions(), requests):
+        yield f"{region.stack.name}: {problem}"
+    for problem in end_problems(region.log_lines("complete-run"), requests):
         yield f"{region.stack.name}: {problem}"
 
 
@@ -79,6 +89,17 @@ def run_problems(
             # A run starts the next one itself, after it has ended its own requests.
             if any(moment > later.started for moment in ended[earlier.run_id]):
                 yield f"run {later.run_id} of {customer} began before run {earlier.run_id} had ended"
+
+
+def end_problems(lines: Iterable[str], requests: Mapping[str, Sequence[RequestView]]) -> Iterator[str]:
+    """Every request was ended once, as the log of the function that ends them tells, and no other was."""
+    ended = Counter((end[1], end[2]) for line in lines for end in _ENDED.finditer(line))
+    listed = {(customer, request.id) for customer, own in requests.items() for request in own}
+    for customer, id_ in sorted(listed | set(ended)):
+        if (customer, id_) not in listed:
+            yield f"request {id_} of {customer} was ended and is not listed"
+        elif (times := ended[customer, id_]) != 1:
+            yield f"request {id_} of {customer} was ended {times} times"
 
 
 def _data(region: Region, customer: str, workers: Sequence[Worker]) -> Iterator[str]:

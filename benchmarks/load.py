@@ -144,11 +144,7 @@ def _measure(crew: Crew, seconds: float, workers: int | None, say: Callable[[str
         crew.stop()
     calls = [call for call in _calls(crew.workers) if began <= call.sent < ended]
     say(f"\n{count} workers, {ended - began:.0f} s\n{table(calls, ended - began)}")
-    return crew.failures + [
-        f"{call.operation} was answered {call.status}"
-        for call in _calls(crew.workers)
-        if call.status >= 500 and call.status != 503
-    ]
+    return crew.failures + checks.answer_problems(_calls(crew.workers))
 
 
 def _best_count(crew: Crew, say: Callable[[str], None]) -> int:

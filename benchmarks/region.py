@@ -83,6 +83,12 @@ class Region:
             key=lambda execution: execution.started,
         )
 
+    def log_lines(self, function: str) -> Iterator[str]:
+        """Yield what a function has logged, line by line."""
+        pages = self._client("logs").get_paginator("filter_log_events")
+        for page in pages.paginate(logGroupName=self._names.function_logs(function)):
+            yield from (event["message"] for event in page["events"])
+
     def objects(self, customer: str) -> Iterator[tuple[str, bytes]]:
         """Yield key and content of every version of every object of a customer."""
         s3, bucket = self._client("s3"), self.stack.vaults[customer].bucket

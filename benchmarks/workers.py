@@ -21,7 +21,7 @@ from benchmarks.region import Program
 from local.client import PrivacyClient
 
 MAX_ATTEMPTS = 8
-"""Tries of one request that is answered 429 or 503, with growing pauses, before it counts as failed."""
+"""Tries of one request that is answered 429 or 409, with growing pauses, before it counts as failed."""
 
 _ROWS_PER_FILE = 20
 _ERASED_AT_ONCE = 3
@@ -199,7 +199,7 @@ class Worker:
             self.calls.append(Call(operation, sent, time.monotonic() - sent, answer.status_code))
             if answer.status_code == expected:
                 return answer
-            if answer.status_code not in (429, 503) and not (answer.status_code == 409 and method == "POST"):
+            if answer.status_code != 429 and not (answer.status_code == 409 and method == "POST"):
                 break
             self.retries += 1
             wait = float(answer.headers.get("retry-after", 0)) or 0.1 * 2**attempt

@@ -16,15 +16,17 @@ REQUESTS_PER_ADDRESS = 30_000
 REQUESTS_PER_TOKEN = 15_000
 """Requests in a window with one access token."""
 
-COUNTED_BODY_RULES = (
+COUNTED_RULES = (
     "SizeRestrictions_BODY",
     "CrossSiteScripting_BODY",
     "GenericLFI_BODY",
     "GenericRFI_BODY",
     "EC2MetaDataSSRF_BODY",
+    "NoUserAgent_HEADER",
 )
-"""Rules of AWS's common set that only count. A thousand subjects do not fit in the 8 KB that the first lets
-through; what people write may well hold markup, paths and links: bodies are data here, never run."""
+"""Rules of AWS's common set that only count. Customers' scripts need not name themselves. A thousand
+subjects do not fit in the 8 KB that the first lets through; what people write may well hold markup, paths and
+links: bodies are data here, never run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +51,8 @@ class Firewall(pulumi.ComponentResource):
                 wafv2.WebAclCustomResponseBodyArgs(
                     key="too-many-requests",
                     content_type="APPLICATION_JSON",
-                    # WAF fills nothing in: the problem goes without an instance.
+                    # WAF fills nothing in: the problem goes without an instance. It offers no
+                    # application/problem+json either.
                     content=json.dumps(
                         {
                             key: value
@@ -153,7 +156,7 @@ def _common_rules(priority: int) -> wafv2.WebAclRuleArgs:
                             count=wafv2.WebAclRuleStatementManagedRuleGroupStatementRuleActionOverrideActionToUseCountArgs()
                         ),
                     )
-                    for rule in COUNTED_BODY_RULES
+                    for rule in COUNTED_RULES
                 ],
             )
         ),

@@ -19,6 +19,11 @@ from .roles import bounded_role
 
 RUNTIME = "python3.13"
 
+STS_ENDPOINTS = {"AWS_STS_REGIONAL_ENDPOINTS": "regional"}
+"""What older releases of boto3 need in order to call STS in this region; the runtime's release is not ours to
+choose. By themselves they call the global endpoint, in us-east-1: the call would leave the region with a
+customer's id in it, and the permissions boundary refuses it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyFunctionArgs:
@@ -99,11 +104,12 @@ class PrivacyFunction(pulumi.ComponentResource):
 
 
 def environment_of(names: RegionNames, spec: FunctionSpec) -> Mapping[str, str]:
-    """Return the environment variables of a function: names and ARNs, no secrets."""
+    """Return the environment variables of a function: names, ARNs and where STS is, no secrets."""
     variables = {
         environment.REGISTRY_TABLE: names.registry_table if spec.registry else None,
         environment.REQUEST_TABLE: names.request_table if spec.requests else None,
         environment.RUN_STATE_MACHINE_ARN: names.run_machine_arn if spec.starts_runs else None,
         environment.PURPOSE_ROLE_ARN: names.role(f"purpose-{spec.purpose}") if spec.purpose else None,
     }
-    return {variable: value for variable, value in variables.items() if value is not None}
+    named = {variable: value for variable, value in variables.items() if value is not None}
+    return {**named, **STS_ENDPOINTS} if spec.purpose else named

@@ -21,11 +21,12 @@ _INTRODUCTION = """# Permissions
 
 Made by `python -m components.permissions` from `components/iam/`; a test refuses a difference. Do not edit.
 
-Every role of a stack stands within its permissions boundary, which allows no action that no role has, no
-other region and no copying. No function's own role reaches a vault. A function assumes the role of its one
-purpose with a session policy (`lambdas/privacy/session_policies.py`) that names one customer's bucket, table
-and key: what is allowed is what purpose role, session policy and boundary all allow. Use of a vault's key is
-given by its key policy alone.
+Every role that runs a stack (all but API Gateway's own, for its logs) stands within a permissions boundary,
+which allows no action that no role has, no other region and no copying. No function's own role reaches a
+vault. A function assumes the role of its one purpose with a session policy
+(`lambdas/privacy/session_policies.py`) that names one customer's bucket, table and key: what is allowed is
+what purpose role, session policy and boundary all allow. Use of a vault's key is given by its key policy
+alone.
 """
 
 

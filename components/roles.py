@@ -1,4 +1,4 @@
-"""Roles: every one of them within the stack's permissions boundary."""
+"""Roles within the stack's permissions boundary: all but API Gateway's own, for its logs (account.py)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class BoundaryArgs:
 
 
 class Boundary(pulumi.ComponentResource):
-    """The permissions boundary of every role of the stack."""
+    """The permissions boundary of every role that runs the stack (not of API Gateway's, for its logs)."""
 
     arn: pulumi.Output[str]
 
@@ -61,7 +61,7 @@ class Boundary(pulumi.ComponentResource):
         policy = iam.Policy(
             f"{name}-policy",
             name=args.names.name("boundary"),
-            description="Limit of every role of this stack: its own actions, its own region, no copies.",
+            description="Limit of the roles that run this stack: their actions, their region, no copies.",
             policy=document(boundary(args.names)),
             tags=args.names.tags("operational"),
             opts=pulumi.ResourceOptions(parent=self),

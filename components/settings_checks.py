@@ -4,11 +4,15 @@ They run even where the shape has problems, so they take nothing for granted: a 
 shape check's business and is passed over here.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
+from .iam.documents import Statement, document
+from .iam.services import customer_access
+from .iam.trust import by_customer
 from .naming import RegionNames
 from .settings_datasets import dataset_checks
 from .settings_problems import Problem, path_of, shown
@@ -22,6 +26,15 @@ LONGEST_BUCKET_NAME: Final = 63
 
 LONGEST_ROLE_NAME: Final = 64
 """IAM User Guide, "IAM and AWS STS quotas"; function names have the same limit."""
+
+LONGEST_TRUST_POLICY: Final = 2_048
+"""IAM User Guide, "IAM and AWS STS quotas", role trust policy length, in characters."""
+
+LONGEST_ROLE_POLICIES: Final = 10_240
+"""The same, all inline policies of a role together, in characters."""
+
+REFUSED_IN_DOMAINS: Final = ("amazon", "aws", "cognito")
+"""Words that Cognito takes in no domain prefix (its Developer Guide, "Using … prefix domain")."""
 
 _LONGEST_FUNCTION: Final = "create-correction-request"
 
@@ -41,6 +54,7 @@ def cross_checks(config: Mapping[str, Any], names: RegionNames) -> Iterator[Prob
         yield from _long_names(place, customer, names)
         yield from _programs((*place, "programs"), customer.get("programs"))
         yield from _datasets((*place, "datasets"), customer.get("datasets"))
+        yield from _access_role(place, customer, names)
 
 
 def _mappings(value: object) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -65,6 +79,18 @@ def _duplicates(
 
 
 def _stack_name(names: RegionNames) -> Iterator[Problem]:
+    for path, own in (("project", names.project), ("stack", names.stack)):
+        if re.fullmatch(r"[a-z0-9-]+", own) is None:
+            yield Problem(
+                path,
+                shown(own),
+                "S3 and Cognito take only lower-case letters, digits and hyphens; choose such a name",
+            )
+        for word in REFUSED_IN_DOMAINS:
+            if word in own:
+                yield Problem(
+                    path, shown(own), f"Cognito refuses a token domain with {word} in it; choose another name"
+                )
     longest = names.name(_LONGEST_FUNCTION)
     if len(longest) > LONGEST_ROLE_NAME:
         over = len(longest) - LONGEST_ROLE_NAME
@@ -123,6 +149,44 @@ def _long_names(place: Place, customer: Mapping[str, Any], names: RegionNames) -
                 f"the {kind} name would have {len(name)} characters and {longest} are allowed;"
                 f" shorten the id or the stack's name by {len(name) - longest}",
             )
+
+
+def _access_role(place: Place, customer: Mapping[str, Any], names: RegionNames) -> Iterator[Problem]:
+    """Check the lengths of the documents that go with the access role."""
+    own, principals, datasets = (customer.get(key) for key in ("id", "principals", "datasets"))
+    if not isinstance(own, str) or not isinstance(principals, list | tuple) or not principals:
+        return
+    arns = [arn for arn in principals if isinstance(arn, str)]
+    prefixes = [entry["prefix"] for _, entry in _mappings(datasets) if isinstance(entry.get("prefix"), str)]
+    day = "2026-01-01"  # every day has the same length
+    yield from _too_long(
+        (*place, "principals"),
+        principals,
+        by_customer(names, own, arns, starts=day, ends=day),
+        "trust policy of its access role",
+        LONGEST_TRUST_POLICY,
+        "name fewer, or an account (arn:aws:iam::<account>:root), which decides itself who of it may",
+    )
+    yield from _too_long(
+        (*place, "datasets"),
+        datasets,
+        customer_access(names, own, prefixes, ends=day),
+        "policy of its access role",
+        LONGEST_ROLE_POLICIES,
+        "shorten the prefixes, or let fewer datasets share longer ones",
+    )
+
+
+def _too_long(
+    place: Place, value: object, policy: Sequence[Statement], what: str, longest: int, fix: str
+) -> Iterator[Problem]:
+    length = len(document(policy))
+    if length > longest:
+        yield Problem(
+            path_of(place),
+            shown(value),
+            f"the {what} would have {length} characters and IAM takes {longest}; {fix}",
+        )
 
 
 def _programs(place: Place, programs: object) -> Iterator[Problem]:

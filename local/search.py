@@ -4,6 +4,11 @@ As the account's root, which no policy keeps out: every version of every object 
 tags, every table item, log events, queued messages (read without taking them), executions with their whole
 history, and what the resources themselves are configured with. Each text is looked for as it is, in other
 Unicode forms and cases, percent-encoded, as JSON escapes, inside base64, and as the usual unkeyed digests.
+
+Not looked through: the parts of unfinished uploads, services that no stack uses, backups (the emulator keeps
+none), and what functions hold in memory or in their temporary folders. Contents are unpacked where they are
+gzip, not where they are zstd, and read as UTF-8: in a csv file of another encoding, a text with letters
+beyond ASCII is not found. Neither is a text that is stored in parts.
 """
 
 import base64

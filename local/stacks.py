@@ -94,13 +94,15 @@ class Stack:
         return cls(**described)
 
 
-def deploy_stack(emulator: Emulator, name: str) -> Stack:
+def deploy_stack(emulator: Emulator, name: str, *, config: Mapping[str, str] | None = None) -> Stack:
     """Deploy one stack with the packages of `make build` for this machine.
+
+    `config` overrides single values of the stack's config.
 
     Raises DeploymentError for what the deployer does not know or the emulator refuses.
     """
     with _local_packages():
-        outputs = deploy(emulator, name)
+        outputs = deploy(emulator, name, config=config)
     return Stack(
         name=name,
         region=stack_config(name)["aws:region"],

@@ -1,40 +1,48 @@
 """`python -m local up`: keep regions up on this machine until Ctrl-C."""
 
 import contextlib
+import fcntl
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from local.build import build
 from local.deploy.creator import DeploymentError
 from local.deploy.settings import stack_names
-from local.emulator import Emulator
+from local.emulator import STATE, Emulator
 from local.errors import LocalError
 from local.stacks import Stack, deploy_stack
 
 
 @contextlib.contextmanager
 def regions(
-    stacks: Sequence[str] = (), *, record_trail: bool = False, name: str = "emulator"
+    stacks: Sequence[str] = (),
+    *,
+    record_trail: bool = False,
+    name: str = "emulator",
+    configs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[tuple[Emulator, list[Stack]]]:
     """An emulator with the named stacks (default: all) deployed; both are gone afterwards.
+
+    `configs` override, by stack, single values of its config.
 
     Raises LocalError for an unknown stack.
     """
     wanted = _known(stacks)
     with Emulator(record_trail=record_trail, name=name) as emulator:
-        yield emulator, [deploy_stack(emulator, stack) for stack in wanted]
+        yield emulator, [deploy_stack(emulator, stack, config=configs.get(stack)) for stack in wanted]
 
 
 def up(stacks: Sequence[str]) -> None:
     """Deploy the stacks, say how to reach them, and stay until interrupted.
 
-    Raises LocalError when the emulator ends by itself.
+    Raises LocalError when one of them is up already, and when the emulator ends by itself.
     """
-    _known(stacks)
+    wanted = _known(stacks)
     build("local")
     started = time.monotonic()
-    with regions(stacks) as (emulator, deployed):
+    with _alone(wanted), regions(wanted, name=f"up-{'-'.join(wanted)}") as (emulator, deployed):
         print(f"up in {time.monotonic() - started:.1f} s: AWS at {emulator.url}, its log in {emulator.log}")
         files = [stack.write() for stack in deployed]
         try:
@@ -46,6 +54,20 @@ def up(stacks: Sequence[str]) -> None:
         finally:
             for file in files:
                 file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone(stacks: Sequence[str]) -> Iterator[None]:
+    """Keep others from bringing the same stacks up meanwhile: they would take each other's files away."""
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        for stack in stacks:
+            lock = held.enter_context((STATE / f"{stack}.lock").open("w"))
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, however it ends
+            except BlockingIOError:
+                raise LocalError(f"{stack} is up already: end the other `up` first (Ctrl-C)") from None
+        yield
 
 
 def _known(stacks: Sequence[str]) -> Sequence[str]:

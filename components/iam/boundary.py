@@ -1,7 +1,8 @@
-"""The permissions boundary of every role of a stack: a limit, which grants nothing by itself.
+"""The permissions boundary of every role that runs a stack: a limit, which grants nothing by itself.
 
-It names every action that any of the stack's roles has (and no other), and refuses other regions and whatever
-would copy data. A role that somebody widens by hand stays within it.
+It names every action that any of these roles has (and no other), and refuses other regions and whatever would
+copy data. A role that somebody widens by hand stays within it. API Gateway's log role stands without it:
+AWS's own policy for that role has actions that nothing else here needs.
 """
 
 from collections.abc import Iterable
@@ -34,7 +35,7 @@ def boundary(names: RegionNames) -> list[Statement]:
     return [
         Statement(
             sid="Limit",
-            why="The actions of all roles of this stack. A limit: each role's own policy says what it has.",
+            why="The actions of all roles within it. A limit: each role's own policy says what it has.",
             actions=sorted(_actions(names)),
             resources=everything,
         ),

@@ -71,15 +71,17 @@ def _table_grant(names: RegionNames) -> Statement:
 
 
 def _table_creation(names: RegionNames) -> Statement:
-    # The Developer Guide ("Authorizing use of your customer managed key") names these and kms:Decrypt as
-    # the least that DynamoDB asks of a caller. Decrypt is left to the roles below: it alone opens data.
+    # The Developer Guide ("Authorizing use of your customer managed key") names kms:Encrypt, kms:Decrypt,
+    # kms:ReEncrypt*, kms:GenerateDataKey*, kms:DescribeKey and kms:CreateGrant as the least. Decrypt is left,
+    # on purpose, to the roles named below, because it opens data; DynamoDB itself decrypts under its grant.
     return Statement(
         sid="CreateTable",
-        why="DynamoDB seals a new table's key for whoever creates the table. None of this opens anything.",
+        why="DynamoDB seals a new table's key for whoever creates the table; none of this shows plaintext.",
         actions=[
             "kms:Encrypt",
             "kms:GenerateDataKey",
             "kms:GenerateDataKeyWithoutPlaintext",
+            "kms:ReEncryptFrom",
             "kms:ReEncryptTo",
         ],
         resources=_THIS_KEY,

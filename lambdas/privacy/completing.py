@@ -47,8 +47,8 @@ def complete_run(
         vault_items.batch_write(
             vault, delete=[vault_items.key(pk, vault_items.CHANGES), vault_items.key(pk, vault_items.LATE)]
         )
-        requests.finish(customer, request.id, state=state, at=clock(), detail=detail)
-        _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
+        if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
+            _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
     visits.clear(vault, run_id)
     lock.release_run(customer, run_id)
     if error and not mine:

@@ -176,7 +176,7 @@ def _body(operation: contract.Operation, event: Event, headers: Mapping[str, str
         body = _parse(raw)
         faults = contract.body_faults(operation, body)
     except (ValueError, RecursionError):
-        detail = "Send one JSON value (RFC 8259): UTF-8, finite numbers, paired surrogates, moderate nesting."
+        detail = "Send one JSON value (RFC 8259): UTF-8, no member twice, finite numbers, moderate nesting."
         raise ProblemError(problems.INVALID_JSON, detail) from None
     if faults:
         raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)
@@ -199,11 +199,21 @@ def _parse(raw: bytes) -> object:
     Stricter than `json` by default: what could not be written back as JSON, or not as UTF-8, is refused.
     """
     text = raw.decode("utf-8")
-    value = json.loads(text, parse_constant=_not_finite, parse_float=_finite)
+    value = json.loads(
+        text, parse_constant=_not_finite, parse_float=_finite, object_pairs_hook=_each_member_once
+    )
     if "\\u" in text:
         # Only an escape can make a lone surrogate; encoding finds it.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
+
+
+def _each_member_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Whichever of two `subjects` were taken, the other would silently not be erased.
+    found = dict(members)
+    if len(found) < len(members):
+        raise ValueError("a member twice")
+    return found
 
 
 def _not_finite(_name: str) -> object:

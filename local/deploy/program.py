@@ -33,20 +33,23 @@ def deploy(emulator: Emulator, stack: str, *, config: Mapping[str, str] | None =
 
     `config` overrides single values of the stack's config.
 
-    Raises DeploymentError for whatever the deployer does not know or the emulator refuses; what the
-    program itself raises passes through.
+    Raises DeploymentError for whatever the deployer does not know or the emulator refuses, and with the
+    program's own message where it refuses its config or its packages.
     """
     settings = {**stack_config(stack), **(config or {})}
     region = settings.get("aws:region")
     if not region:
         raise DeploymentError(f"Pulumi.{stack}.yaml: aws:region is not set")
-    return run_program(
-        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
-        Aws(emulator, region),
-        project=project_name(),
-        stack=stack,
-        config=settings,
-    )
+    try:
+        return run_program(
+            lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+            Aws(emulator, region),
+            project=project_name(),
+            stack=stack,
+            config=settings,
+        )
+    except pulumi.RunError as error:  # the CLI shows these without a traceback, too
+        raise DeploymentError(str(error)) from None
 
 
 def run_program(

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from local import plain_yaml
 from local.deploy.creator import DeploymentError
 from local.emulator import ROOT
@@ -46,7 +48,11 @@ def stack_config(stack: str, root: Path = ROOT) -> dict[str, str]:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    loaded = plain_yaml.load(file.read_text(encoding="utf-8"))
+    try:
+        loaded = plain_yaml.load(file.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise DeploymentError(f"{file.name}{line}: not YAML: {error.problem}") from None
     return loaded if isinstance(loaded, dict) else {}
 
 

@@ -62,6 +62,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
             *_LOG_DELIVERY,
             "lambda:InvokeFunction",
             "states:DescribeExecution",
+            "states:RedriveExecution",
             "states:StartExecution",
             "states:StopExecution",
         ),

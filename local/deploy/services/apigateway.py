@@ -266,8 +266,8 @@ CREATORS = (
             "apiKeySource endpointConfiguration"
         ),
         without_effect={
-            "securityPolicy": "the emulator speaks plain HTTP on the loopback interface",
-            "endpointAccessMode": "the emulator speaks plain HTTP on the loopback interface",
+            "securityPolicy": "the emulator's TLS is its own: it does not follow the API's policy",
+            "endpointAccessMode": "the emulator's TLS is its own: it does not follow the API's policy",
         },
     ),
     Creator(

@@ -101,6 +101,29 @@ def test_run_problems_are_found() -> None:
     assert "FAILED" in next(checks.run_problems(executions(0, 6, status="FAILED"), listed))
 
 
+def end(id_: str, customer: str = "acme") -> str:
+    return f'{{"message": "request ended: customer={customer} request={id_} state=completed"}}'
+
+
+def test_a_request_that_does_not_end_exactly_once_is_found() -> None:
+    listed = {"acme": [request(1), request(2)], "globex": [request(3)]}
+    once = [end("request-1"), "START", end("request-2"), end("request-3", "globex")]
+    assert list(checks.end_problems(once, listed)) == []
+    assert list(checks.end_problems([*once, end("request-1")], listed)) == [
+        "request request-1 of acme was ended 2 times"
+    ]
+    assert list(checks.end_problems(once[1:], listed)) == ["request request-1 of acme was ended 0 times"]
+    assert list(checks.end_problems([*once, end("request-9")], listed)) == [
+        "request request-9 of acme was ended and is not listed"
+    ]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_every_answer_that_is_a_failure_of_the_service_is_found(status: int) -> None:
+    calls = [Call("get", 0.0, 0.1, 429), Call("get", 0.0, 0.1, status), Call("get", 0.0, 0.1, status)]
+    assert checks.answer_problems(calls) == [f"get was answered {status}, 2 times"]
+
+
 def written_worker() -> Worker:
     writer = worker()
     gone, stays = "w00-000001@load.example", "w00-000002@load.example"

@@ -43,8 +43,15 @@ def test_variables_name_what_is_deployed() -> None:
         "REQUEST_TABLE": "gdpr-eu-west-requests",
         "RUN_STATE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:gdpr-eu-west-run",
         "PURPOSE_ROLE_ARN": "arn:aws:iam::123456789012:role/gdpr-eu-west-purpose-intake",
+        "AWS_STS_REGIONAL_ENDPOINTS": "regional",
     }
     assert environment_of(NAMES, FUNCTIONS["describe_service"]) == {}
+
+
+@pytest.mark.parametrize("spec", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_function_that_assumes_a_role_asks_the_sts_of_its_region(spec: FunctionSpec) -> None:
+    asks = environment_of(NAMES, spec).get("AWS_STS_REGIONAL_ENDPOINTS")
+    assert asks == ("regional" if spec.purpose else None)
 
 
 def test_names_in_variables_are_the_deployed_ones(deployment: Deployment) -> None:

@@ -34,6 +34,14 @@ def test_both_stacks_can_be_read(stack: str) -> None:
     assert settings.stack == stack
 
 
+@pytest.mark.parametrize("stack", STACKS)
+def test_nobody_but_the_operator_gets_into_a_stack_as_it_comes(stack: str) -> None:
+    text = (ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+    customers = parse_settings(yaml.safe_load(text)["config"], project="gdpr", stack=stack).customers
+    assert customers
+    assert {customer.principals for customer in customers} == {()}
+
+
 def test_a_customer_is_read_as_it_is_written() -> None:
     customer = stack_settings("eu-west").customers[0]
     assert (customer.id, customer.subject_id) == ("acme", "email")
@@ -316,6 +324,42 @@ def test_one_mistake_is_said_with_path_value_and_fix(
     change(config, path, value)
     (problem,) = problems(config)
     assert said in problem
+
+
+@pytest.mark.parametrize(
+    ("stack", "said"),
+    [
+        ("EU-west", "stack is 'EU-west': S3 and Cognito take only lower-case letters, digits and hyphens"),
+        ("eu_west", "stack is 'eu_west': S3 and Cognito take only lower-case letters"),
+        ("eu.west", "stack is 'eu.west': S3 and Cognito take only lower-case letters"),
+        ("laws", "stack is 'laws': Cognito refuses a token domain with aws in it; choose another name"),
+        ("my-amazon", "stack is 'my-amazon': Cognito refuses a token domain with amazon in it"),
+        ("cognito", "stack is 'cognito': Cognito refuses a token domain with cognito in it"),
+    ],
+)
+def test_a_stack_name_that_aws_would_refuse_is_refused_first(
+    config: dict[str, Any], stack: str, said: str
+) -> None:
+    (problem,) = problems(config, stack)
+    assert said in problem
+
+
+def test_more_principals_than_a_trust_policy_holds_are_refused(config: dict[str, Any]) -> None:
+    acme(config)["principals"] = [f"arn:aws:iam::111122223333:role/{n:064}" for n in range(30)]
+    (problem,) = problems(config)
+    assert "customers[0].principals is a list of 30: the trust policy of its access role" in problem
+    assert "IAM takes 2048; name fewer, or an account (arn:aws:iam::<account>:root)" in problem
+
+
+def test_more_prefixes_than_a_policy_holds_are_refused(config: dict[str, Any]) -> None:
+    acme(config)["datasets"] = [
+        {"name": f"d{n}", "format": "object", "prefix": f"{n:0150}/", "personal": {}} for n in range(40)
+    ]
+    (problem,) = problems(config)
+    assert "customers[0].datasets is a list of 40: the policy of its access role would have" in problem
+    assert "IAM takes 10240; shorten the prefixes" in problem
+    acme(config)["principals"] = []
+    assert parse_settings(config, project="gdpr", stack="eu-west").customers[0].prefixes
 
 
 @pytest.mark.parametrize("key", ["controller", "contact", "contract", "programs", "datasets"])

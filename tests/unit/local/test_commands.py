@@ -54,6 +54,18 @@ def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_dow
             if "Ctrl-C" in line:
                 break
         assert file.stat().st_mode & 0o777 == 0o600
+        second = subprocess.run(
+            [sys.executable, "-m", "local", "up", "us-east"],
+            cwd=ROOT,
+            env=elsewhere,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert second.returncode == 1
+        assert "us-east is up already" in second.stderr
+        assert file.exists()
         answer = subprocess.run(
             [sys.executable, "-c", _ASK],
             cwd=ROOT,

@@ -5,7 +5,7 @@ import pulumi_aws as aws
 import pytest
 
 from local.deploy.creator import Aws, DeploymentError
-from local.deploy.program import run_program
+from local.deploy.program import deploy, run_program
 from local.emulator import Emulator
 
 REGION = "eu-west-1"
@@ -98,3 +98,9 @@ def test_what_the_program_raises_comes_through(emulator: Emulator) -> None:
 
     with pytest.raises(ValueError, match=r"customers\.0\.id is missing"):
         run(emulator, program)
+
+
+def test_a_config_that_the_program_refuses_is_its_own_message(emulator: Emulator) -> None:
+    with pytest.raises(DeploymentError, match=r"customers\[0\]\.id is 'ACME'") as refused:
+        deploy(emulator, "eu-west", config={"gdpr:customers": '[{"id": "ACME"}]'})
+    assert "Traceback" not in str(refused.value)

@@ -46,3 +46,9 @@ def test_stacks_are_the_settings_files(project: Path) -> None:
 def test_an_encrypted_value_is_not_guessed(project: Path) -> None:
     with pytest.raises(DeploymentError, match="shop:password is encrypted"):
         stack_config("secret", project)
+
+
+def test_a_file_that_is_not_yaml_is_named_with_the_line(project: Path) -> None:
+    (project / "Pulumi.torn.yaml").write_text("config:\n  aws:region: eu-west-1\n  list: [\n")
+    with pytest.raises(DeploymentError, match=r"Pulumi\.torn\.yaml, line \d+: not YAML"):
+        stack_config("torn", project)

@@ -106,6 +106,7 @@ def test_no_content_type_is_not_json(api: Api) -> None:
         "{",
         "{} {}",
         '{"subjects": [NaN]}',
+        '{"subjects": ["a"], "subjects": ["b"]}',
         '{"subjects": [Infinity]}',
         '{"subjects": [1e999]}',
         '{"subjects": ["\\ud800"]}',

@@ -1,0 +1,130 @@
+"""IAM documents fit AWS's quotas at the longest names and lists that the settings take."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from components.catalogue import FUNCTIONS
+from components.iam import boundary, functions, keys, purposes, resources, services, trust
+from components.iam.documents import Statement, document
+from components.naming import RegionNames
+from components.settings import Customer, parse_settings
+from components.settings_problems import SettingsError
+
+from .conftest import stack_config
+
+# Characters: IAM User Guide, "IAM and AWS STS quotas"; S3 and KMS developer guides.
+INLINE_POLICIES, MANAGED_POLICY, TRUST_POLICY = 10_240, 6_144, 2_048
+BUCKET_POLICY, KEY_POLICY = 20_480, 32_768
+
+REGION = "ap-northeast-1"
+ACCOUNT = "arn:aws:iam::111122223333"
+PRINCIPALS = [f"{ACCOUNT}:root", f"{ACCOUNT}:role/{'r' * 64}", f"{ACCOUNT}:user/{'u' * 512}"]
+
+
+def config(customer: str) -> dict[str, Any]:
+    content = copy.deepcopy(stack_config("eu-west"))
+    content["aws:region"] = REGION
+    acme = content["gdpr:customers"][0]
+    content["gdpr:customers"] = [{**acme, "id": customer, "principals": PRINCIPALS[:1]}]
+    return content
+
+
+def accepted(content: dict[str, Any], stack: str) -> bool:
+    try:
+        parse_settings(content, project="gdpr", stack=stack)
+    except SettingsError:
+        return False
+    return True
+
+
+def last(count_fits: Callable[[int], bool]) -> int:
+    """Return the largest count that fits; there has to be one, and an end to it."""
+    assert count_fits(1)
+    return next(count for count in range(1, 2000) if not count_fits(count + 1))
+
+
+def longest_names(customer: str) -> RegionNames:
+    """Names under the longest stack name that the settings take together with a customer's id."""
+    length = last(lambda count: accepted(config(customer), "s" * count))
+    return RegionNames(project="gdpr", stack="s" * length, account="1" * 12, region=REGION)
+
+
+def most_principals(names: RegionNames, customer: str, principal: str) -> Customer:
+    content = config(customer)
+
+    def fits(count: int) -> bool:
+        content["gdpr:customers"][0]["principals"] = [principal] * count
+        return accepted(content, names.stack)
+
+    content["gdpr:customers"][0]["principals"] = [principal] * last(fits)
+    return parse_settings(content, project="gdpr", stack=names.stack).customers[0]
+
+
+def most_prefixes(names: RegionNames, customer: str, length: int) -> Customer:
+    content = config(customer)
+
+    def datasets(count: int) -> list[dict[str, Any]]:
+        return [
+            {"name": f"d{n}", "format": "object", "prefix": f"{n:0{length - 1}}/", "personal": {}}
+            for n in range(count)
+        ]
+
+    def fits(count: int) -> bool:
+        content["gdpr:customers"][0]["datasets"] = datasets(count)
+        return accepted(content, names.stack)
+
+    content["gdpr:customers"][0]["datasets"] = datasets(last(fits))
+    return parse_settings(content, project="gdpr", stack=names.stack).customers[0]
+
+
+def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence[Statement], int]]:
+    """Yield every kind of document whose length follows from names, with its quota."""
+    region_key = vault_key = names.arn("kms", "key/" + "0" * 36)
+    for spec in FUNCTIONS.values():
+        yield spec.name, functions.function_statements(names, spec, region_key), INLINE_POLICIES
+    for purpose in purposes.PURPOSES:
+        serving = [names.role(spec.name) for spec in FUNCTIONS.values() if spec.purpose == purpose]
+        yield f"trust of {purpose}", trust.by_functions(serving), TRUST_POLICY
+        yield purpose, purposes.purpose_statements(names, purpose), INLINE_POLICIES
+    machine = trust.by_service(names, "states.amazonaws.com", source_arns=names.run_machine_sources)
+    yield "trust of run", machine, TRUST_POLICY
+    yield "run", services.run_machine(names), INLINE_POLICIES
+    yield "sweep", services.sweep_schedule(names, region_key), INLINE_POLICIES
+    yield "boundary", boundary.boundary(names), MANAGED_POLICY
+    roles: dict[str, str] = {purpose: names.role(f"purpose-{purpose}") for purpose in purposes.PURPOSES}
+    access = names.role(f"vault-{customer}-access")
+    yield "key of a vault", keys.vault_key(names, customer, roles, access), KEY_POLICY
+    yield "key of the region", keys.region_key(names), KEY_POLICY
+    yield "bucket", resources.vault_bucket(names, customer, vault_key), BUCKET_POLICY
+
+
+@pytest.mark.parametrize("customer", ["cc", "c" * 10, "c" * 21])
+def test_documents_fit_with_the_longest_names(customer: str) -> None:
+    names = longest_names(customer)
+    too_long = {
+        name: len(document(statements))
+        for name, statements, quota in documents(names, customer)
+        if len(document(statements)) > quota
+    }
+    assert too_long == {}
+
+
+@pytest.mark.parametrize("principal", PRINCIPALS, ids=["account", "role", "user"])
+def test_the_most_principals_that_the_settings_take_fit_and_leave_no_room(principal: str) -> None:
+    names = longest_names("cc")
+    customer = most_principals(names, "cc", principal)
+    starts, ends = customer.contract.starts.isoformat(), customer.contract.access_ends.isoformat()
+    length = len(document(trust.by_customer(names, "cc", customer.principals, starts=starts, ends=ends)))
+    assert TRUST_POLICY - len(f',"{principal}"') < length <= TRUST_POLICY
+
+
+@pytest.mark.parametrize("length", [5, 60, 200])
+def test_the_most_prefixes_that_the_settings_take_fit(length: int) -> None:
+    names = longest_names("cc")
+    customer = most_prefixes(names, "cc", length)
+    ends = customer.contract.access_ends.isoformat()
+    policy = document(services.customer_access(names, "cc", customer.prefixes, ends=ends))
+    assert 0.8 * INLINE_POLICIES < len(policy) <= INLINE_POLICIES
