@@ -38,13 +38,6 @@ def run_machine(names: RegionNames) -> list[Statement]:
             ],
         ),
         Statement(
-            sid="RedriveBatches",
-            why="Where an operator redrives a run, its map redrives the batches that did not succeed.",
-            actions=["states:RedriveExecution"],
-            # Step Functions Developer Guide, "IAM policies for using Distributed Map states".
-            resources=[names.arn("states", f"execution:{machine}/*")],
-        ),
-        Statement(
             sid="DeliverLogs",
             why="Step Functions sets up the delivery of its own log; AWS has no resource for these actions.",
             actions=[

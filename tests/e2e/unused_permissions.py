@@ -62,7 +62,6 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
             *_LOG_DELIVERY,
             "lambda:InvokeFunction",
             "states:DescribeExecution",
-            "states:RedriveExecution",
             "states:StartExecution",
             "states:StopExecution",
         ),
