@@ -135,6 +135,38 @@ _FUNCTIONS: Final = (
         purpose="close",
     ),
     FunctionSpec(
+        module="plan_reindex",
+        package="runs",
+        why="Find which objects a reindex has to compare with the index.",
+        memory=1024,
+        timeout=LONGEST_TIMEOUT,
+        purpose="reindex",
+    ),
+    FunctionSpec(
+        module="reindex_objects",
+        package="runs",
+        why="Compare objects with the index, and put the index right.",
+        memory=1769,  # one whole CPU, as for a visit
+        timeout=LONGEST_TIMEOUT,
+        requests=("dynamodb:GetItem", *_TAKE_LOCK),
+        starts_runs=True,
+        purpose="reindex",
+    ),
+    FunctionSpec(
+        module="report_reindex",
+        package="runs",
+        why="Write down as evidence how an index differed from the objects.",
+        timeout=LONGEST_TIMEOUT,
+        purpose="close",
+    ),
+    FunctionSpec(
+        module="clear_reindex",
+        package="runs",
+        why="Remove what a reindex had written down.",
+        timeout=LONGEST_TIMEOUT,
+        purpose="close",
+    ),
+    FunctionSpec(
         module="sweep_runs",
         package="runs",
         why="Start what is pending without a run, and free the locks of runs that died.",

@@ -17,6 +17,7 @@ from .keys import RegionKey, RegionKeyArgs
 from .naming import RegionNames
 from .openapi import routes
 from .queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
+from .reindexes import ReindexMachine, ReindexMachineArgs
 from .roles import Boundary, BoundaryArgs, PurposeRoles, PurposeRolesArgs
 from .runs import RunMachine, RunMachineArgs, RunSweep, RunSweepArgs
 from .settings import Settings
@@ -119,6 +120,16 @@ class Region(pulumi.ComponentResource):
         RunMachine(
             f"{name}-run",
             RunMachineArgs(
+                names=names,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                functions={module: function.arn for module, function in functions.items()},
+            ),
+            opts=child,
+        )
+        ReindexMachine(
+            f"{name}-reindex",
+            ReindexMachineArgs(
                 names=names,
                 boundary_arn=boundary.arn,
                 region_key_arn=key.arn,

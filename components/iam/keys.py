@@ -36,10 +36,10 @@ ADMINISTRATION = (
 SUBJECT_REFERENCE = "subject-reference"
 """Encryption context `purpose` of a vault's subject secret."""
 
-TABLE_PURPOSES = ("ingest", "intake", "index", "plan", "visit", "verify", "close")
-SECRET_MAKING_PURPOSES = ("ingest", "intake", "index")
+TABLE_PURPOSES = ("ingest", "intake", "index", "plan", "visit", "verify", "reindex", "close")
+SECRET_MAKING_PURPOSES = ("ingest", "intake", "index", "reindex")
 SECRET_READING_PURPOSES = (*SECRET_MAKING_PURPOSES, "visit")
-READING_PURPOSES = ("index", "visit")
+READING_PURPOSES = ("index", "reindex", "visit")
 WRITING_PURPOSES = ("ingest", "visit")
 
 # In a key policy "*" is the key itself: AWS has no other way to say it.
@@ -179,7 +179,8 @@ def region_key(names: RegionNames) -> list[Statement]:
     """
     log_groups = [
         names.arn("logs", f"log-group:{names.function_logs('*')}"),
-        names.arn("logs", f"log-group:{names.run_logs}"),
+        names.arn("logs", f"log-group:{names.machine_logs('run')}"),
+        names.arn("logs", f"log-group:{names.machine_logs('reindex')}"),
         names.arn("logs", f"log-group:{names.api_logs}"),
     ]
     return [

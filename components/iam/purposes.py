@@ -11,7 +11,7 @@ from typing import Final, Literal
 from ..naming import RegionNames
 from .documents import Statement
 
-Purpose = Literal["ingest", "intake", "index", "plan", "visit", "verify", "close"]
+Purpose = Literal["ingest", "intake", "index", "plan", "visit", "verify", "reindex", "close"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +79,23 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         bucket=("s3:ListBucketVersions",),
         table=("dynamodb:Query", "dynamodb:UpdateItem"),
     ),
+    "reindex": VaultRights(
+        why="Compare every version with the index, and put the index right.",
+        objects=("s3:GetObjectVersion",),
+        bucket=("s3:ListBucketVersions",),
+        table=(
+            "dynamodb:BatchGetItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        ),
+        objects_index=("dynamodb:Query", "dynamodb:Scan"),
+    ),
     "close": VaultRights(
-        why="Remove a run's own notes from the vault when its requests have ended.",
+        why="Read a run's or a reindex's own notes at its end, and remove them from the vault.",
         table=("dynamodb:BatchWriteItem", "dynamodb:Query"),
     ),
 }

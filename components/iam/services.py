@@ -8,29 +8,41 @@ from .documents import Statement, through
 RUN_FUNCTIONS = ("plan-run", "visit-objects", "verify-run", "complete-run")
 """Functions that the run state machine calls."""
 
+REINDEX_FUNCTIONS = ("plan-reindex", "reindex-objects", "report-reindex", "clear-reindex")
+"""Functions that the reindex state machine calls."""
+
 CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
 """All that a customer's access role may do with its files."""
 
 
 def run_machine(names: RegionNames) -> list[Statement]:
-    """Statements of the state machine's role."""
-    machine = names.name("run")
+    """Statements of the run state machine's role."""
+    return _machine(names, "run", RUN_FUNCTIONS)
+
+
+def reindex_machine(names: RegionNames) -> list[Statement]:
+    """Statements of the reindex state machine's role."""
+    return _machine(names, "reindex", REINDEX_FUNCTIONS)
+
+
+def _machine(names: RegionNames, name: str, functions: Sequence[str]) -> list[Statement]:
+    machine = names.name(name)
     return [
         Statement(
             sid="Steps",
-            why="Call the functions that are the run's steps.",
+            why="Call the functions that are its steps.",
             actions=["lambda:InvokeFunction"],
-            resources=[names.function_arn(function) for function in RUN_FUNCTIONS],
+            resources=[names.function_arn(function) for function in functions],
         ),
         Statement(
             sid="StartBatches",
             why="A distributed map starts an execution of the same machine a batch.",
             actions=["states:StartExecution"],
-            resources=[names.run_machine_arn],
+            resources=[names.machine_arn(name)],
         ),
         Statement(
             sid="FollowBatches",
-            why="The map follows its batches, and stops them with the run.",
+            why="The map follows its batches, and stops them with itself.",
             actions=["states:DescribeExecution", "states:StopExecution"],
             resources=[
                 names.arn("states", f"execution:{machine}:*"),

@@ -1,20 +1,13 @@
 """A batch of a run's visits: erase and correct in objects and records."""
 
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from privacy import environment
 from privacy.registry import Registry
-from privacy.run_steps import open_step
+from privacy.run_steps import Context, open_step
 from privacy.visiting import Visitor
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-
-
-class Context(Protocol):
-    """What is used of Lambda's context object."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds until Lambda ends the call."""
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:

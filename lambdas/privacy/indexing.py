@@ -10,16 +10,21 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote_plus
 
 from privacy import object_store, rows, vault_items
 from privacy.identifiers import uuid7
+from privacy.object_store import StoredObject
 from privacy.registry import Dataset
 from privacy.requests import RequestStore
+from privacy.rows import Subjects
 from privacy.run_lock import RunLock
 from privacy.vault import Vault
 from privacy.vault_items import instant
+
+if TYPE_CHECKING:
+    from privacy.vault_items import Item
 
 _log: Final = logging.getLogger("privacy")
 _SUBJECTS_PER_REQUEST: Final = 1000
@@ -105,18 +110,7 @@ class Indexer:
         found = rows.subjects(self.vault, dataset, stored)
         vault_items.batch_write(
             self.vault,
-            put=[
-                {
-                    **vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(event.key)),
-                    "object": {"S": event.key},
-                    "dataset": {"S": dataset.name},
-                    "version_id": {"S": event.version_id},
-                    "rows": {"N": str(count)},
-                    "size": {"N": str(stored.size)},
-                    "indexed_at": {"S": instant(datetime.now(UTC))},
-                }
-                for ref, count in found.rows.items()
-            ],
+            put=[entry(dataset, stored, found, ref, datetime.now(UTC)) for ref in found.rows],
         )
         _log.info(
             "object indexed: customer=%s dataset=%s subjects=%d rows=%d unreadable=%d",
@@ -132,11 +126,14 @@ class Indexer:
             self._drop_entries(event.key, dict.fromkeys(late, event.version_id))
             return
         if late:
-            self._erase_late(event, late)
+            self.erase_late(event.key, event.version_id, event.at, late)
         mark_indexed(self.vault, event.key, event.version_id)
 
-    def _erase_late(self, event: ObjectEvent, late: Mapping[str, str]) -> None:
-        """Ask for the erasure, from this object alone, of subjects that had been erased before."""
+    def erase_late(self, key: str, version_id: str, at: datetime, late: Mapping[str, str]) -> None:
+        """Ask for the erasure, from this object alone, of subjects that had been erased before.
+
+        `at` is when the version was uploaded; `late` are the subjects with the requests that erased them.
+        """
         customer = self.vault.customer.id
         by_request: dict[str, list[str]] = {}
         for ref, request_id in sorted(late.items()):
@@ -145,14 +142,14 @@ class Indexer:
             for start in range(0, len(refs), _SUBJECTS_PER_REQUEST):
                 chunk = refs[start : start + _SUBJECTS_PER_REQUEST]
                 # The same event makes the same id, so that a repeated event makes no second request.
-                text = "\n".join([event.bucket, event.key, event.version_id, followed, *chunk])
-                request_id = uuid7(event.at, hashlib.sha256(text.encode()).digest())
+                text = "\n".join([self.vault.customer.bucket, key, version_id, followed, *chunk])
+                request_id = uuid7(at, hashlib.sha256(text.encode()).digest())
                 vault_items.batch_write(
                     self.vault,
                     put=[
                         {
                             **vault_items.key(vault_items.request_pk(request_id), vault_items.LATE),
-                            "key": {"S": event.key},
+                            "key": {"S": key},
                             **vault_items.backstop(),
                         }
                     ],
@@ -209,16 +206,31 @@ class Indexer:
             )
 
 
+def entry(dataset: Dataset, stored: StoredObject, found: Subjects, ref: str, at: datetime) -> "Item":
+    """Return the entry that says: this version of the object holds rows of this subject."""
+    return {
+        **vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(stored.key)),
+        "object": {"S": stored.key},
+        "dataset": {"S": dataset.name},
+        "version_id": {"S": stored.version_id},
+        "rows": {"N": str(found.rows[ref])},
+        "size": {"N": str(stored.size)},
+        "indexed_at": {"S": instant(at)},
+    }
+
+
+def marker(object_key: str, version_id: str) -> "Item":
+    """Return the item that says: the version's subjects all have entries, checked against tombstones."""
+    return {
+        **vault_items.key(vault_items.object_pk(object_key), vault_items.INDEXED),
+        "version_id": {"S": version_id},
+    }
+
+
 def mark_indexed(vault: Vault, object_key: str, version_id: str) -> None:
     """Note that the version's subjects all have entries, and were all checked against the tombstones.
 
     A visit relies on it: the version that it writes carries a new time, so it has to know whether somebody
     in it was erased before the upload was looked at.
     """
-    vault.dynamodb.put_item(
-        TableName=vault.customer.table,
-        Item={
-            **vault_items.key(vault_items.object_pk(object_key), vault_items.INDEXED),
-            "version_id": {"S": version_id},
-        },
-    )
+    vault.dynamodb.put_item(TableName=vault.customer.table, Item=marker(object_key, version_id))

@@ -1,7 +1,7 @@
 """What the steps of a run have in common: whose run it is, and which requests it has taken."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from privacy.registry import Registry
 from privacy.requests import Request, RequestStore
@@ -9,6 +9,13 @@ from privacy.vault import Vault, open_vault
 
 MAX_REQUESTS: Final = 1000
 """A run takes no more requests; the rest goes with the next run, which starts when it ends."""
+
+
+class Context(Protocol):
+    """What is used of Lambda's context object."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until Lambda ends the call."""
 
 
 class UnknownCustomerError(Exception):

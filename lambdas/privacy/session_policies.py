@@ -135,13 +135,27 @@ def verify(vault: VaultResources) -> Policy:
     )
 
 
+def reindex(vault: VaultResources) -> Policy:
+    """List and read every version, compare it with the index, and put the index right."""
+    return _policy(
+        _objects(vault, "GetObjectVersion"),
+        _bucket(vault, "ListBucketVersions"),
+        _table(
+            vault, "GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem", "BatchGetItem", "BatchWriteItem"
+        ),
+        _allow(["dynamodb:Query", "dynamodb:Scan"], vault.objects_index_arn),
+        _reference_key(vault, "Decrypt", "GenerateDataKeyWithoutPlaintext"),
+        _service_key(vault, "Decrypt"),
+    )
+
+
 def close(vault: VaultResources) -> Policy:
-    """Read what the run noted and remove the run's own items."""
+    """Read what a run or a reindex noted, and remove its own items."""
     return _policy(_table(vault, "Query", "BatchWriteItem"), _service_key(vault, "Decrypt"))
 
 
 PURPOSES: Final[Mapping[str, Callable[[VaultResources], Policy]]] = {
-    policy.__name__: policy for policy in (ingest, intake, index, plan, visit, verify, close)
+    policy.__name__: policy for policy in (ingest, intake, index, plan, visit, verify, reindex, close)
 }
 """Every purpose and its policy."""
 

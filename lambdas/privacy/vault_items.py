@@ -91,6 +91,11 @@ def run_pk(run_id: str) -> str:
     return f"run#{run_id}"
 
 
+def reindex_pk(reindex_id: str) -> str:
+    """Return the partition of what a reindex has to compare, and of the differences that it found."""
+    return f"reindex#{reindex_id}"
+
+
 def get(vault: Vault, pk: str, sk: str) -> "Item | None":
     """Return one item (strongly consistent), or None."""
     answer = vault.dynamodb.get_item(TableName=vault.customer.table, Key=key(pk, sk), ConsistentRead=True)
@@ -182,6 +187,25 @@ def delete_version(vault: Vault, pk: str, sk: str, version_id: str) -> None:
         )
     except client.exceptions.ConditionalCheckFailedException:
         return
+
+
+def put_over(vault: Vault, item: "Item", version_id: str | None) -> bool:
+    """Put the item over one that is still about this version of its object (None: where there is none).
+
+    Returns whether it was put: otherwise somebody else wrote it meanwhile.
+    """
+    client = vault.dynamodb
+    condition: Any = {"ConditionExpression": "attribute_not_exists(sk)"}
+    if version_id is not None:
+        condition = {
+            "ConditionExpression": "version_id = :version_id",
+            "ExpressionAttributeValues": {":version_id": {"S": version_id}},
+        }
+    try:
+        client.put_item(TableName=vault.customer.table, Item=item, **condition)
+    except client.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
 
 
 def last_erasure(vault: Vault) -> str:

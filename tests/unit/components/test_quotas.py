@@ -89,9 +89,11 @@ def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence
         serving = [names.role(spec.name) for spec in FUNCTIONS.values() if spec.purpose == purpose]
         yield f"trust of {purpose}", trust.by_functions(serving), TRUST_POLICY
         yield purpose, purposes.purpose_statements(names, purpose), INLINE_POLICIES
-    machine = trust.by_service(names, "states.amazonaws.com", source_arns=names.run_machine_sources)
-    yield "trust of run", machine, TRUST_POLICY
+    for machine in ("run", "reindex"):
+        trusted = trust.by_service(names, "states.amazonaws.com", source_arns=names.machine_sources(machine))
+        yield f"trust of {machine}", trusted, TRUST_POLICY
     yield "run", services.run_machine(names), INLINE_POLICIES
+    yield "reindex", services.reindex_machine(names), INLINE_POLICIES
     yield "sweep", services.sweep_schedule(names, region_key), INLINE_POLICIES
     yield "boundary", boundary.boundary(names), MANAGED_POLICY
     roles: dict[str, str] = {purpose: names.role(f"purpose-{purpose}") for purpose in purposes.PURPOSES}

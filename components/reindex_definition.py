@@ -1,0 +1,90 @@
+"""The state machine of a reindex in Amazon States Language, as a pure function.
+
+Inputs and outputs hold ids, counts and ranges of digests only: an execution's history shows them for 90 days.
+"""
+
+from dataclasses import dataclass
+
+from .run_definition import MAX_CONCURRENCY, RUN_SECONDS, State, catch, step
+
+_IDS = {"customer.$": "$.customer", "reindex_id.$": "$.reindex_id", "dry_run.$": "$.dry_run"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReindexSteps:
+    """ARNs of the functions that are the steps."""
+
+    plan: str
+    compare: str
+    report: str
+    clear: str
+
+
+def reindex_definition(steps: ReindexSteps) -> State:
+    """Return the state machine: plan, compare, report, clear; a step whose time was short is called again.
+
+    What a failed execution has written down stays for a redrive, and expires by itself.
+    """
+    return {
+        "Comment": "Compares the index of one customer's vault with its objects, and puts it right.",
+        "TimeoutSeconds": RUN_SECONDS,
+        "StartAt": "Plan",
+        "States": {
+            # The input as a whole: a state cannot name a member that may be absent.
+            **_repeated(
+                "Plan",
+                step(steps.plan, {"reindex_id.$": "$$.Execution.Name", "input.$": "$"}),
+                then="CompareAll",
+            ),
+            "CompareAll": {
+                "Type": "Map",
+                "Label": "comparisons",
+                "ItemsPath": "$.batches",
+                "ItemSelector": {
+                    **_IDS,
+                    "first.$": "$$.Map.Item.Value.first",
+                    "last.$": "$$.Map.Item.Value.last",
+                },
+                "MaxConcurrency": MAX_CONCURRENCY,
+                # What could not be compared is seen in the vault, and reported.
+                "ToleratedFailurePercentage": 100,
+                "ItemProcessor": _compare_batch(steps.compare),
+                "ResultPath": None,
+                "Next": "Report",
+                "Catch": catch("Failed"),
+            },
+            **_repeated("Report", step(steps.report, _IDS), then="Clear"),
+            **_repeated("Clear", step(steps.clear, {**_IDS, "counts.$": "$.counts"}), then="Completed"),
+            "Completed": {"Type": "Succeed"},
+            "Failed": {"Type": "Fail", "Error": "ReindexFailed", "Cause": "A step failed for good."},
+        },
+    }
+
+
+def _compare_batch(compare: str) -> State:
+    """One range of objects."""
+    return {
+        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+        "StartAt": "Compare",
+        "States": {
+            **_repeated(
+                "Compare", step(compare, {**_IDS, "first.$": "$.first", "last.$": "$.last"}), then="Compared"
+            ),
+            # The results of all batches together may have 256 KiB (Step Functions quotas): keep nothing.
+            "Compared": {"Type": "Pass", "Result": {}, "End": True},
+            "Failed": {"Type": "Fail", "Error": "CompareFailed", "Cause": "Some objects failed for good."},
+        },
+    }
+
+
+def _repeated(name: str, task: State, *, then: str) -> State:
+    """Return the states that call a function until it says that it is done."""
+    asks = f"{name}Done"
+    return {
+        name: {**task, "OutputPath": "$.Payload", "Next": asks, "Catch": catch("Failed")},
+        asks: {
+            "Type": "Choice",
+            "Choices": [{"Variable": "$.done", "BooleanEquals": True, "Next": then}],
+            "Default": name,
+        },
+    }

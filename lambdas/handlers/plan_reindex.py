@@ -1,0 +1,20 @@
+"""First step of a reindex: write down which objects to compare."""
+
+from typing import Any, Final
+
+from privacy import environment
+from privacy.registry import Registry
+from privacy.reindex_planning import batches, plan_reindex
+from privacy.reindexing import open_reindex
+from privacy.run_steps import Context
+
+_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """{reindex_id, input: {customer, dry_run?}} → {customer, reindex_id, dry_run, done, batches}."""
+    step = open_reindex(_registry, {**event["input"], "reindex_id": event["reindex_id"]}, "reindex")
+    objects = plan_reindex(step.vault, step.reindex_id, context.get_remaining_time_in_millis)
+    if objects is None:
+        return {**step.ids, "done": False}
+    return {**step.ids, "done": True, "batches": batches(objects)}

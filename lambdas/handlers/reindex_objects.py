@@ -1,0 +1,25 @@
+"""A part of a reindex: compare objects with the index, and put the index right."""
+
+from typing import Any, Final
+
+from privacy import environment
+from privacy.comparing import Comparer
+from privacy.indexing import Indexer
+from privacy.registry import Registry
+from privacy.reindexing import compare_between, open_reindex
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+from privacy.run_steps import Context
+
+_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """{customer, reindex_id, dry_run, first, last} → the same with `done`; if not done, call again."""
+    step = open_reindex(_registry, event, "reindex")
+    comparer = Comparer(Indexer(step.vault, _requests, _lock), step.reindex_id, step.dry_run)
+    first, last = event["first"], event["last"]
+    done = compare_between(comparer, first, last, context.get_remaining_time_in_millis)
+    return {**step.ids, "first": first, "last": last, "done": done}

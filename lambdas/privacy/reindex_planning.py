@@ -1,0 +1,116 @@
+"""The plan of a reindex: every object that lies below a dataset's prefix, or that the index knows."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from privacy import comparisons, vault_items
+from privacy.planning import BATCH_VISITS, MAX_BATCHES
+from privacy.vault import Vault
+from privacy.visiting import RESERVE_MILLISECONDS
+
+if TYPE_CHECKING:
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+_log: Final = logging.getLogger("privacy")
+
+_WALK: Final = "walk"
+_DIGESTS: Final = 16**4  # ranges are told apart by the first four hex digits of a digest
+
+
+@dataclass(slots=True)
+class _Walk:
+    """How far the walk has come: first through the bucket, prefix by prefix, then through the index.
+
+    `prefix` is the one that is being listed and None when all are; `key` and `version` are S3's markers of
+    the next page, `entry` is DynamoDB's. `last` is the key seen last, which may go on over several pages.
+    """
+
+    prefix: str | None = ""
+    key: str | None = None
+    version: str | None = None
+    entry: "dict[str, AttributeValueTypeDef] | None" = None
+    last: str | None = None
+    objects: int = 0
+    indexed: int = 0
+    done: bool = False
+
+
+def plan_reindex(vault: Vault, reindex_id: str, remaining: Callable[[], int]) -> int | None:
+    """Write down every object to compare; return about how many there are, None where time was too short.
+
+    Called again it goes on where it stopped. `remaining` tells the milliseconds left. Holds one page of a
+    listing in memory. The objects are those of the bucket's listing and those that have entries: an entry
+    whose object is gone is found that way. An object that is uploaded behind the walk is left to its event.
+    """
+    walk = _Walk(**comparisons.noted(vault, reindex_id, _WALK))
+    while not walk.done:
+        if remaining() < RESERVE_MILLISECONDS:
+            return None
+        if walk.prefix is not None:
+            _walk_bucket(vault, reindex_id, walk)
+        else:
+            _walk_index(vault, reindex_id, walk)
+        comparisons.note(vault, reindex_id, _WALK, asdict(walk))
+    _log.info(
+        "reindex planned: customer=%s reindex=%s objects=%d indexed=%d",
+        vault.customer.id,
+        reindex_id,
+        walk.objects,
+        walk.indexed,
+    )
+    return max(walk.objects, walk.indexed)
+
+
+def batches(objects: int) -> list[dict[str, str]]:
+    """Cut the objects into ranges of digests, about 100 objects each, at most 5,000; `last` is included."""
+    number = min(-(-objects // BATCH_VISITS), MAX_BATCHES)
+    starts = [n * _DIGESTS // number for n in range(number)]
+    ends = [*starts[1:], _DIGESTS]
+    return [
+        {"first": f"{start:04x}", "last": f"{end - 1:04x}"} for start, end in zip(starts, ends, strict=True)
+    ]
+
+
+def _walk_bucket(vault: Vault, reindex_id: str, walk: _Walk) -> None:
+    """Take one page of the bucket's listing."""
+    prefixes = sorted(dataset.prefix for dataset in vault.customer.datasets if dataset.prefix)
+    walk.prefix = next((prefix for prefix in prefixes if prefix >= (walk.prefix or "")), None)
+    if walk.prefix is None:
+        walk.last = None
+        return
+    after: Any = {}
+    if walk.key is not None:
+        after = {"KeyMarker": walk.key, "VersionIdMarker": walk.version}
+    page = vault.s3.list_object_versions(Bucket=vault.customer.bucket, Prefix=walk.prefix, **after)
+    keys = dict.fromkeys(version["Key"] for version in page.get("Versions", []))
+    if walk.last is not None:
+        keys.pop(walk.last, None)
+    comparisons.write(vault, reindex_id, keys)
+    walk.objects += len(keys)
+    walk.last = next(reversed(keys), walk.last)
+    walk.key, walk.version = page.get("NextKeyMarker"), page.get("NextVersionIdMarker")
+    if not page["IsTruncated"]:
+        walk.key = walk.version = walk.last = None
+        walk.prefix = next((prefix for prefix in prefixes if prefix > walk.prefix), None)
+
+
+def _walk_index(vault: Vault, reindex_id: str, walk: _Walk) -> None:
+    """Take one page of the index of objects, where the entries of one object stand together."""
+    after: Any = {"ExclusiveStartKey": walk.entry} if walk.entry else {}
+    page = vault.dynamodb.scan(
+        TableName=vault.customer.table,
+        IndexName=vault_items.OBJECTS_INDEX,
+        ProjectionExpression="#object",
+        ExpressionAttributeNames={"#object": "object"},
+        **after,
+    )
+    keys = dict.fromkeys(item["object"]["S"] for item in page["Items"])
+    if walk.last is not None:
+        keys.pop(walk.last, None)
+    comparisons.write(vault, reindex_id, keys)
+    walk.indexed += len(keys)
+    walk.last = next(reversed(keys), walk.last)
+    walk.entry = page.get("LastEvaluatedKey")
+    walk.done = walk.entry is None

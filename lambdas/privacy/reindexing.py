@@ -1,0 +1,107 @@
+"""Comparing the objects of a reindex, one after the other, as far as the time reaches."""
+
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from privacy import comparisons
+from privacy.comparing import Comparer
+from privacy.comparisons import Comparison
+from privacy.object_store import ObjectChangedError
+from privacy.registry import Registry
+from privacy.requests import RequestBusyError
+from privacy.run_steps import UnknownCustomerError
+from privacy.vault import Vault, open_vault
+from privacy.vault_items import TableBusyError
+from privacy.visiting import RESERVE_MILLISECONDS
+
+_log: Final = logging.getLogger("privacy")
+
+_FAILURES: Final = (BotoCoreError, ClientError, ObjectChangedError, RequestBusyError, TableBusyError)
+
+_EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")  # it becomes a part of the evidence's keys
+
+
+class ComparisonsFailedError(Exception):
+    """Some of the objects could not be compared. Calling again takes up what is left."""
+
+
+class MalformedInputError(Exception):
+    """What somebody gave the execution is no input of a reindex. Its text names the field and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReindexStep:
+    """A reindex and the opened vault of its customer; `dry_run` where nothing is to be put right."""
+
+    vault: Vault
+    reindex_id: str
+    dry_run: bool
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """What every step passes on."""
+        return {"customer": self.vault.customer.id, "reindex_id": self.reindex_id, "dry_run": self.dry_run}
+
+
+def open_reindex(registry: Registry, event: dict[str, Any], purpose: str) -> ReindexStep:
+    """Open the vault of the customer that the state machine names.
+
+    Raises UnknownCustomerError, and MalformedInputError where what somebody typed in is no input.
+    """
+    customer_id, dry_run = event.get("customer"), event.get("dry_run", False)
+    if not isinstance(customer_id, str):
+        raise MalformedInputError('customer is missing: start with {"customer": "<id>"}')
+    if not isinstance(dry_run, bool):
+        raise MalformedInputError("dry_run is neither true nor false: give one of them, or leave it out")
+    if not _EXECUTION_NAME.fullmatch(event["reindex_id"]):
+        raise MalformedInputError("the execution's name has more than a-z, 0-9 and -: start one with another")
+    customer = registry.customer(customer_id)
+    if customer is None:
+        raise UnknownCustomerError
+    return ReindexStep(open_vault(customer, purpose), event["reindex_id"], dry_run)
+
+
+def compare_between(comparer: Comparer, first: str, last: str, remaining: Callable[[], int]) -> bool:
+    """Compare the objects whose digests begin with `first` to `last` and that are not done yet.
+
+    `remaining` tells the milliseconds left. Returns whether they sufficed. Raises ComparisonsFailedError,
+    after the others, where some failed.
+    """
+    vault, reindex_id = comparer.vault, comparer.reindex_id
+    waiting = [each for each in comparisons.between(vault, reindex_id, first, last) if not each.done]
+    failed = 0
+    # What was tried least comes first: an object that ends the function's process keeps no other waiting.
+    for comparison in sorted(waiting, key=lambda each: each.tries):
+        if remaining() < RESERVE_MILLISECONDS:
+            return False
+        try:
+            comparisons.begin(vault, reindex_id, comparison)
+            comparer.compare(comparison)
+            comparisons.mark_done(vault, reindex_id, comparison)
+        except _FAILURES as error:
+            failed += 1
+            _note_failure(comparer, comparison, _kind(error))
+    if failed:
+        raise ComparisonsFailedError(f"{failed} objects between {first} and {last} failed")
+    return True
+
+
+def _note_failure(comparer: Comparer, comparison: Comparison, error: str) -> None:
+    # Only the kind: an error's text may quote an object key.
+    text = "object not compared: customer=%s reindex=%s object=%s error=%s"
+    place = (comparer.vault.customer.id, comparer.reindex_id, comparison.digest[:12])
+    _log.error(text, *place, error)
+    try:
+        comparisons.note_failure(comparer.vault, comparer.reindex_id, comparison, error)
+    except (BotoCoreError, ClientError) as failure:
+        # The others go on; the report says that this one was not compared all the same.
+        _log.error(text, *place, _kind(failure))
+
+
+def _kind(error: Exception) -> str:
+    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
