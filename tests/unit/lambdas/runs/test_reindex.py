@@ -442,10 +442,10 @@ def test_an_upload_that_is_indexed_meanwhile_wins(
             waiting.pop()()
         return answer
 
-    monkeypatch.setattr(vault_items, step, overtaken)
     ids = {"customer": "acme", "reindex_id": "r-1", "dry_run": False}
-    assert world.call("reindex_objects", {**ids, **planned["batches"][0]})["done"]
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(vault_items, step, overtaken)
+        assert world.call("reindex_objects", {**ids, **planned["batches"][0]})["done"]
     mended = index(world)
     assert mended == fresh(world)
 
@@ -468,10 +468,10 @@ def test_an_erasure_that_runs_meanwhile_leaves_no_entry_and_no_row(
             world.run()
         return original(*args)
 
-    monkeypatch.setattr(object_store, "versions", overtaken)
     ids = {"customer": "acme", "reindex_id": "r-1", "dry_run": False}
-    assert world.call("reindex_objects", {**ids, **planned["batches"][0]})["done"]
-    monkeypatch.undo()
+    with monkeypatch.context() as patched:
+        patched.setattr(object_store, "versions", overtaken)
+        assert world.call("reindex_objects", {**ids, **planned["batches"][0]})["done"]
     while world.requests.pending("acme", 1):
         world.run()
     assert world.contents("feedback/a.jsonl") == [row(BOB)]
