@@ -37,7 +37,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 LASTING: Final[frozenset[Kind]] = frozenset({"unreadable-object", "outside-datasets", "not-compared"})
 """Kinds that a reindex reports and cannot put right."""
 
-_OBJECT: Final = "object#"
+_COMPARE: Final = "compare#"
 _AFTER_HEX: Final = "g"
 _NOBODY: Final = "-"
 
@@ -110,8 +110,8 @@ def between(vault: Vault, reindex_id: str, first: str, last: str) -> Iterator[Co
     for item in vault_items.query(
         vault,
         vault_items.reindex_pk(reindex_id),
-        first=f"{_OBJECT}{first}",
-        last=f"{_OBJECT}{last}{_AFTER_HEX}",
+        first=f"{_COMPARE}{first}",
+        last=f"{_COMPARE}{last}{_AFTER_HEX}",
     ):
         if "key" in item:
             yield _comparison(item)
@@ -145,7 +145,7 @@ def note_differences(vault: Vault, reindex_id: str, differences: Iterable[Differ
 def missing(vault: Vault, reindex_id: str, comparison: Comparison) -> Iterator[str]:
     """Yield the subjects that were found without an entry for the object, by earlier attempts too."""
     kind: Kind = "missing-entry"
-    first = f"{_OBJECT}{comparison.digest}#{kind}#"
+    first = f"{_COMPARE}{comparison.digest}#{kind}#"
     for item in vault_items.query(vault, vault_items.reindex_pk(reindex_id), first=first):
         yield item["ref"]["S"]
 
@@ -155,8 +155,8 @@ def found(vault: Vault, reindex_id: str, after: str = "") -> Iterator[tuple[str,
     for item in vault_items.query(
         vault,
         vault_items.reindex_pk(reindex_id),
-        first=after or _OBJECT,
-        last=f"{_OBJECT}{_AFTER_HEX}",
+        first=after or _COMPARE,
+        last=f"{_COMPARE}{_AFTER_HEX}",
     ):
         sk = item["sk"]["S"]
         if sk != after:
@@ -188,7 +188,7 @@ def clear(vault: Vault, reindex_id: str, sort_keys: Sequence[str]) -> None:
 
 
 def _key(reindex_id: str, digest: str) -> "dict[str, AttributeValueTypeDef]":
-    return vault_items.key(vault_items.reindex_pk(reindex_id), f"{_OBJECT}{digest}")
+    return vault_items.key(vault_items.reindex_pk(reindex_id), f"{_COMPARE}{digest}")
 
 
 def _set(vault: Vault, reindex_id: str, comparison: Comparison, attribute: str, value: str) -> None:
@@ -214,7 +214,7 @@ def _difference_item(reindex_id: str, difference: Difference) -> "vault_items.It
     # An object may have several versions that cannot be read, but a subject has one entry for an object.
     which = difference.ref or difference.object_version or _NOBODY
     item = vault_items.key(
-        vault_items.reindex_pk(reindex_id), f"{_OBJECT}{difference.digest}#{difference.kind}#{which}"
+        vault_items.reindex_pk(reindex_id), f"{_COMPARE}{difference.digest}#{difference.kind}#{which}"
     )
     for name in ("dataset", "ref", "index_version", "object_version", "error"):
         value = getattr(difference, name)
@@ -226,7 +226,7 @@ def _difference_item(reindex_id: str, difference: Difference) -> "vault_items.It
 
 
 def _difference(item: "vault_items.Item") -> Difference:
-    digest, kind, _ = item["sk"]["S"].removeprefix(_OBJECT).split("#", 2)
+    digest, kind, _ = item["sk"]["S"].removeprefix(_COMPARE).split("#", 2)
     text = {name: value["S"] for name, value in item.items() if "S" in value}
     return Difference(
         kind=next(known for known in KINDS if known == kind),

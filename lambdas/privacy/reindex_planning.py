@@ -67,7 +67,7 @@ def batches(objects: int) -> list[dict[str, str]]:
     """Cut the objects into ranges of digests, about 100 objects each, at most 5,000; `last` is included."""
     number = min(-(-objects // BATCH_VISITS), MAX_BATCHES)
     starts = [n * _DIGESTS // number for n in range(number)]
-    ends = [*starts[1:], _DIGESTS]
+    ends = [*starts, _DIGESTS][1:]
     return [
         {"first": f"{start:04x}", "last": f"{end - 1:04x}"} for start, end in zip(starts, ends, strict=True)
     ]
