@@ -1,4 +1,4 @@
-"""`python -m local`: build the Lambda packages, bring regions up on this machine, show the demo."""
+"""`python -m local`: build the Lambda packages, bring regions up on this machine, reindex, show the demo."""
 
 import argparse
 import contextlib
@@ -52,6 +52,17 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("stack", nargs="*", help="stacks to deploy (default: every Pulumi.<stack>.yaml)")
     up.set_defaults(run=_up)
 
+    reindexer = commands.add_parser(
+        "reindex",
+        help="compare the index of a stack that is up with its objects, and put it right",
+        description="Start the reindex workflow of a stack that `up` keeps up in another terminal, wait, and "
+        "print every difference. Exit code 0 only if none remains.",
+    )
+    reindexer.add_argument("stack", help="a stack that is up")
+    reindexer.add_argument("customer", nargs="?", help="one of its customers (default: all)")
+    reindexer.add_argument("--dry-run", action="store_true", help="compare and report, put nothing right")
+    reindexer.set_defaults(run=_reindex)
+
     demo = commands.add_parser(
         "demo",
         help="erase one person and correct another, with the proof",
@@ -74,6 +85,12 @@ def _up(options: argparse.Namespace) -> None:
 
     with contextlib.suppress(KeyboardInterrupt):
         up(options.stack)
+
+
+def _reindex(options: argparse.Namespace) -> int:
+    from local.reindex import reindex
+
+    return reindex(options.stack, options.customer, dry_run=options.dry_run)
 
 
 def _demo(options: argparse.Namespace) -> int:
