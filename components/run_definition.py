@@ -61,7 +61,7 @@ def run_definition(steps: RunSteps) -> State:
         "TimeoutSeconds": RUN_SECONDS,
         "StartAt": "Plan",
         "States": {
-            "Plan": _step(steps.plan, run, OutputPath="$.Payload", Next="VisitAll", Catch=_catch("Abandon")),
+            "Plan": step(steps.plan, run, OutputPath="$.Payload", Next="VisitAll", Catch=catch("Abandon")),
             "VisitAll": {
                 "Type": "Map",
                 "Label": "visits",
@@ -77,19 +77,17 @@ def run_definition(steps: RunSteps) -> State:
                 "ItemProcessor": _visit_batch(steps.visit),
                 "ResultPath": None,
                 "Next": "Verify",
-                "Catch": _catch("Abandon"),
+                "Catch": catch("Abandon"),
             },
-            "Verify": _step(steps.verify, run, ResultPath=None, Next="Complete", Catch=_catch("Abandon")),
-            "Complete": _step(
-                steps.complete, run, ResultPath=None, Next="Completed", Catch=_catch("Abandon")
-            ),
+            "Verify": step(steps.verify, run, ResultPath=None, Next="Complete", Catch=catch("Abandon")),
+            "Complete": step(steps.complete, run, ResultPath=None, Next="Completed", Catch=catch("Abandon")),
             "Completed": {"Type": "Succeed"},
-            "Abandon": _step(
+            "Abandon": step(
                 steps.complete,
                 {**run, "error.$": "$.failure.Error"},
                 ResultPath=None,
                 Next="Abandoned",
-                Catch=_catch("Abandoned"),
+                Catch=catch("Abandoned"),
             ),
             "Abandoned": {"Type": "Fail", "Error": "RunAbandoned", "Cause": "A step failed for good."},
         },
@@ -103,8 +101,8 @@ def _visit_batch(visit: str) -> State:
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "Visit",
         "States": {
-            "Visit": _step(
-                visit, batch, OutputPath="$.Payload", Next="AllVisited", Catch=_catch("VisitFailed")
+            "Visit": step(
+                visit, batch, OutputPath="$.Payload", Next="AllVisited", Catch=catch("VisitFailed")
             ),
             "AllVisited": {
                 "Type": "Choice",
@@ -122,7 +120,8 @@ def _visit_batch(visit: str) -> State:
     }
 
 
-def _step(function: str, payload: State, **rest: object) -> State:
+def step(function: str, payload: State, **rest: object) -> State:
+    """Return a state that calls a function, and calls it again where it failed."""
     return {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
@@ -133,5 +132,6 @@ def _step(function: str, payload: State, **rest: object) -> State:
     }
 
 
-def _catch(state: str) -> list[State]:
+def catch(state: str) -> list[State]:
+    """Return what sends every error on to another state, with what the execution is about kept."""
     return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": state}]

@@ -167,7 +167,7 @@ def replay(vault: VaultResources) -> Policy:
                 },
             },
         ),
-        _table(vault, "BatchWriteItem"),
+        _table(vault, "GetItem", "BatchWriteItem"),
         _service_key(vault, "Decrypt"),
     )
 

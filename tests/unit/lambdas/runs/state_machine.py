@@ -55,7 +55,7 @@ class Execution:
 
     def _task(self, frame: Frame, state: dict[str, Any], invoke: Invoke) -> None:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke"
-        parameters = _filled(state["Parameters"], frame.data)
+        parameters = _filled(state["Parameters"], frame.data, context={"Execution": {"Name": self.name}})
         try:
             answer = {"Payload": invoke(parameters["FunctionName"], parameters["Payload"])}
         except TaskFailedError as failure:
@@ -120,15 +120,23 @@ def _matches(names: list[str], error: str) -> bool:
     return error in names or "States.ALL" in names
 
 
-def _filled(template: dict[str, Any], data: Any, item: Any = None) -> dict[str, Any]:  # noqa: ANN401
+def _filled(
+    template: dict[str, Any],
+    data: Any,  # noqa: ANN401
+    item: Any = None,  # noqa: ANN401
+    context: Any = None,  # noqa: ANN401
+) -> dict[str, Any]:
     filled: dict[str, Any] = {}
     for name, value in template.items():
         if isinstance(value, dict):
-            filled[name] = _filled(value, data, item)
+            filled[name] = _filled(value, data, item, context)
         elif name.endswith(".$"):
-            from_item = value.startswith("$$.Map.Item.Value.")
-            path = value.replace("$$.Map.Item.Value", "$")
-            filled[name[:-2]] = _path(item if from_item else data, path)
+            if value.startswith("$$.Map.Item.Value."):
+                filled[name[:-2]] = _path(item, value.replace("$$.Map.Item.Value", "$"))
+            elif value.startswith("$$."):
+                filled[name[:-2]] = _path(context, value[1:])
+            else:
+                filled[name[:-2]] = _path(data, value)
         else:
             filled[name] = value
     return filled
