@@ -71,6 +71,12 @@ def _lines() -> Iterator[str]:
         services.reindex_machine(_NAMES),
     )
     yield from _role(
+        _NAMES.name("replay"),
+        "The replay state machine.",
+        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("replay")),
+        services.replay_machine(_NAMES),
+    )
+    yield from _role(
         _NAMES.name("sweep-schedule"),
         "The schedule of the sweep.",
         trust.by_service(_NAMES, "scheduler.amazonaws.com", source_arns=[_NAMES.default_schedules_arn]),

@@ -224,8 +224,10 @@ def region_key(names: RegionNames) -> list[Statement]:
     """
     log_groups = [
         names.arn("logs", f"log-group:{names.function_logs('*')}"),
-        names.arn("logs", f"log-group:{names.machine_logs('run')}"),
-        names.arn("logs", f"log-group:{names.machine_logs('reindex')}"),
+        *(
+            names.arn("logs", f"log-group:{names.machine_logs(machine)}")
+            for machine in ("run", "reindex", "replay")
+        ),
         names.arn("logs", f"log-group:{names.api_logs}"),
     ]
     return [

@@ -11,6 +11,9 @@ RUN_FUNCTIONS = ("plan-run", "visit-objects", "verify-run", "complete-run")
 REINDEX_FUNCTIONS = ("plan-reindex", "reindex-objects", "report-reindex", "clear-reindex")
 """Functions that the reindex state machine calls."""
 
+REPLAY_FUNCTIONS = ("replay-erasures",)
+"""Functions that the replay state machine calls."""
+
 CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
 """All that a customer's access role may do with its files."""
 
@@ -25,15 +28,15 @@ def reindex_machine(names: RegionNames) -> list[Statement]:
     return _machine(names, "reindex", REINDEX_FUNCTIONS)
 
 
+def replay_machine(names: RegionNames) -> list[Statement]:
+    """Statements of the replay state machine's role."""
+    return [_steps(names, REPLAY_FUNCTIONS), _log_delivery()]
+
+
 def _machine(names: RegionNames, name: str, functions: Sequence[str]) -> list[Statement]:
     machine = names.name(name)
     return [
-        Statement(
-            sid="Steps",
-            why="Call the functions that are its steps.",
-            actions=["lambda:InvokeFunction"],
-            resources=[names.function_arn(function) for function in functions],
-        ),
+        _steps(names, functions),
         Statement(
             sid="StartBatches",
             why="A distributed map starts an execution of the same machine a batch.",
@@ -49,23 +52,36 @@ def _machine(names: RegionNames, name: str, functions: Sequence[str]) -> list[St
                 names.arn("states", f"execution:{machine}/*"),
             ],
         ),
-        Statement(
-            sid="DeliverLogs",
-            why="Step Functions sets up the delivery of its own log; AWS has no resource for these actions.",
-            actions=[
-                "logs:CreateLogDelivery",
-                "logs:DeleteLogDelivery",
-                "logs:DescribeLogGroups",
-                "logs:DescribeResourcePolicies",
-                "logs:GetLogDelivery",
-                "logs:ListLogDeliveries",
-                "logs:PutResourcePolicy",
-                "logs:UpdateLogDelivery",
-            ],
-            # Step Functions Developer Guide, "Using CloudWatch Logs": these take no resource but "*".
-            resources=["*"],
-        ),
+        _log_delivery(),
     ]
+
+
+def _steps(names: RegionNames, functions: Sequence[str]) -> Statement:
+    return Statement(
+        sid="Steps",
+        why="Call the functions that are its steps.",
+        actions=["lambda:InvokeFunction"],
+        resources=[names.function_arn(function) for function in functions],
+    )
+
+
+def _log_delivery() -> Statement:
+    return Statement(
+        sid="DeliverLogs",
+        why="Step Functions sets up the delivery of its own log; AWS has no resource for these actions.",
+        actions=[
+            "logs:CreateLogDelivery",
+            "logs:DeleteLogDelivery",
+            "logs:DescribeLogGroups",
+            "logs:DescribeResourcePolicies",
+            "logs:GetLogDelivery",
+            "logs:ListLogDeliveries",
+            "logs:PutResourcePolicy",
+            "logs:UpdateLogDelivery",
+        ],
+        # Step Functions Developer Guide, "Using CloudWatch Logs": these take no resource but "*".
+        resources=["*"],
+    )
 
 
 def sweep_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:

@@ -44,9 +44,8 @@ def complete_run(
     for request in mine:
         state, detail = _failed_run(error) if error else _result(request, noted)
         pk = vault_items.request_pk(request.id)
-        vault_items.batch_write(
-            vault, delete=[vault_items.key(pk, vault_items.CHANGES), vault_items.key(pk, vault_items.LATE)]
-        )
+        kept = (vault_items.CHANGES, vault_items.LATE, vault_items.REPLAY)
+        vault_items.batch_write(vault, delete=[vault_items.key(pk, sk) for sk in kept])
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
             _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
     visits.clear(vault, run_id)

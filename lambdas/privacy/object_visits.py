@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from privacy import codecs, indexing, object_store, rows, vault_items
+from privacy import codecs, erasure_limits, indexing, object_store, rows, vault_items
 from privacy.journal import Journal
 from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
@@ -28,7 +28,8 @@ class Outcome(Edited):
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
     object's compression could not be undone: nothing of it was touched then. `purged` is false where a
     correction found nothing to correct: other versions stay then. `indexed` says whether the index had seen
-    the old version.
+    the old version. `erase` is who was to be erased: everybody whom the visit names, but for those whose
+    erasure is a repeated one and does not reach the version.
     """
 
     old_version: str | None = None
@@ -40,6 +41,7 @@ class Outcome(Edited):
     versions_removed: int = 0
     purged: bool = True
     indexed: bool = False
+    erase: frozenset[str] = frozenset()
 
     def take(self, edited: Edited) -> None:
         """Note what was done to the object's rows."""
@@ -82,14 +84,14 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
         try:
             if "upload" in journal.facts:
                 object_store.abort_upload(vault, key, journal.facts["upload"])
-            found = _change(vault, dataset, key, visit.erase, changes, journal)
+            found = _change(vault, dataset, key, visit, changes, journal)
             if found.damaged is not None:
                 return found
             outcome = _continued(journal, found)
             if outcome.indexed and outcome.new_version is not None:
                 # Nobody is in the new version who was not in the old one: its event has nothing to tell.
                 indexing.mark_indexed(vault, key, outcome.new_version)
-            outcome.purged = bool(visit.erase or outcome.erased or outcome.new_version is not None)
+            outcome.purged = bool(found.erase or outcome.erased or outcome.new_version is not None)
             if outcome.purged:
                 _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
         except ObjectChangedError:
@@ -99,7 +101,7 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             vault,
             delete=[
                 vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
-                for ref in sorted(visit.erase | outcome.erased)
+                for ref in sorted(found.erase | outcome.erased)
             ],
         )
         return outcome
@@ -127,7 +129,7 @@ def _change(
     vault: Vault,
     dataset: Dataset,
     key: str,
-    erase: frozenset[str],
+    visit: Visit,
     changes: ChangesOf,
     journal: Journal,
 ) -> Outcome:
@@ -138,7 +140,10 @@ def _change(
         rows.reader_of(dataset)
         stored = object_store.read(vault, key)
     if stored is None:
-        return Outcome()
+        return Outcome(erase=visit.erase)
+    erase = visit.erase
+    if visit.limits:
+        erase = erasure_limits.for_object(erase, visit.limits, _uploaded_at(vault, stored, journal))
     indexed = _is_indexed(vault, stored)
     if not indexed:
         late = _late(vault, dataset, stored)
@@ -148,7 +153,7 @@ def _change(
             if stored is None:
                 raise ObjectChangedError
     if dataset.format == "object":
-        outcome = Outcome(old_version=stored.version_id, indexed=indexed)
+        outcome = Outcome(old_version=stored.version_id, indexed=indexed, erase=erase)
         ref = rows.subject_of_object(vault, stored)
         if ref is not None and ref in erase:
             outcome.rows_dropped = 1
@@ -163,8 +168,28 @@ def _change(
         erase,
         changes,
         journal,
-        Outcome(old_version=stored.version_id, kept_version=stored.version_id, indexed=indexed),
+        Outcome(old_version=stored.version_id, kept_version=stored.version_id, indexed=indexed, erase=erase),
     )
+
+
+def _uploaded_at(vault: Vault, stored: StoredObject, journal: Journal) -> str:
+    """Return when the version was uploaded that the visit found, or that an attempt before has replaced.
+
+    What an attempt wrote carries the time of that attempt: it would pass for data that was put back.
+    """
+    written, noted = journal.facts.get("outcome"), journal.facts.get("uploaded_at")
+    if written is not None and noted is not None and stored.version_id != written["old_version"]:
+        current = object_store.read_version(vault, stored.key, stored.version_id)
+        if current is not None and _sha256(current) == written["sha256_after"]:
+            return str(noted)
+    return vault_items.instant(stored.last_modified)
+
+
+def _sha256(stored: StoredObject) -> str:
+    digest = hashlib.sha256()
+    for chunk in stored.chunks():
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _is_indexed(vault: Vault, stored: StoredObject) -> bool:
@@ -217,7 +242,11 @@ def _rewrite(
         outcome.sha256_after = rewrite.sha256
         if outcome.rows_dropped or outcome.rows_changed:
             outcome.versions_removed = 1  # the old one, once it is replaced
-            journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
+            journal.note(
+                outcome=outcome.noted(),
+                indexed=outcome.indexed,
+                uploaded_at=vault_items.instant(stored.last_modified),
+            )
             outcome.new_version = outcome.kept_version = rewrite.commit()
     return outcome
 

@@ -59,6 +59,7 @@ class Request:
     completed_at: str | None = None
     detail: dict[str, Any] | None = None
     follows: str | None = None
+    restored_from: str | None = None
 
     def public(self) -> dict[str, Any]:
         """Return the request as the API shows it: what is not known yet is left out."""
@@ -74,6 +75,7 @@ class Request:
             "completed_at": self.completed_at,
             "detail": self.detail,
             "follows": self.follows,
+            "restored_from": self.restored_from,
         }
         return {name: value for name, value in shown.items() if value is not None}
 
@@ -124,6 +126,7 @@ class RequestStore:
         received_at: datetime,
         reason: str | None = None,
         follows: str | None = None,
+        restored_from: str | None = None,
         idempotency: Idempotency | None = None,
     ) -> Created:
         """Write a pending request with its subjects, marker and idempotency answer in one transaction.
@@ -141,6 +144,7 @@ class RequestStore:
             subjects=len(refs),
             reason=reason,
             follows=follows,
+            restored_from=restored_from,
         )
         puts = request_items.creation(self.table, customer, request.public(), refs)
         if idempotency is not None:
@@ -353,7 +357,17 @@ class RequestStore:
 def _request(item: "Mapping[str, AttributeValueTypeDef]") -> Request:
     known: dict[str, Any] = {
         name: item[name]["S"]
-        for name in ("type", "state", "received_at", "due_at", "reason", "run_id", "completed_at", "follows")
+        for name in (
+            "type",
+            "state",
+            "received_at",
+            "due_at",
+            "reason",
+            "run_id",
+            "completed_at",
+            "follows",
+            "restored_from",
+        )
         if name in item
     }
     return Request(

@@ -7,7 +7,7 @@ import pytest
 from components import packages
 from components.catalogue import FUNCTIONS, FunctionSpec
 from components.functions import environment_of
-from components.iam.services import RUN_FUNCTIONS
+from components.iam.services import REINDEX_FUNCTIONS, REPLAY_FUNCTIONS, RUN_FUNCTIONS
 from components.naming import RegionNames
 from lambdas.privacy import environment
 
@@ -57,7 +57,7 @@ def test_a_function_that_assumes_a_role_asks_the_sts_of_its_region(spec: Functio
 def test_names_in_variables_are_the_deployed_ones(deployment: Deployment) -> None:
     tables = {made.inputs["name"] for made in deployment.of("aws:dynamodb/table:Table")}
     roles = {made.inputs["name"] for made in deployment.of("aws:iam/role:Role")}
-    (machine,) = deployment.of("aws:sfn/stateMachine:StateMachine")
+    machine = deployment.named("aws:sfn/stateMachine:StateMachine", f"{deployment.prefix}-run")
     for function in deployment.of("aws:lambda/function:Function"):
         variables = function.inputs.get("environment", {}).get("variables", {})
         assert {variables[key] for key in ("REGISTRY_TABLE", "REQUEST_TABLE") if key in variables} <= tables
@@ -98,13 +98,14 @@ def test_functions_behind_the_api_end_before_the_gateway_gives_up() -> None:
             assert spec.timeout < 29
 
 
-def test_the_machine_may_call_its_steps() -> None:
-    assert {name.replace("-", "_") for name in RUN_FUNCTIONS} <= set(FUNCTIONS)
+def test_the_machines_may_call_their_steps() -> None:
+    for steps in (RUN_FUNCTIONS, REINDEX_FUNCTIONS, REPLAY_FUNCTIONS):
+        assert {name.replace("-", "_") for name in steps} <= set(FUNCTIONS)
 
 
 def test_log_groups_are_encrypted_and_forget(deployment: Deployment) -> None:
     groups = deployment.of("aws:cloudwatch/logGroup:LogGroup")
-    assert len(groups) == len(FUNCTIONS) + 2
+    assert len(groups) == len(FUNCTIONS) + 4
     for made in groups:
         assert made.inputs["kmsKeyId"] == f"arn:mock:Key:{deployment.prefix}-key-key"
         assert made.inputs["retentionInDays"] == 90

@@ -26,6 +26,7 @@ COMPONENT_TYPES = {
     "gdpr:queues:DeadLetters",
     "gdpr:queues:ObjectEvents",
     "gdpr:region:Region",
+    "gdpr:reindexes:ReindexMachine",
     "gdpr:roles:Boundary",
     "gdpr:roles:PurposeRoles",
     "gdpr:runs:RunMachine",
