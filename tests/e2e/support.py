@@ -14,6 +14,7 @@ from local.client import PrivacyClient, RequestView
 from local.emulator import Emulator, client_config
 from local.generate import RegionData
 from local.load import send, wait_until_indexed
+from local.reindex import carry_out
 from local.stacks import Stack, Vault
 from local.vaults import VaultView
 from privacy.session_policies import VaultResources, session_policy
@@ -85,6 +86,7 @@ class World:
             completed(api, api.request_correction(person, [change]))
             completed(api, request)
             self.emulator.client("lambda", stack.region).invoke(FunctionName=f"{stack.prefix}-sweep-runs")
+            carry_out(self.emulator.client("stepfunctions", stack.region), stack, customer, dry_run=True)
 
     def send_rows(self, subjects: Iterable[str], key: str, *, text: str = "fine") -> bytes:
         """Send acme a feedback file with a row for each subject, wait for the index; the file's bytes."""

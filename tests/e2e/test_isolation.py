@@ -17,6 +17,7 @@ FUNCTIONS = {
     "plan": "plan-run",
     "visit": "visit-objects",
     "verify": "verify-run",
+    "reindex": "reindex-objects",
     "close": "complete-run",
 }
 """A function of each purpose: whose role may assume the purpose's role."""
@@ -141,6 +142,7 @@ def test_a_session_for_one_customer_opens_nothing_of_another(
         ("plan", "dynamodb:Query"),
         ("visit", "s3:GetObject"),
         ("verify", "s3:ListBucketVersions"),
+        ("reindex", "dynamodb:Query objects"),
         ("close", "dynamodb:Query"),
     ],
 )

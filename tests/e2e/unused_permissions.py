@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 _FUNCTIONS: Final = (
+    "clear-reindex",
     "complete-run",
     "create-correction-request",
     "create-erasure-request",
@@ -12,8 +13,11 @@ _FUNCTIONS: Final = (
     "get-request",
     "index-objects",
     "list-requests",
+    "plan-reindex",
     "plan-run",
     "put-record",
+    "reindex-objects",
+    "report-reindex",
     "sweep-runs",
     "verify-run",
     "visit-objects",
@@ -57,7 +61,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
         "Lambda polls the queue under the function's role; the emulator polls without it.",
     ),
     **_rows(
-        ("run",),
+        ("reindex", "run"),
         (
             *_LOG_DELIVERY,
             "lambda:InvokeFunction",
@@ -93,12 +97,15 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     ),
     # -- what is only done when something goes wrong ----------------------------------------------------
     **_rows(
-        ("create-correction-request", "create-erasure-request", "index-objects"),
+        ("create-correction-request", "create-erasure-request", "index-objects", "reindex-objects"),
         ("dynamodb:DeleteItem",),
         "Gives the run lock back where Step Functions refused to start the run; it never refused here.",
     ),
     ("index-objects", "sqs:ChangeMessageVisibility"): (
         "Lets an event that could not be taken come again soon; all of them were taken."
+    ),
+    ("purpose-reindex", "kms:GenerateDataKeyWithoutPlaintext"): (
+        "Makes the vault's subject secret where the index was lost before anybody needed one."
     ),
     ("purpose-verify", "dynamodb:UpdateItem"): (
         "Notes on a visit what reading back found wrong; every run of these tests left all in order."
