@@ -277,6 +277,17 @@ def test_what_went_wrong_is_reported_and_put_right(
     assert mended == fresh(world)
 
 
+def test_after_a_run_nothing_is_missing_and_nothing_is_superfluous(world: "World") -> None:
+    furnish(world)
+    world.erase(BOB)
+    world.run()
+    assert world.deliver() == []
+    done = reindex(world)
+    assert not {"missing-entry", "superfluous-entry", "vanished-object"} & set(kinds(world, done))
+    mended = index(world)
+    assert mended == fresh(world)
+
+
 def test_nothing_of_the_reindex_stays_in_the_vault(world: "World") -> None:
     furnish(world)
     lose_everything(world)
