@@ -366,6 +366,29 @@ def test_a_late_arrival_behind_a_newer_version_is_erased_too(world: "World") -> 
     assert world.contents("feedback/late.jsonl") == [row(BOB)]
 
 
+def test_an_upload_whose_indexing_ended_before_it_asked_for_tombstones_is_erased_too(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All entries are there, but the version is not marked: nobody has asked whether somebody was erased."""
+    world.put("feedback/late.jsonl", row(ANNA, BOB), indexed=False)
+    world.erase(ANNA)
+    event = world.events.pop()
+    world.run()
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(vault_items, "erased_since", killed)
+        with pytest.raises(KeyboardInterrupt):
+            world.deliver(event)
+    assert "object#feedback/late.jsonl" in world.partition(ANNA)
+    reindex(world)
+    assert len(world.requests.pending("acme", 10)) == 1
+    world.run()
+    assert world.contents("feedback/late.jsonl") == [row(BOB)]
+
+
 def test_an_attempt_that_ended_behind_its_entries_leaves_no_late_arrival_out(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -474,6 +497,9 @@ def test_an_upload_that_is_indexed_meanwhile_wins(
     with monkeypatch.context() as patched:
         patched.setattr(vault_items, step, overtaken)
         assert world.call("reindex_objects", {**ids, **planned["batches"][0]})["done"]
+    # What was found first was no longer so: nothing was written over what the upload's event had written.
+    assert world.call("report_reindex", ids)["counts"]["differences"] == {}
+    world.call("clear_reindex", {**ids, "counts": {}})
     mended = index(world)
     assert mended == fresh(world)
 
