@@ -59,9 +59,12 @@ class RegionNames:
         """Bucket of a vault; S3 wants it unique among all accounts, so it carries account and region."""
         return f"{self.name('vault-' + customer)}-{self.account}-{self.region}"
 
-    def vault_table(self, customer: str) -> str:
-        """Table of a vault."""
-        return self.name(f"vault-{customer}")
+    def vault_table(self, customer: str, restored: str | None = None) -> str:
+        """Table of a vault; `restored` names the one that a restoration made.
+
+        Behind a dot, which no customer's id has: `acme-r1` may be a customer, too.
+        """
+        return self.name(f"vault-{customer}") + (f".{restored}" if restored is not None else "")
 
     def access_role(self, customer: str) -> str:
         """Role of a customer's own AWS principals."""

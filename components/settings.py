@@ -23,6 +23,7 @@ from .settings_values import (
     NAME,
     PREFIX,
     PRINCIPAL_ARN,
+    RESTORED_TABLE,
     contract_date,
     known_format,
     text_matching,
@@ -54,6 +55,7 @@ _Contact = Annotated[
 _Date = Annotated[date, BeforeValidator(contract_date)]
 _CustomerId = Annotated[str, BeforeValidator(text_matching(*CUSTOMER_ID))]
 _Name = Annotated[str, BeforeValidator(text_matching(*NAME))]
+_RestoredTable = Annotated[str, BeforeValidator(text_matching(*RESTORED_TABLE))]
 _FieldPath = Annotated[str, BeforeValidator(text_matching(*FIELD_PATH))]
 _Prefix = Annotated[str, BeforeValidator(text_matching(*PREFIX))]
 _CsvMark = Annotated[str, BeforeValidator(text_matching(*CSV_MARK))]
@@ -123,7 +125,10 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Customer:
-    """A controller whose data this stack holds."""
+    """A controller whose data this stack holds.
+
+    `restored_table` is set once the vault's table was restored: point-in-time recovery makes a new one.
+    """
 
     id: _CustomerId
     controller: _Text
@@ -134,6 +139,7 @@ class Customer:
     principals: tuple[_Principal, ...] = ()
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     region: str | None = None
+    restored_table: Annotated[_RestoredTable | None, Field(alias="restoredTable")] = None
 
     @property
     def prefixes(self) -> tuple[str, ...]:
@@ -154,8 +160,8 @@ class Evidence:
     """How long evidence is kept: no GDPR article says it, only that one must be able to show (Art. 5(2)).
 
     `years` has to outlast the time in which somebody may claim or fine; that is national law, commonly three
-    to six years. Object Lock in compliance mode holds what has been written to it: the number can only be
-    raised for that, by nobody be lowered. S3 takes at most 100 years, this program 30.
+    to six years. Another number counts for what is written from then on: what is locked in compliance mode
+    nobody can let go earlier.
     """
 
     years: Annotated[int, Field(ge=1, le=30, strict=True)] = 5

@@ -58,9 +58,11 @@ def test_names_in_variables_are_the_deployed_ones(deployment: Deployment) -> Non
     tables = {made.inputs["name"] for made in deployment.of("aws:dynamodb/table:Table")}
     roles = {made.inputs["name"] for made in deployment.of("aws:iam/role:Role")}
     machine = deployment.named("aws:sfn/stateMachine:StateMachine", f"{deployment.prefix}-run")
+    buckets = {made.inputs["bucket"] for made in deployment.of("aws:s3/bucket:Bucket")}
     for function in deployment.of("aws:lambda/function:Function"):
         variables = function.inputs.get("environment", {}).get("variables", {})
         assert {variables[key] for key in ("REGISTRY_TABLE", "REQUEST_TABLE") if key in variables} <= tables
+        assert {variables[key] for key in ("EVIDENCE_BUCKET",) if key in variables} <= buckets
         if "PURPOSE_ROLE_ARN" in variables:
             assert variables["PURPOSE_ROLE_ARN"].rpartition("/")[2] in roles
         if "RUN_STATE_MACHINE_ARN" in variables:

@@ -14,6 +14,7 @@ from urllib.parse import quote_plus
 
 import boto3
 
+from components.replay_definition import replay_definition
 from components.run_definition import RunSteps, run_definition
 from privacy import aws_clients, vault
 from privacy.records import put_record
@@ -39,6 +40,7 @@ FUNCTIONS = (
     "verify_run",
     "complete_run",
     "sweep_runs",
+    "replay_erasures",
 )
 
 _DEFINITION = run_definition(
@@ -136,6 +138,12 @@ class Region:
                     self.progress.labels[json.loads(answer["body"])["id"]] = label
                     return
         raise AssertionError(f"{label} was never accepted")
+
+    def start_replay(self, customer: str) -> None:
+        """Start a replay, as an operator does after a restoration."""
+        event = {"customer": customer, "restored_from": "2020-01-01T00:00:00Z"}
+        definition = replay_definition("replay_erasures")
+        self.progress.executions["replay"] = Execution.start(definition, "replay", event)
 
     # -- what AWS does
 

@@ -72,6 +72,12 @@ def furnish_little(region: Region) -> None:
         region.put(customer, "feedback/b.jsonl", row(BOB))
 
 
+def restore(region: Region) -> None:
+    """Somebody puts back what there was before everything."""
+    furnish_little(region)
+    region.put_record("acme", "2", BOB, name="Rob")
+
+
 def overwrite(region: Region) -> None:
     region.put("acme", "feedback/b.jsonl", row(BOB) + row(ANNA) + b"not json\n")
 
@@ -141,7 +147,7 @@ class Scenario:
     ends: dict[str, str]
     follow_ups: int = 0
     start: int = 0
-    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS)
+    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"replay_erasures"}
     broken: Callable[[str, Any], str | None] = lambda _function, _event: None
     chunks: int = 1
     floor: int = 45
@@ -150,6 +156,7 @@ class Scenario:
         return moment.position >= self.start and moment.function in self.functions
 
 
+RUNNING = frozenset({"plan_run", "visit_objects", "verify_run", "complete_run"})
 SCENARIOS = {
     "requests and their run": Scenario(
         (Step(furnish), Step(furnish_more), INDEX, ERASE_ANNA, CORRECT_BOB, SETTLE),
@@ -187,6 +194,14 @@ SCENARIOS = {
         functions=frozenset({"complete_run"}),
         broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
     ),
+    "a replay after a restoration": Scenario(
+        (
+            Step(furnish_little), INDEX, ERASE_BOB, SETTLE, Step(restore), INDEX,
+            Step(lambda region: region.start_replay("acme")), SETTLE,
+        ),
+        {"erasure of Bob": "completed"}, follow_ups=1,
+        start=7, functions=RUNNING | {"replay_erasures"}, chunks=2, floor=200,
+    ),
     "a run that is stopped": Scenario(
         (Step(furnish), INDEX, ERASE_ANNA, Step(until=planned), Step(lose_the_run), SETTLE),
         {"erasure of Anna": "partial"},
@@ -213,6 +228,7 @@ def region(document: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
         environment.REGISTRY_TABLE: stored_state.REGISTRY,
         environment.REQUEST_TABLE: stored_state.REQUESTS,
         environment.RUN_STATE_MACHINE_ARN: faulty_region.MACHINE,
+        environment.EVIDENCE_BUCKET: stored_state.EVIDENCE,
         environment.PURPOSE_ROLE_ARN: f"arn:aws:iam::{stored_state.ACCOUNT}:role/purpose",
     }.items():
         monkeypatch.setenv(name, value)
