@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from privacy import codecs, indexing, object_store, rows, vault_items
+from privacy import codecs, index_entries, indexing, object_store, rows, vault_items
 from privacy.journal import Journal
 from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
@@ -90,18 +90,14 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
                 # Nobody is in the new version who was not in the old one: its event has nothing to tell.
                 indexing.mark_indexed(vault, key, outcome.new_version)
             outcome.purged = bool(visit.erase or outcome.erased or outcome.new_version is not None)
+            # Before the listing that no newer version may be in: so none of these is about a newer one.
+            entries = index_entries.versions_of(vault, key, sorted(visit.erase | outcome.erased))
             if outcome.purged:
                 _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
         except ObjectChangedError:
             _log.info("object changed meanwhile, visited again: customer=%s", vault.customer.id)
             continue
-        vault_items.batch_write(
-            vault,
-            delete=[
-                vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
-                for ref in sorted(visit.erase | outcome.erased)
-            ],
-        )
+        index_entries.drop(vault, key, entries)
         return outcome
     raise ObjectChangedError
 
