@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import vault_items, visits
+from privacy import request_values, vault_items, visits
 from privacy.requests import Request, RequestStore
 from privacy.run_steps import MAX_REQUESTS
 from privacy.vault import Vault
@@ -151,8 +151,7 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
     if taken.erases and taken.request.follows is None:
         return taken
     # They go just before the request ends: a run that was lost in between leaves a request without them.
-    sk = vault_items.LATE if taken.erases else vault_items.CHANGES
-    item = vault_items.get(vault, vault_items.request_pk(taken.request.id), sk)
+    item = request_values.take(vault, taken.request)
     if item is None:
         return replace(taken, refs=(), details_gone=True)
     if taken.erases:

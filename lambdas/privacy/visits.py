@@ -66,9 +66,10 @@ def clear(vault: Vault, run_id: str) -> None:
     vault_items.batch_write(vault, delete=[vault_items.key(pk, item["sk"]["S"]) for item in items])
 
 
-def between(vault: Vault, run_id: str, first: int, last: int) -> Iterator[Visit]:
-    """Yield the run's visits numbered `first` to `last`, both included, in order."""
-    for item in vault_items.query(vault, vault_items.run_pk(run_id), first=_sk(first), last=_sk(last)):
+def between(vault: Vault, run_id: str, first: int, last: int, *, backward: bool = False) -> Iterator[Visit]:
+    """Yield the run's visits numbered `first` to `last`, both included, in order or in reverse order."""
+    pk = vault_items.run_pk(run_id)
+    for item in vault_items.query(vault, pk, first=_sk(first), last=_sk(last), backward=backward):
         yield _visit(item)
 
 
