@@ -44,7 +44,7 @@ def complete_run(
     for request in mine:
         state, detail = _failed_run(error, step) if error else _result(request, noted)
         if state == "failed":
-            request_values.keep_for_redrive(vault, request)
+            request_values.keep_for_redrive(vault, request, noted.of(request.id))
         else:
             request_values.drop(vault, request)
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
@@ -67,7 +67,7 @@ def _failed_run(error: str, step: str | None) -> tuple[EndState, dict[str, Any]]
 
 def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any] | None]:
     """Return how the request ends, and what its answer says about it. Names no object key and no content."""
-    concerned = [visit for visit in noted.visits if request.id in visit.requests]
+    concerned = noted.of(request.id)
     problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
     if request.id in noted.problems:
         problems.append({"reason": noted.problems[request.id]})

@@ -4,12 +4,16 @@ For the operator, once the cause is mended. What the failed run did is found don
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
+from privacy.request_values import REDRIVE_SECONDS
 from privacy.requests import Request, RequestStore
 from privacy.run_lock import RunLock
 from privacy.step_failures import StepFailedError
+from privacy.timestamps import parse_timestamp
 
 _log: Final = logging.getLogger("privacy")
 
@@ -32,13 +36,20 @@ class Redriven:
     next_run: str | None
 
 
-def redrive_run(requests: RequestStore, lock: RunLock, customer: str, run_id: str) -> Redriven:
+def redrive_run(
+    requests: RequestStore,
+    lock: RunLock,
+    customer: str,
+    run_id: str,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Redriven:
     """Make the requests that ended failed in this run pending again, and start a run.
 
     A correction stays failed where another one about the same subject has been made since and has not failed:
     its older values would overwrite the newer ones. Can be done again at any point, with the same answer.
 
-    Raises RedriveRefusedError, and changes nothing, where no request failed in the run.
+    Raises RedriveRefusedError, and changes nothing, where no request failed in the run, or too long ago.
     """
     concerned = [
         request
@@ -51,6 +62,11 @@ def redrive_run(requests: RequestStore, lock: RunLock, customer: str, run_id: st
             "a failed request names its run as run_id (GET /v1/requests?state=failed)"
         )
     failed = [request for request in concerned if request.state == "failed" and request.run_id == run_id]
+    if any(_too_late(request, clock()) for request in failed):
+        raise RedriveRefusedError(
+            f"run_id: the run failed more than {REDRIVE_SECONDS // 86400} days ago, and what its requests "
+            "need is gone; have the customer make them again"
+        )
     superseded = _superseded(requests, customer, failed)
     for request in failed:
         if request.id not in superseded and requests.reopen(customer, request.id, run_id):
@@ -58,6 +74,11 @@ def redrive_run(requests: RequestStore, lock: RunLock, customer: str, run_id: st
     # After the markers: a run that ends meanwhile sees them, or leaves the lock to this one.
     started = lock.start_run_or_leave_to_sweep(customer) if requests.pending(customer, 1) else None
     return Redriven(len(concerned) - len(superseded), len(superseded), started)
+
+
+def _too_late(request: Request, now: datetime) -> bool:
+    ended = parse_timestamp(request.completed_at) if request.completed_at else now
+    return (now - ended).total_seconds() > REDRIVE_SECONDS
 
 
 def _superseded(requests: RequestStore, customer: str, failed: list[Request]) -> set[str]:

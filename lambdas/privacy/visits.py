@@ -52,6 +52,10 @@ class RunNotes:
     visits: list[Visit] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
 
+    def of(self, request_id: str) -> list[Visit]:
+        """Return the visits that the request is concerned with."""
+        return [visit for visit in self.visits if request_id in visit.requests]
+
 
 def write(vault: Vault, run_id: str, visits: Iterable[Visit]) -> None:
     """Write the run's visits down, in place of any that an earlier attempt to plan the run left."""
@@ -175,6 +179,8 @@ def _item(run_id: str, visit: Visit) -> "dict[str, AttributeValueTypeDef]":
     for name, value in (("key", visit.key), ("dataset", visit.dataset)):
         if value is not None:
             item[name] = {"S": value}
+    if visit.journal:
+        item["journal"] = {"S": json.dumps(visit.journal, separators=(",", ":"))}
     return item
 
 
