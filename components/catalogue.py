@@ -143,6 +143,14 @@ _FUNCTIONS: Final = (
         starts_runs=True,
         watches_runs=True,
     ),
+    FunctionSpec(
+        module="redrive_run",
+        package="runs",
+        why="Have the requests that failed in a run taken up again; the operator calls it.",
+        timeout=LONGEST_TIMEOUT,
+        requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
+        starts_runs=True,
+    ),
 )
 
 FUNCTIONS: Final[Mapping[str, FunctionSpec]] = {spec.module: spec for spec in _FUNCTIONS}

@@ -50,7 +50,7 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
     ),
     "plan": VaultRights(
         why="Write tombstones, find what the requests touch, and write down the visits.",
-        table=("dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+        table=("dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"),
     ),
     "visit": VaultRights(
         why="Rewrite objects, delete their older versions, delete and patch records.",
@@ -80,8 +80,8 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         table=("dynamodb:Query", "dynamodb:UpdateItem"),
     ),
     "close": VaultRights(
-        why="Remove a run's own notes from the vault when its requests have ended.",
-        table=("dynamodb:BatchWriteItem", "dynamodb:Query"),
+        why="Remove a run's own notes from the vault; have what failed requests need wait for a redrive.",
+        table=("dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"),
     ),
 }
 

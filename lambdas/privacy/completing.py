@@ -2,15 +2,15 @@
 
 import hashlib
 import logging
-import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import vault_items, visits
+from privacy import request_values, visits
 from privacy.requests import EndState, Request, RequestStore
 from privacy.run_lock import RunLock
 from privacy.run_steps import taken
+from privacy.step_failures import shown
 from privacy.vault import Vault
 from privacy.verifying import NOT_DONE
 from privacy.visits import RunNotes, Visit
@@ -20,8 +20,6 @@ _log: Final = logging.getLogger("privacy")
 REPORTED: Final = 100
 """Problems and unreadable lines that a request's answer names one by one; all of them are counted."""
 
-_ERROR_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,79}")
-
 
 def complete_run(
     vault: Vault,
@@ -30,23 +28,25 @@ def complete_run(
     run_id: str,
     *,
     error: str | None = None,
+    step: str | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> str | None:
     """End the run's requests, remove what was kept for it, release the lock; start the next run if need be.
 
-    `error` is the name of what ended the run early: its requests then end failed. Returns the next run's
-    id, or None. Can be done again at any point: the values kept for a request go first, then it ends, and
-    the visits, from which all of this is told, go last.
+    `error` is the name of what ended the run early, `step` where that was: its requests then end failed.
+    Returns the next run's id, or None. Can be done again at any point: the values kept for a request go
+    first (of one that failed, they are given some days more), then it ends, and the visits, from which all of
+    this is told, go last.
     """
     customer = vault.customer.id
     noted = visits.notes(vault, run_id)
     mine = taken(requests, customer, run_id)
     for request in mine:
-        state, detail = _failed_run(error) if error else _result(request, noted)
-        pk = vault_items.request_pk(request.id)
-        vault_items.batch_write(
-            vault, delete=[vault_items.key(pk, vault_items.CHANGES), vault_items.key(pk, vault_items.LATE)]
-        )
+        state, detail = _failed_run(error, step) if error else _result(request, noted)
+        if state == "failed":
+            request_values.keep_for_redrive(vault, request, noted.of(request.id))
+        else:
+            request_values.drop(vault, request)
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
             _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
     visits.clear(vault, run_id)
@@ -60,14 +60,14 @@ def complete_run(
     return lock.start_run_or_leave_to_sweep(customer)
 
 
-def _failed_run(error: str) -> tuple[EndState, dict[str, Any]]:
-    name = error if _ERROR_NAME.fullmatch(error) else "unknown"
-    return "failed", {"problems": [{"reason": "run-failed", "error": name}], "problem_count": 1}
+def _failed_run(error: str, step: str | None) -> tuple[EndState, dict[str, Any]]:
+    problem = {"reason": "run-failed", **({"step": step} if step else {}), **shown(error)}
+    return "failed", {"problems": [problem], "problem_count": 1}
 
 
 def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any] | None]:
     """Return how the request ends, and what its answer says about it. Names no object key and no content."""
-    concerned = [visit for visit in noted.visits if request.id in visit.requests]
+    concerned = noted.of(request.id)
     problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
     if request.id in noted.problems:
         problems.append({"reason": noted.problems[request.id]})
@@ -92,7 +92,7 @@ def _in_order(visit: Visit) -> bool:
 def _problem(visit: Visit) -> dict[str, str]:
     problem = {**_place(visit), "reason": visit.problem or NOT_DONE}
     # What the last attempt ended with: an operator finds more of it in the log under the run's id.
-    return problem if visit.failure is None else {**problem, "error": visit.failure}
+    return problem if visit.failure is None else {**problem, **shown(visit.failure)}
 
 
 def _lines(unparsed: Iterable[Visit]) -> Iterable[dict[str, Any]]:

@@ -2,14 +2,14 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import vault_items, visits
+from privacy import request_values, vault_items, visits
 from privacy.requests import Request, RequestStore
 from privacy.run_steps import MAX_REQUESTS
 from privacy.vault import Vault
@@ -39,7 +39,7 @@ class TakenRequest:
     `late_key` is set for an erasure that follows an earlier one: it is about this object alone.
     `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
     the subject's records), and datasets of rows; `details_gone` is set where that is
-    no longer known.
+    no longer known. `redriven` are the objects of the run that the request failed in, with their journals.
     """
 
     request: Request
@@ -48,6 +48,7 @@ class TakenRequest:
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
     details_gone: bool = False
+    redriven: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def erases(self) -> bool:
@@ -75,6 +76,7 @@ class _Work:
     requests: dict[str, None] = field(default_factory=dict)
     erase: set[str] = field(default_factory=set)
     correct: list[tuple[str, str]] = field(default_factory=list)
+    journal: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, taken: TakenRequest, ref: str) -> None:
         self.requests[taken.request.id] = None
@@ -92,6 +94,7 @@ class _Work:
             correct=tuple(sorted(self.correct)),
             key=key,
             dataset=self.dataset,
+            journal=self.journal,
         )
 
 
@@ -143,7 +146,9 @@ def _take(vault: Vault, requests: RequestStore, run_id: str) -> list[TakenReques
             break
         if requests.claim(customer, request.id, run_id):
             refs = tuple(requests.refs(customer, request.id))
-            taken.append(_with_details(vault, TakenRequest(replace(request, run_id=run_id), refs)))
+            redriven = request_values.objects_to_redrive(vault, request)
+            mine = TakenRequest(replace(request, run_id=run_id), refs, redriven=redriven)
+            taken.append(_with_details(vault, mine))
     return taken
 
 
@@ -151,8 +156,7 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
     if taken.erases and taken.request.follows is None:
         return taken
     # They go just before the request ends: a run that was lost in between leaves a request without them.
-    sk = vault_items.LATE if taken.erases else vault_items.CHANGES
-    item = vault_items.get(vault, vault_items.request_pk(taken.request.id), sk)
+    item = request_values.take(vault, taken.request)
     if item is None:
         return replace(taken, refs=(), details_gone=True)
     if taken.erases:
@@ -196,6 +200,10 @@ def _work(vault: Vault, taken: Sequence[TakenRequest]) -> list[Visit]:
             if t.late_key is not None:
                 objects.setdefault(t.late_key, _Work()).add(t, ref)
                 continue
+            for key, journal in t.redriven.items():
+                work = objects.setdefault(key, _Work())
+                work.add(t, ref)
+                work.journal = work.journal or journal
             held = holdings[ref]
             for key, dataset in held.objects.items():
                 if t.erases or dataset in t.datasets:

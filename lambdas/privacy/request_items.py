@@ -100,3 +100,28 @@ def ending(
         },
         {"Delete": {"TableName": table, "Key": key(customer, f"pending#{request_id}")}},
     ]
+
+
+def reopening(table: str, customer: str, request_id: str, run_id: str) -> "list[TransactWriteItemTypeDef]":
+    """Return the writes that make a request which ended failed in this run pending again, with its marker.
+
+    The run's id goes too: a step of that run which is made again must not take the request for its own.
+    """
+    return [
+        {
+            "Update": {
+                "TableName": table,
+                "Key": key(customer, f"request#{request_id}"),
+                "UpdateExpression": "SET #state = :pending, redriven_from = :run_id"
+                " REMOVE run_id, completed_at, detail",
+                "ConditionExpression": "#state = :failed AND run_id = :run_id",
+                "ExpressionAttributeNames": {"#state": "state"},
+                "ExpressionAttributeValues": {
+                    ":pending": {"S": "pending"},
+                    ":failed": {"S": "failed"},
+                    ":run_id": {"S": run_id},
+                },
+            }
+        },
+        {"Put": {"TableName": table, "Item": key(customer, f"pending#{request_id}")}},
+    ]

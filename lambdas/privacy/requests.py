@@ -20,7 +20,7 @@ from privacy.timestamps import timestamp
 from privacy.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
     Item = dict[str, AttributeValueTypeDef]
 
@@ -46,7 +46,10 @@ class RequestBusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as the table keeps it; times are RFC 3339 texts, `subjects` counts references."""
+    """A request as the table keeps it; times are RFC 3339 texts, `subjects` counts references.
+
+    `redriven_from` is the last run in which it failed and was then made pending again.
+    """
 
     id: str
     type: RequestType
@@ -59,6 +62,7 @@ class Request:
     completed_at: str | None = None
     detail: dict[str, Any] | None = None
     follows: str | None = None
+    redriven_from: str | None = None
 
     def public(self) -> dict[str, Any]:
         """Return the request as the API shows it: what is not known yet is left out."""
@@ -319,6 +323,51 @@ class RequestStore:
         writes = request_items.ending(
             self.table, customer, request_id, state=state, at=timestamp(at), detail=detail
         )
+        return self._carried_out(writes)
+
+    def of_run(self, customer: str, run_id: str) -> list[Request]:
+        """Return the requests that this run took, or that were redriven from it (strongly consistent).
+
+        Reads all of the customer's requests: for the operator, not for what happens often.
+        """
+        filters = "#run_id = :value OR redriven_from = :value"
+        return self._search(customer, "", filters, {"#run_id": "run_id"}, run_id)
+
+    def corrections_since(self, customer: str, request_id: str) -> list[Request]:
+        """Return the customer's corrections from this request on (strongly consistent)."""
+        return self._search(customer, request_id, "#type = :value", {"#type": "type"}, "correction")
+
+    def _search(
+        self, customer: str, first_id: str, filters: str, names: Mapping[str, str], value: str
+    ) -> list[Request]:
+        pages = (
+            aws_clients.dynamodb()
+            .get_paginator("query")
+            .paginate(
+                TableName=self.table,
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+                FilterExpression=filters,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={
+                    ":pk": {"S": f"customer#{customer}"},
+                    ":first": {"S": f"request#{first_id}"},
+                    ":last": {"S": "request#~"},  # behind every id
+                    ":value": {"S": value},
+                },
+                ConsistentRead=True,
+            )
+        )
+        return [_request(item) for page in pages for item in page["Items"]]
+
+    def reopen(self, customer: str, request_id: str, run_id: str) -> bool:
+        """Make a request that ended failed in this run pending again, with its marker, in one transaction.
+
+        Returns False, and changes nothing, where that is not how it ended, or no longer. Raises
+        RequestBusyError where other writers kept the transaction from going through.
+        """
+        return self._carried_out(request_items.reopening(self.table, customer, request_id, run_id))
+
+    def _carried_out(self, writes: "list[TransactWriteItemTypeDef]") -> bool:
         for attempt in range(ATTEMPTS):
             reasons = transact(aws_clients.dynamodb(), writes)
             if not reasons:
@@ -353,7 +402,17 @@ class RequestStore:
 def _request(item: "Mapping[str, AttributeValueTypeDef]") -> Request:
     known: dict[str, Any] = {
         name: item[name]["S"]
-        for name in ("type", "state", "received_at", "due_at", "reason", "run_id", "completed_at", "follows")
+        for name in (
+            "type",
+            "state",
+            "received_at",
+            "due_at",
+            "reason",
+            "run_id",
+            "completed_at",
+            "follows",
+            "redriven_from",
+        )
         if name in item
     }
     return Request(

@@ -92,9 +92,7 @@ def index(vault: VaultResources) -> Policy:
 
 def plan(vault: VaultResources) -> Policy:
     """Leave tombstones, look up what the requests touch, write the visits down."""
-    return _policy(
-        _table(vault, "GetItem", "Query", "UpdateItem", "BatchWriteItem"), _service_key(vault, "Decrypt")
-    )
+    return _policy(_table(vault, "Query", "UpdateItem", "BatchWriteItem"), _service_key(vault, "Decrypt"))
 
 
 def visit(vault: VaultResources) -> Policy:
@@ -136,8 +134,8 @@ def verify(vault: VaultResources) -> Policy:
 
 
 def close(vault: VaultResources) -> Policy:
-    """Read what the run noted and remove the run's own items."""
-    return _policy(_table(vault, "Query", "BatchWriteItem"), _service_key(vault, "Decrypt"))
+    """Read what the run noted, remove the run's own items, say how long those of failed requests wait."""
+    return _policy(_table(vault, "Query", "BatchWriteItem", "UpdateItem"), _service_key(vault, "Decrypt"))
 
 
 PURPOSES: Final[Mapping[str, Callable[[VaultResources], Policy]]] = {

@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
+from privacy.step_failures import StepFailedError, error_name
 
 SETTLING: Final = timedelta(seconds=60)
 """A younger lock is left alone: the function that took it may not have started the execution yet."""
@@ -16,7 +17,7 @@ SETTLING: Final = timedelta(seconds=60)
 _log: Final = logging.getLogger("privacy")
 
 
-class SweepIncompleteError(Exception):
+class SweepIncompleteError(StepFailedError):
     """Some customers could not be swept; the others were. Carries only how many."""
 
 
@@ -32,7 +33,7 @@ def sweep(customers: Iterable[str], requests: RequestStore, lock: RunLock) -> li
                 started.append(customer)
         except (ClientError, BotoCoreError) as error:
             failed += 1
-            _log.error("not swept: customer=%s error=%s", customer, type(error).__name__)
+            _log.error("not swept: customer=%s error=%s", customer, error_name(error))
     if failed:
         raise SweepIncompleteError(f"{failed} customers")
     return started

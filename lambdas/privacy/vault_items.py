@@ -97,10 +97,12 @@ def get(vault: Vault, pk: str, sk: str) -> "Item | None":
     return answer.get("Item")
 
 
-def query(vault: Vault, pk: str, *, first: str = "", last: str | None = None) -> "Iterator[Item]":
-    """Yield a partition's items (strongly consistent) whose sort key begins with `first`.
+def query(
+    vault: Vault, pk: str, *, first: str = "", last: str | None = None, backward: bool = False
+) -> "Iterator[Item]":
+    """Yield a partition's items (strongly consistent) whose sort key begins with `first`, in its order.
 
-    With `last`, those from `first` to `last`, both included.
+    With `last`, those from `first` to `last`, both included; `backward` yields the last one first.
     """
     values: dict[str, Any] = {":pk": {"S": pk}}
     condition = "pk = :pk"
@@ -115,6 +117,7 @@ def query(vault: Vault, pk: str, *, first: str = "", last: str | None = None) ->
         KeyConditionExpression=condition,
         ExpressionAttributeValues=values,
         ConsistentRead=True,
+        ScanIndexForward=not backward,
     )
     for page in pages:
         yield from page["Items"]

@@ -52,6 +52,10 @@ class RunNotes:
     visits: list[Visit] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
 
+    def of(self, request_id: str) -> list[Visit]:
+        """Return the visits that the request is concerned with."""
+        return [visit for visit in self.visits if request_id in visit.requests]
+
 
 def write(vault: Vault, run_id: str, visits: Iterable[Visit]) -> None:
     """Write the run's visits down, in place of any that an earlier attempt to plan the run left."""
@@ -66,9 +70,10 @@ def clear(vault: Vault, run_id: str) -> None:
     vault_items.batch_write(vault, delete=[vault_items.key(pk, item["sk"]["S"]) for item in items])
 
 
-def between(vault: Vault, run_id: str, first: int, last: int) -> Iterator[Visit]:
-    """Yield the run's visits numbered `first` to `last`, both included, in order."""
-    for item in vault_items.query(vault, vault_items.run_pk(run_id), first=_sk(first), last=_sk(last)):
+def between(vault: Vault, run_id: str, first: int, last: int, *, backward: bool = False) -> Iterator[Visit]:
+    """Yield the run's visits numbered `first` to `last`, both included, in order or in reverse order."""
+    pk = vault_items.run_pk(run_id)
+    for item in vault_items.query(vault, pk, first=_sk(first), last=_sk(last), backward=backward):
         yield _visit(item)
 
 
@@ -174,6 +179,8 @@ def _item(run_id: str, visit: Visit) -> "dict[str, AttributeValueTypeDef]":
     for name, value in (("key", visit.key), ("dataset", visit.dataset)):
         if value is not None:
             item[name] = {"S": value}
+    if visit.journal:
+        item["journal"] = {"S": json.dumps(visit.journal, separators=(",", ":"))}
     return item
 
 

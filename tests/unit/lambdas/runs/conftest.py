@@ -245,7 +245,14 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         aws_clients.forget()
         vault.forget()
         made = _make_world()
-        for function in ("index_objects", "plan_run", "visit_objects", "verify_run", "complete_run"):
+        for function in (
+            "index_objects",
+            "plan_run",
+            "visit_objects",
+            "verify_run",
+            "complete_run",
+            "redrive_run",
+        ):
             importlib.reload(importlib.import_module(f"handlers.{function}"))
         yield made
         aws_clients.forget()

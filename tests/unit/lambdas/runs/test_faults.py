@@ -101,6 +101,10 @@ def lose_the_run(region: Region) -> None:
     region.running.status = "ABORTED"
 
 
+def mend(region: Region) -> None:
+    region.progress.mended = True
+
+
 def post(label: str, operation: str, **body: object) -> Step:
     return Step(lambda region: region.post(label, operation, body))
 
@@ -141,13 +145,19 @@ class Scenario:
     ends: dict[str, str]
     follow_ups: int = 0
     start: int = 0
-    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS)
+    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"redrive_run"}
     broken: Callable[[str, Any], str | None] = lambda _function, _event: None
+    redriven: bool = False
     chunks: int = 1
     floor: int = 45
 
     def disturbs(self, moment: Moment) -> bool:
         return moment.position >= self.start and moment.function in self.functions
+
+    @property
+    def all_ends(self) -> list[tuple[str, str]]:
+        failures = [(label, "failed") for label in self.ends] if self.redriven else []
+        return sorted([*self.ends.items(), *failures]) + [("follow-up", "completed")] * self.follow_ups
 
 
 SCENARIOS = {
@@ -185,6 +195,14 @@ SCENARIOS = {
     "a run that is abandoned": Scenario(
         (Step(furnish), INDEX, ERASE_ANNA, SETTLE), {"erasure of Anna": "failed"},
         functions=frozenset({"complete_run"}),
+        broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
+    ),
+    "a run that is abandoned and redriven": Scenario(
+        (
+            Step(furnish), INDEX, ERASE_ANNA, CORRECT_BOB, SETTLE, Step(mend), Step(Region.redrive), SETTLE,
+        ),
+        {"erasure of Anna": "partial", "correction of Bob": "partial"}, redriven=True,
+        functions=frozenset({"complete_run", "redrive_run"}),
         broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
     ),
     "a run that is stopped": Scenario(
@@ -279,7 +297,7 @@ def test_a_call_that_goes_wrong_changes_nothing_in_the_end(
     scenario = SCENARIOS[name]
     moments = undisturbed(region, scenario)
     end = region.view()
-    assert end["ends"] == sorted(scenario.ends.items()) + [("follow-up", "completed")] * scenario.follow_ups
+    assert end["ends"] == scenario.all_ends
     known = frozenset({*(moment.view for moment in moments), repr(end)})
 
     places = [moment for moment in moments if moment.calls and scenario.disturbs(moment)]
