@@ -21,7 +21,8 @@ class FunctionSpec:
     """One function.
 
     `memory` is in MiB and `timeout` in seconds. `requests` are DynamoDB actions on the request table; a
-    function that starts runs also takes and returns a customer's run lock there.
+    function that starts runs also takes and returns a customer's run lock there. `evidence` are the kinds of
+    evidence that it writes.
     """
 
     module: str
@@ -34,6 +35,7 @@ class FunctionSpec:
     starts_runs: bool = False
     watches_runs: bool = False
     reads_events: bool = False
+    evidence: tuple[str, ...] = ()
     purpose: Purpose | None = None
 
     @property
@@ -106,6 +108,7 @@ _FUNCTIONS: Final = (
         memory=1024,
         timeout=LONGEST_TIMEOUT,
         requests=(*_PENDING, "dynamodb:GetItem", "dynamodb:UpdateItem"),
+        evidence=("ledger",),
         purpose="plan",
     ),
     FunctionSpec(

@@ -109,6 +109,7 @@ def environment_of(names: RegionNames, spec: FunctionSpec) -> Mapping[str, str]:
         environment.REGISTRY_TABLE: names.registry_table if spec.registry else None,
         environment.REQUEST_TABLE: names.request_table if spec.requests else None,
         environment.RUN_STATE_MACHINE_ARN: names.run_machine_arn if spec.starts_runs else None,
+        environment.EVIDENCE_BUCKET: names.evidence_bucket if spec.evidence else None,
         environment.PURPOSE_ROLE_ARN: names.role(f"purpose-{spec.purpose}") if spec.purpose else None,
     }
     named = {variable: value for variable, value in variables.items() if value is not None}

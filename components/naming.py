@@ -82,6 +82,16 @@ class RegionNames:
         return self.arn("dynamodb", f"table/{self.vault_table('*')}")
 
     @property
+    def evidence_bucket(self) -> str:
+        """Bucket of what the region keeps as evidence, for all of its customers."""
+        return f"{self.name('evidence')}-{self.account}-{self.region}"
+
+    @property
+    def evidence_arn(self) -> str:
+        """ARN of the evidence bucket."""
+        return f"arn:aws:s3:::{self.evidence_bucket}"
+
+    @property
     def registry_table(self) -> str:
         """Table that maps clients and buckets to customers."""
         return self.name("registry")

@@ -11,10 +11,13 @@ from .catalogue import FUNCTIONS
 from .iam import boundary, functions, keys, purposes, resources, services, trust
 from .iam.documents import Statement
 from .naming import RegionNames
+from .settings import Evidence
 
 _NAMES = RegionNames(project="gdpr", stack="<stack>", account="<account>", region="<region>")
 _CUSTOMER = "<customer>"
 _REGION_KEY = _NAMES.arn("kms", "key/<region key>")
+_EVIDENCE_KEY = _NAMES.arn("kms", "key/<evidence key>")
+_YEARS = Evidence().years
 _VAULT_KEY = _NAMES.arn("kms", "key/<vault key>")
 
 _INTRODUCTION = """# Permissions
@@ -26,7 +29,7 @@ which allows no action that no role has, no other region and no copying. No func
 vault. A function assumes the role of its one purpose with a session policy
 (`lambdas/privacy/session_policies.py`) that names one customer's bucket, table and key: what is allowed is
 what purpose role, session policy and boundary all allow. Use of a vault's key is given by its key policy
-alone.
+alone. Retention is shown for the default years of evidence.
 """
 
 
@@ -84,10 +87,13 @@ def _lines() -> Iterator[str]:
     purpose_roles: dict[str, str] = {
         purpose: _NAMES.role(f"purpose-{purpose}") for purpose in purposes.PURPOSES
     }
+    writers = [_NAMES.role(spec.name) for spec in FUNCTIONS.values() if spec.evidence]
     access_role = f"arn:aws:iam::{_NAMES.account}:role/{_NAMES.access_role(_CUSTOMER)}"
     for title, statements in (
         ("Key of a vault", keys.vault_key(_NAMES, _CUSTOMER, purpose_roles, access_role)),
         ("Bucket of a vault", resources.vault_bucket(_NAMES, _CUSTOMER, _VAULT_KEY)),
+        ("Key of the evidence bucket", keys.evidence_key(_NAMES, writers, purpose_roles["replay"])),
+        ("Evidence bucket", resources.evidence_bucket(_NAMES, _EVIDENCE_KEY, _YEARS * 365)),
         ("Key of the region", keys.region_key(_NAMES)),
         ("Queue of bucket events", resources.events_queue(_NAMES, "object-events")),
         ("Queue of dead letters", resources.queue(_NAMES, "dead-letters")),

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from .account import AccountSettings, AccountSettingsArgs
 from .api import PrivacyApi, PrivacyApiArgs
 from .catalogue import FUNCTIONS
+from .evidence import EvidenceBucket, EvidenceBucketArgs
 from .functions import PrivacyFunction, PrivacyFunctionArgs
 from .iam.purposes import PURPOSES, Purpose
 from .identity import Identity, IdentityArgs
@@ -34,7 +35,7 @@ class RegionArgs:
 class Region(pulumi.ComponentResource):
     """What a stack deploys: a vault for each customer, and what customers share.
 
-    `outputs` are the stack's: `apiUrl`, `tokenUrl`, `clients` (secret), and `vaults` by customer.
+    `outputs` are the stack's: `apiUrl`, `tokenUrl`, `clients` (secret), `evidence`, and `vaults` by customer.
     """
 
     outputs: Mapping[str, pulumi.Input[Any]]
@@ -75,6 +76,18 @@ class Region(pulumi.ComponentResource):
             f"{name}-purposes",
             PurposeRolesArgs(
                 names=names, boundary_arn=boundary.arn, function_roles=_function_roles(functions)
+            ),
+            opts=child,
+        )
+        evidence = EvidenceBucket(
+            f"{name}-evidence",
+            EvidenceBucketArgs(
+                names=names,
+                years=settings.evidence.years,
+                writer_roles=[
+                    functions[module].role_arn for module, spec in FUNCTIONS.items() if spec.evidence
+                ],
+                reader_role=purpose_roles.arns["replay"],
             ),
             opts=child,
         )
@@ -153,6 +166,7 @@ class Region(pulumi.ComponentResource):
             "apiUrl": api.url,
             "tokenUrl": identity.token_url,
             "clients": identity.credentials(),
+            "evidence": evidence.facts,
             "vaults": {customer: vault.facts for customer, vault in vaults.items()},
         }
         self.register_outputs(dict(self.outputs))

@@ -150,6 +150,18 @@ class Account:
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Evidence:
+    """How long evidence is kept: no GDPR article says it, only that one must be able to show (Art. 5(2)).
+
+    `years` has to outlast the time in which somebody may claim or fine; that is national law, commonly three
+    to six years. Object Lock in compliance mode holds what has been written to it: the number can only be
+    raised for that, by nobody be lowered. S3 takes at most 100 years, this program 30.
+    """
+
+    years: Annotated[int, Field(ge=1, le=30, strict=True)] = 5
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class _Config:
     """Shape of the whole config, keyed as in the stack's file."""
 
@@ -163,6 +175,7 @@ class _Config:
     operator: Annotated[Operator, Field(alias="gdpr:operator")]
     customers: Annotated[tuple[Customer, ...], Field(alias="gdpr:customers")]
     account: Annotated[Account, Field(alias="gdpr:account")] = Field(default_factory=Account)
+    evidence: Annotated[Evidence, Field(alias="gdpr:evidence")] = Field(default_factory=Evidence)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +188,7 @@ class Settings:
     operator: Operator
     customers: tuple[Customer, ...]
     account: Account
+    evidence: Evidence
 
 
 _ADAPTER: Final = TypeAdapter(_Config)
@@ -188,6 +202,7 @@ _KEYS: Final = {
     (): _keys(_Config),
     ("gdpr:operator",): _keys(Operator),
     ("gdpr:account",): _keys(Account),
+    ("gdpr:evidence",): _keys(Evidence),
     ("gdpr:customers",): _keys(Customer),
     ("gdpr:customers", "contract"): _keys(Contract),
     ("gdpr:customers", "programs"): _keys(Program),
@@ -220,6 +235,7 @@ def parse_settings(config: Mapping[str, Any], *, project: str, stack: str) -> Se
         operator=parsed.operator,
         customers=parsed.customers,
         account=parsed.account,
+        evidence=parsed.evidence,
     )
 
 

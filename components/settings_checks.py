@@ -97,6 +97,12 @@ def _stack_name(names: RegionNames) -> Iterator[Problem]:
         yield Problem(
             "stack", shown(names.stack), f"makes the function name {longest} too long; shorten it by {over}"
         )
+    bucket = names.evidence_bucket
+    if len(bucket) > LONGEST_BUCKET_NAME:
+        over = len(bucket) - LONGEST_BUCKET_NAME
+        yield Problem(
+            "stack", shown(names.stack), f"makes the bucket name {bucket} too long; shorten it by {over}"
+        )
     domain = names.token_domain
     if len(domain) > LONGEST_BUCKET_NAME:
         over = len(domain) - LONGEST_BUCKET_NAME

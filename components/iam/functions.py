@@ -33,6 +33,7 @@ def function_statements(names: RegionNames, spec: FunctionSpec, region_key_arn: 
         *_requests(names, spec),
         *_runs(names, spec),
         *_events(names, spec),
+        *_evidence(names, spec),
         *_vault(names, spec),
     ]
 
@@ -100,6 +101,19 @@ def _events(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
                 "sqs:ReceiveMessage",
             ],
             resources=[names.queue_arn("object-events")],
+        )
+    ]
+
+
+def _evidence(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    if not spec.evidence:
+        return []
+    return [
+        Statement(
+            sid="Evidence",
+            why="Write evidence, of its own kinds. It can neither read nor remove any.",
+            actions=["s3:PutObject"],
+            resources=[f"{names.evidence_arn}/{kind}/*" for kind in spec.evidence],
         )
     ]
 

@@ -36,7 +36,7 @@ ADMINISTRATION = (
 SUBJECT_REFERENCE = "subject-reference"
 """Encryption context `purpose` of a vault's subject secret."""
 
-TABLE_PURPOSES = ("ingest", "intake", "index", "plan", "visit", "verify", "close")
+TABLE_PURPOSES = ("ingest", "intake", "index", "plan", "visit", "verify", "close", "replay")
 SECRET_MAKING_PURPOSES = ("ingest", "intake", "index")
 SECRET_READING_PURPOSES = (*SECRET_MAKING_PURPOSES, "visit")
 READING_PURPOSES = ("index", "visit")
@@ -168,6 +168,51 @@ def vault_key(
             resources=_THIS_KEY,
             principals=roles(SECRET_READING_PURPOSES),
             conditions=of_the_secret,
+        ),
+    ]
+
+
+def evidence_key(names: RegionNames, writers: Sequence[str], reader: str) -> list[Statement]:
+    """Policy of the evidence bucket's key.
+
+    `writers` are the roles of the functions that write evidence: they can seal and open nothing. `reader` is
+    the role with which the ledger is read for a replay. Evidence holds references only, so IAM may decide
+    which people in the account read it (auditors); no function's role has that right there.
+    """
+    bucket = names.evidence_arn
+    in_bucket: Conditions = {
+        "StringEquals": {
+            "kms:ViaService": f"s3.{names.region}.amazonaws.com",
+            "kms:CallerAccount": names.account,
+        },
+        # The bucket's ARN with a bucket key, the object's without one (S3 User Guide, "S3 Bucket Keys").
+        "ArnLike": {"kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/*"]},
+    }
+    return [
+        _administration(names),
+        Statement(
+            sid="WriteEvidence",
+            why="S3 makes data keys for the functions that write evidence; they cannot open what they wrote.",
+            actions=["kms:GenerateDataKey"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="AWS", names=writers),
+            conditions=in_bucket,
+        ),
+        Statement(
+            sid="ReadLedger",
+            why="S3 opens the erasure ledger for a replay.",
+            actions=["kms:Decrypt"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="AWS", names=[reader]),
+            conditions=in_bucket,
+        ),
+        Statement(
+            sid="ReadEvidence",
+            why="IAM decides who in the account reads evidence (auditors), through S3 only.",
+            actions=["kms:Decrypt"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="AWS", names=[names.account_principal]),
+            conditions=in_bucket,
         ),
     ]
 

@@ -1,4 +1,4 @@
-"""What each purpose may do in a vault: the bound that a session policy narrows to one customer.
+"""What each purpose may do in a vault, and in its ledger: the bound that a session policy narrows to one customer.
 
 The roles hold no KMS right of their own. Every vault's key policy names them with its conditions, which IAM
 could only widen (a condition in a role's policy does nothing where the key policy names the role directly).
@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ..naming import RegionNames
-from .documents import Statement
+from .documents import Conditions, Statement
 
-Purpose = Literal["ingest", "intake", "index", "plan", "visit", "verify", "close"]
+Purpose = Literal["ingest", "intake", "index", "plan", "visit", "verify", "close", "replay"]
+
+LEDGER: Final = "ledger"
+"""Kind of evidence that says who was erased when: the first part of its keys."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,8 @@ class VaultRights:
     bucket: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
     objects_index: tuple[str, ...] = ()
+    ledger: tuple[str, ...] = ()
+    ledger_listing: tuple[str, ...] = ()
 
 
 PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
@@ -83,6 +88,12 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         why="Remove a run's own notes from the vault; have what failed requests need wait for a redrive.",
         table=("dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"),
     ),
+    "replay": VaultRights(
+        why="Read a customer's erasure ledger after a restoration, and note who is to be erased again.",
+        table=("dynamodb:BatchWriteItem",),
+        ledger=("s3:GetObjectVersion",),
+        ledger_listing=("s3:ListBucketVersions",),
+    ),
 }
 
 
@@ -94,9 +105,20 @@ def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
         "Bucket": (rights.bucket, names.any_vault_bucket),
         "Table": (rights.table, names.any_vault_table),
         "ObjectsIndex": (rights.objects_index, f"{names.any_vault_table}/index/objects"),
+        "Ledger": (rights.ledger, f"{names.evidence_arn}/{LEDGER}/*"),
+        "LedgerListing": (rights.ledger_listing, names.evidence_arn),
+    }
+    below_the_ledger: dict[str, Conditions] = {
+        "LedgerListing": {"StringLike": {"s3:prefix": f"{LEDGER}/*"}},
     }
     return [
-        Statement(sid=sid, why=rights.why, actions=actions, resources=[resource])
+        Statement(
+            sid=sid,
+            why=rights.why,
+            actions=actions,
+            resources=[resource],
+            conditions=below_the_ledger.get(sid, {}),
+        )
         for sid, (actions, resource) in by_resource.items()
         if actions
     ]

@@ -14,12 +14,63 @@ REPLICATION = (
 
 
 def vault_bucket(names: RegionNames, customer: str, key_arn: str) -> list[Statement]:
-    """Policy of a vault's bucket. It allows nothing: roles carry their rights, this carries the limits.
+    """Policy of a vault's bucket. It allows nothing: roles carry their rights, this carries the limits."""
+    return _limits(names, names.vault_bucket(customer), key_arn, whose="vault")
+
+
+def evidence_bucket(names: RegionNames, key_arn: str, retention_days: int) -> list[Statement]:
+    """Policy of the evidence bucket: the limits of a vault's, and nothing is removed or kept for less.
+
+    `retention_days` is the least that an object's own retention may say. What says nothing about retention
+    gets the bucket's default.
+    """
+    bucket = names.evidence_arn
+    objects = f"{bucket}/*"
+    locking = ["s3:PutObject", "s3:PutObjectRetention"]
+    return [
+        *_limits(names, names.evidence_bucket, key_arn, whose="evidence bucket"),
+        Statement(
+            sid="DenyRemoval",
+            why="Evidence is neither deleted nor hidden behind a delete marker; S3 lets it expire by itself.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=["s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion"],
+            resources=[objects],
+        ),
+        Statement(
+            sid="DenyGovernanceMode",
+            why="Retention that a privileged caller could lift is none.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=locking,
+            resources=[objects],
+            conditions={
+                "Null": {"s3:object-lock-mode": "false"},
+                "StringNotEquals": {"s3:object-lock-mode": "COMPLIANCE"},
+            },
+        ),
+        Statement(
+            sid="DenyShorterRetention",
+            why="Evidence is kept for the years that the stack's config says, not for less.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=locking,
+            resources=[objects],
+            conditions={
+                "Null": {"s3:object-lock-remaining-retention-days": "false"},
+                "NumericLessThan": {"s3:object-lock-remaining-retention-days": str(retention_days)},
+            },
+        ),
+    ]
+
+
+def _limits(names: RegionNames, bucket_name: str, key_arn: str, *, whose: str) -> list[Statement]:
+    """What every bucket with a key of its own refuses.
 
     A condition on a header that is absent would hold for "not equals"; `Null: false` keeps such requests
     allowed, which get the bucket's own default encryption.
     """
-    bucket = f"arn:aws:s3:::{names.vault_bucket(customer)}"
+    bucket = f"arn:aws:s3:::{bucket_name}"
     objects = f"{bucket}/*"
     return [
         Statement(
@@ -42,7 +93,7 @@ def vault_bucket(names: RegionNames, customer: str, key_arn: str) -> list[Statem
         ),
         Statement(
             sid="DenyOtherAccounts",
-            why="A vault is reached through roles of its own account only.",
+            why=f"The {whose} is reached through roles of its own account only.",
             effect="Deny",
             principals=EVERYBODY,
             actions=["s3:*"],
@@ -66,7 +117,7 @@ def vault_bucket(names: RegionNames, customer: str, key_arn: str) -> list[Statem
         ),
         Statement(
             sid="DenyOtherKeys",
-            why="Objects are encrypted with the vault's own key: destroying it destroys what is left.",
+            why=f"Objects are encrypted with the {whose}'s own key: destroying it destroys what is left.",
             effect="Deny",
             principals=EVERYBODY,
             actions=["s3:PutObject"],
@@ -78,7 +129,7 @@ def vault_bucket(names: RegionNames, customer: str, key_arn: str) -> list[Statem
         ),
         Statement(
             sid="DenyCallersKeys",
-            why="No keys that only the caller has (SSE-C): the vault could not read, correct or erase.",
+            why="No keys that only the caller has (SSE-C): nobody here could read what they hide.",
             effect="Deny",
             principals=EVERYBODY,
             actions=["s3:PutObject"],

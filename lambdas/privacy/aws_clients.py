@@ -12,6 +12,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
     from types_boto3_stepfunctions import SFNClient
     from types_boto3_sts import STSClient
@@ -23,6 +24,13 @@ CLIENT_CONFIG: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 3},
 )
 """Timeouts (seconds) and retries for calls that answer quickly: tables, tokens, workflow starts."""
+
+S3_CONFIG: Final = Config(
+    signature_version="s3v4",
+    # Without these, presigned URLs name the global endpoint: data would be sent by way of another region.
+    s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
+)
+"""How S3 is spoken to, whoever speaks."""
 
 
 @cache
@@ -36,6 +44,13 @@ def dynamodb() -> "DynamoDBClient":
 def stepfunctions() -> "SFNClient":
     """Return the Step Functions client of the function's own role."""
     client: SFNClient = boto3.client("stepfunctions", config=CLIENT_CONFIG)
+    return client
+
+
+@cache
+def s3() -> "S3Client":
+    """Return the S3 client of the function's own role: it writes evidence, and reaches no vault."""
+    client: S3Client = boto3.client("s3", config=CLIENT_CONFIG.merge(S3_CONFIG))
     return client
 
 
@@ -55,5 +70,5 @@ def sts() -> "STSClient":
 
 def forget() -> None:
     """Drop the clients, as a new process would: for tests and for the emulator."""
-    for client in (dynamodb, stepfunctions, sqs, sts):
+    for client in (dynamodb, s3, stepfunctions, sqs, sts):
         client.cache_clear()

@@ -15,6 +15,9 @@ REQUEST_TABLE: Final = "REQUEST_TABLE"
 RUN_STATE_MACHINE_ARN: Final = "RUN_STATE_MACHINE_ARN"
 """ARN of the state machine that carries out a run."""
 
+EVIDENCE_BUCKET: Final = "EVIDENCE_BUCKET"
+"""Name of the bucket that keeps the region's evidence under Object Lock."""
+
 PURPOSE_ROLE_ARN: Final = "PURPOSE_ROLE_ARN"
 """ARN of the one purpose role that the function assumes to reach a vault."""
 
@@ -26,13 +29,18 @@ class MissingEnvironmentVariableError(RuntimeError):
         super().__init__(f"environment variable {name} is not set: deploy the function again with it")
 
 
+def optional(name: str) -> str:
+    """Return the variable's value, or the empty text where the function needs none."""
+    return os.environ.get(name, "")
+
+
 def read(name: str) -> str:
     """Return the variable's value.
 
     Raises MissingEnvironmentVariableError where it is absent or empty, so that a bad deployment
     fails at the cold start instead of in the middle of a request.
     """
-    value = os.environ.get(name, "")
+    value = optional(name)
     if not value:
         raise MissingEnvironmentVariableError(name)
     return value

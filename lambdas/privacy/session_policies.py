@@ -27,7 +27,8 @@ REFERENCE_PURPOSE: Final = "subject-reference"
 class VaultResources:
     """The resources of one customer's vault that a session may reach.
 
-    `prefixes` are the key prefixes of the customer's datasets in the bucket.
+    `prefixes` are the key prefixes of the customer's datasets in the bucket. `evidence_arn` is the region's
+    evidence bucket, which only a function that reads a ledger has to know.
     """
 
     customer: str
@@ -35,6 +36,7 @@ class VaultResources:
     table_arn: str
     key_arn: str
     prefixes: tuple[str, ...] = ()
+    evidence_arn: str = ""
 
     @property
     def region(self) -> str:
@@ -138,8 +140,38 @@ def close(vault: VaultResources) -> Policy:
     return _policy(_table(vault, "Query", "BatchWriteItem", "UpdateItem"), _service_key(vault, "Decrypt"))
 
 
+def replay(vault: VaultResources) -> Policy:
+    """Read this customer's erasure ledger, and note who is to be erased again."""
+    ledger = f"ledger/{vault.customer}/"
+    account = vault.key_arn.rpartition(":")[0]
+    return _policy(
+        _allow(["s3:GetObjectVersion"], f"{vault.evidence_arn}/{ledger}*"),
+        _allow(
+            ["s3:ListBucketVersions"],
+            vault.evidence_arn,
+            Condition={"StringEquals": {"s3:prefix": ledger}},
+        ),
+        # Which key that is, the bucket knows; of the keys of the account, only one goes with this context.
+        _allow(
+            ["kms:Decrypt"],
+            f"{account}:key/*",
+            Condition={
+                "StringEquals": {"kms:ViaService": f"s3.{vault.region}.amazonaws.com"},
+                "ArnLike": {
+                    "kms:EncryptionContext:aws:s3:arn": [
+                        vault.evidence_arn,
+                        f"{vault.evidence_arn}/{ledger}*",
+                    ]
+                },
+            },
+        ),
+        _table(vault, "BatchWriteItem"),
+        _service_key(vault, "Decrypt"),
+    )
+
+
 PURPOSES: Final[Mapping[str, Callable[[VaultResources], Policy]]] = {
-    policy.__name__: policy for policy in (ingest, intake, index, plan, visit, verify, close)
+    policy.__name__: policy for policy in (ingest, intake, index, plan, visit, verify, close, replay)
 }
 """Every purpose and its policy."""
 

@@ -36,13 +36,7 @@ _CLIENT_CONFIG: Final = Config(
     retries={"mode": "standard", "total_max_attempts": 5},
     max_pool_connections=16,
 )
-_S3_CONFIG: Final = _CLIENT_CONFIG.merge(
-    Config(
-        signature_version="s3v4",
-        # Without these, presigned URLs name the global endpoint: data would be sent by way of another region.
-        s3={"addressing_style": "virtual", "us_east_1_regional_endpoint": "regional"},
-    )
-)
+_S3_CONFIG: Final = _CLIENT_CONFIG.merge(aws_clients.S3_CONFIG)
 _SECRET_KEY: Final[dict[str, "AttributeValueTypeDef"]] = {"pk": {"S": "vault"}, "sk": {"S": "subject-secret"}}
 
 
@@ -181,6 +175,7 @@ def vault_resources(customer: Customer) -> VaultResources:
         bucket_arn=f"arn:{partition}:s3:::{customer.bucket}",
         table_arn=f"arn:{partition}:dynamodb:{region}:{account}:table/{customer.table}",
         key_arn=customer.key_arn,
+        evidence_arn=f"arn:{partition}:s3:::{environment.optional(environment.EVIDENCE_BUCKET)}",
         prefixes=tuple(dataset.prefix for dataset in customer.datasets if dataset.prefix),
     )
 

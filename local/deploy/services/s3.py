@@ -92,6 +92,18 @@ def _policy(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made(inputs["bucket"])
 
 
+def _object_lock(aws: Aws, name: str, inputs: Inputs) -> Made:
+    known_keys(name, inputs["rule"], "defaultRetention")
+    aws.client("s3").put_object_lock_configuration(
+        Bucket=inputs["bucket"],
+        ObjectLockConfiguration={
+            "ObjectLockEnabled": "Enabled",
+            "Rule": {"DefaultRetention": pascal(inputs["rule"]["defaultRetention"])},
+        },
+    )
+    return Made(inputs["bucket"])
+
+
 def _notification(aws: Aws, name: str, inputs: Inputs) -> Made:
     queues = []
     for queue in inputs["queues"]:
@@ -149,6 +161,11 @@ CREATORS = (
     Creator(
         token="aws:s3/bucketOwnershipControls:BucketOwnershipControls",
         create=_ownership,
+        properties=properties("bucket rule"),
+    ),
+    Creator(
+        token="aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
+        create=_object_lock,
         properties=properties("bucket rule"),
     ),
     Creator(token="aws:s3/bucketPolicy:BucketPolicy", create=_policy, properties=properties("bucket policy")),
