@@ -47,6 +47,7 @@ class PrivacyFunction(pulumi.ComponentResource):
     function_name: pulumi.Output[str]
     invoke_arn: pulumi.Output[str]
     role_arn: pulumi.Output[str]
+    log_group: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: PrivacyFunctionArgs, opts: pulumi.ResourceOptions | None = None
@@ -100,6 +101,7 @@ class PrivacyFunction(pulumi.ComponentResource):
         self.function_name = function.name
         self.invoke_arn = function.invoke_arn
         self.role_arn = role.arn
+        self.log_group = logs.name
         self.register_outputs({"arn": self.arn, "functionName": self.function_name, "roleArn": self.role_arn})
 
 

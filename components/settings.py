@@ -62,10 +62,11 @@ _Principal = Annotated[str, BeforeValidator(text_matching(*PRINCIPAL_ARN))]
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Operator:
-    """The processor: the company that runs this stack."""
+    """The processor: the company that runs this stack. Its alarms go to the address `alarms`."""
 
     name: _Text
     contact: _Contact
+    alarms: _Contact | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)

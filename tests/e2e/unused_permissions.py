@@ -14,6 +14,7 @@ _FUNCTIONS: Final = (
     "list-requests",
     "plan-run",
     "put-record",
+    "redrive-run",
     "sweep-runs",
     "verify-run",
     "visit-objects",
@@ -93,7 +94,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     ),
     # -- what is only done when something goes wrong ----------------------------------------------------
     **_rows(
-        ("create-correction-request", "create-erasure-request", "index-objects"),
+        ("create-correction-request", "create-erasure-request", "index-objects", "redrive-run"),
         ("dynamodb:DeleteItem",),
         "Gives the run lock back where Step Functions refused to start the run; it never refused here.",
     ),
