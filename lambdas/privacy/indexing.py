@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote_plus
 
-from privacy import object_store, rows, vault_items
+from privacy import object_index, object_store, rows, vault_items
 from privacy.identifiers import uuid7
 from privacy.registry import Dataset
 from privacy.requests import RequestStore
@@ -96,27 +96,21 @@ class Indexer:
             self._forget(event)
 
     def _index(self, dataset: Dataset, event: ObjectEvent) -> None:
-        marker = vault_items.get(self.vault, vault_items.object_pk(event.key), vault_items.INDEXED)
-        if marker and marker["version_id"]["S"] == event.version_id:
+        marker = object_index.read_marker(self.vault, event.key)
+        if marker and marker.version_id == event.version_id:
             return  # seen before, or written by a visit out of a version that had been indexed
         stored = object_store.read_version(self.vault, event.key, event.version_id)
         if stored is None:
             return
         found = rows.subjects(self.vault, dataset, stored)
-        vault_items.batch_write(
+        object_index.write_entries(
             self.vault,
-            put=[
-                {
-                    **vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(event.key)),
-                    "object": {"S": event.key},
-                    "dataset": {"S": dataset.name},
-                    "version_id": {"S": event.version_id},
-                    "rows": {"N": str(count)},
-                    "size": {"N": str(stored.size)},
-                    "indexed_at": {"S": instant(datetime.now(UTC))},
-                }
-                for ref, count in found.rows.items()
-            ],
+            dataset,
+            key=event.key,
+            version_id=event.version_id,
+            size=stored.size,
+            uploaded_at=event.at,
+            found=found,
         )
         _log.info(
             "object indexed: customer=%s dataset=%s subjects=%d rows=%d unreadable=%d",
@@ -129,11 +123,12 @@ class Indexer:
         late = vault_items.erased_since(self.vault, found.rows, instant(event.at))
         if late and object_store.describe_version(self.vault, event.key, event.version_id) is None:
             # A visit purged this version while it was read: the entries just written are about nothing.
-            self._drop_entries(event.key, dict.fromkeys(late, event.version_id))
+            object_index.drop_entries(self.vault, event.key, dict.fromkeys(late, event.version_id))
             return
         if late:
             self._erase_late(event, late)
-        mark_indexed(self.vault, event.key, event.version_id)
+        marker = object_index.Marker.of(self.vault.customer, dataset, event.version_id, found)
+        object_index.mark_indexed(self.vault, event.key, marker)
 
     def _erase_late(self, event: ObjectEvent, late: Mapping[str, str]) -> None:
         """Ask for the erasure, from this object alone, of subjects that had been erased before."""
@@ -178,47 +173,14 @@ class Indexer:
         """Remove the entries of a key of which no version is left."""
         if object_store.versions(self.vault, event.key):
             return
-        entries = {
-            item["pk"]["S"].removeprefix("subject#"): item["version_id"]["S"]
-            for item in vault_items.batch_get(
-                self.vault,
-                [
-                    vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(event.key))
-                    for ref in vault_items.subjects_of(self.vault, event.key)
-                ],
-            )
-        }
-        marker = vault_items.get(self.vault, vault_items.object_pk(event.key), vault_items.INDEXED)
+        refs = vault_items.subjects_of(self.vault, event.key)
+        entries = object_index.read_entries(self.vault, event.key, refs)
+        marker = object_index.read_marker(self.vault, event.key)
         # Listed again after the entries were read: had a new version been uploaded and indexed before
         # they were, it would be in this listing. One that comes later changes the entries' version.
         if object_store.versions(self.vault, event.key):
             return
-        self._drop_entries(event.key, entries)
+        object_index.drop_entries(self.vault, event.key, entries.versions)
         if marker:
-            vault_items.delete_version(
-                self.vault,
-                vault_items.object_pk(event.key),
-                vault_items.INDEXED,
-                marker["version_id"]["S"],
-            )
-
-    def _drop_entries(self, object_key: str, entries: Mapping[str, str]) -> None:
-        for ref, version_id in entries.items():
-            vault_items.delete_version(
-                self.vault, vault_items.subject_pk(ref), vault_items.object_sk(object_key), version_id
-            )
-
-
-def mark_indexed(vault: Vault, object_key: str, version_id: str) -> None:
-    """Note that the version's subjects all have entries, and were all checked against the tombstones.
-
-    A visit relies on it: the version that it writes carries a new time, so it has to know whether somebody
-    in it was erased before the upload was looked at.
-    """
-    vault.dynamodb.put_item(
-        TableName=vault.customer.table,
-        Item={
-            **vault_items.key(vault_items.object_pk(object_key), vault_items.INDEXED),
-            "version_id": {"S": version_id},
-        },
-    )
+            pk = vault_items.object_pk(event.key)
+            vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marker.version_id)

@@ -30,6 +30,8 @@ _ESCAPED_NAME: Final = re.compile(rb"\\u00[2-7]")
 class JsonLines:
     """Reads files whose rows are JSON documents, one a line, with the subject at one path."""
 
+    head = 0
+
     def __init__(self, subject: str) -> None:
         self._path: Final = path_of(subject)
         names = [step for step in self._path if step != EACH]

@@ -21,6 +21,8 @@ _log: Final = logging.getLogger("privacy")
 
 READ_BYTES: Final = 128 * 1024
 """What is read at a time: the rows of it stay in the processor's cache while they are looked at."""
+COPY_BYTES: Final = 1024 * 1024
+"""What is read at a time where only a few rows of it are looked at."""
 PART_BYTES: Final = 16 * 1024 * 1024
 """Objects up to this size are written with one call, larger ones in parts of it."""
 
@@ -74,10 +76,10 @@ class StoredObject:
     tag_count: int
     body: "StreamingBody | None" = None
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the content in pieces of `READ_BYTES`. Can be read once."""
+    def chunks(self, size: int = READ_BYTES) -> Iterator[bytes]:
+        """Yield the content in pieces of `size` bytes. Can be read once."""
         if self.body is not None:
-            yield from self.body.iter_chunks(READ_BYTES)
+            yield from self.body.iter_chunks(size)
 
 
 def versions(vault: Vault, key: str) -> list[Version]:
@@ -173,15 +175,16 @@ class Rewrite:
 
     Holds at most one part in memory. Nothing is visible before `commit`; leaving the `with` block without
     it removes what was sent. `began` is told the id of an upload in parts before the first part is sent, so
-    that somebody can remove them should this process end.
+    that somebody can remove them should this process end. `digest` is the SHA-256 of what was written.
     """
 
     vault: Vault
     source: StoredObject
     began: Callable[[str], None]
     size: int = 0
-    _digest: Any = field(default_factory=hashlib.sha256)
-    _held: bytearray = field(default_factory=bytearray)
+    digest: Any = field(default_factory=hashlib.sha256)
+    _held: list[memoryview] = field(default_factory=list)
+    _held_size: int = 0
     _upload_id: str | None = None
     _parts: list[Any] = field(default_factory=list)
 
@@ -204,18 +207,26 @@ class Rewrite:
     @property
     def sha256(self) -> str:
         """Digest of what was written so far, in hex."""
-        digest: str = self._digest.hexdigest()
+        digest: str = self.digest.hexdigest()
         return digest
 
-    def write(self, content: bytes) -> None:
+    def write(self, content: bytes | memoryview) -> None:
         """Add to the new content."""
-        self._digest.update(content)
-        self._held += content
+        self.digest.update(content)
+        self.write_digested(content)
+
+    def write_digested(self, content: bytes | memoryview) -> None:
+        """Add to the new content what the caller has put into the digest, or will before it commits."""
         self.size += len(content)
         part = max(PART_BYTES, self.source.size // _MOST_PARTS)
-        while len(self._held) > part:
-            self._send(bytes(self._held[:part]))
-            del self._held[:part]
+        left = memoryview(content)
+        while self._held_size + len(left) > part:
+            room = part - self._held_size
+            self._send(b"".join([*self._held, left[:room]]))
+            self._held, self._held_size, left = [], 0, left[room:]
+        if left:
+            self._held.append(left)
+            self._held_size += len(left)
 
     def commit(self) -> str:
         """Make the new content the object's current version and return its version id.
@@ -227,12 +238,12 @@ class Rewrite:
                 return self.vault.s3.put_object(
                     **self._where(),
                     **self._attributes(),
-                    Body=bytes(self._held),
+                    Body=b"".join(self._held),
                     IfMatch=self.source.etag,
-                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=base64.b64encode(self.digest.digest()).decode(),
                 )["VersionId"]
-            if self._held:
-                self._send(bytes(self._held))
+            if self._held_size:
+                self._send(b"".join(self._held))
             answer = self.vault.s3.complete_multipart_upload(
                 **self._where(),
                 UploadId=self._upload_id,

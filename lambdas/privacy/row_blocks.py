@@ -49,7 +49,12 @@ class Block:
 
 
 class RowReader(Protocol):
-    """Reads one file. What it learns from the file's head, it keeps: every file takes a reader of its own."""
+    """Reads one file. What it learns from the file's head, it keeps: every file takes a reader of its own.
+
+    `head` is the length of that in the plain content, once it was read; 0 where rows speak for themselves.
+    """
+
+    head: int
 
     def blocks(self, content: Iterable[bytes]) -> Iterator[Block]:
         """Yield the file's rows. Raises LineTooLongError."""

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy.vault import Vault
@@ -147,10 +148,11 @@ def batch_get(vault: Vault, keys: "Sequence[Item]") -> "list[Item]":
 def batch_write(vault: Vault, *, put: "Iterable[Item]" = (), delete: "Iterable[Item]" = ()) -> None:
     """Put and delete items, whatever was there before. No key may occur twice. Raises TableBusyError."""
     table = vault.customer.table
-    writes: list[Any] = [{"PutRequest": {"Item": item}} for item in put]
-    writes += [{"DeleteRequest": {"Key": item}} for item in delete]
-    for start in range(0, len(writes), _WRITE_LIMIT):
-        wanted = writes[start : start + _WRITE_LIMIT]
+    writes: Iterator[Any] = chain(
+        ({"PutRequest": {"Item": item}} for item in put),
+        ({"DeleteRequest": {"Key": item}} for item in delete),
+    )
+    while wanted := list(islice(writes, _WRITE_LIMIT)):
         for attempt in range(_ATTEMPTS):
             left = vault.dynamodb.batch_write_item(RequestItems={table: wanted})["UnprocessedItems"]
             if not left.get(table):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from privacy import index_entries, object_store, object_visits, planning, visiting, visits
+from privacy import object_index, object_store, object_visits, planning, visiting, visits
 from privacy.identifiers import uuid7
 from privacy.run_lock import RunLock
 from privacy.vault import Vault
@@ -198,8 +198,8 @@ def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
         (object_store.Rewrite, "commit"),
         (object_store, "versions"),
         (object_store, "purge"),
-        (index_entries, "versions_of"),
-        (index_entries, "drop"),
+        (object_index, "read_entries"),
+        (object_index, "drop_entries"),
         (visits, "mark_done"),
     ],
 )
