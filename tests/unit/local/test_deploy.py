@@ -9,6 +9,8 @@ from local.deploy.program import deploy, run_program
 from local.emulator import Emulator
 
 REGION = "eu-west-1"
+FROM_SNS = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage",
+ "Principal": {"Service": "sns.amazonaws.com"}, "Resource": "*"}]}"""
 
 
 def run(emulator: Emulator, program: object, region: str = REGION) -> dict[str, object]:
@@ -62,17 +64,17 @@ def test_an_unknown_type_is_named(emulator: Emulator) -> None:
 
 def test_an_alarm_and_what_it_counts_reach_whoever_subscribes_to_its_topic(emulator: Emulator) -> None:
     def program() -> None:
-        aws.cloudwatch.LogGroup("l", name="/lines")
+        group = aws.cloudwatch.LogGroup("l", name="/lines")
         aws.cloudwatch.LogMetricFilter(
             "f",
             name="Failures",
-            log_group_name="/lines",
+            log_group_name=group.name,
             pattern='"request ended:" "state=failed"',
             metric_transformation={"name": "Failures", "namespace": "p", "value": "1", "default_value": "0"},
         )
         topic = aws.sns.Topic("t", name="alarms", tags={"stack": "p"})
         aws.sns.TopicPolicy("p", arn=topic.arn, policy='{"Version": "2012-10-17", "Statement": []}')
-        queue = aws.sqs.Queue("q", name="on-call")
+        queue = aws.sqs.Queue("q", name="on-call", policy=FROM_SNS)
         aws.sns.TopicSubscription("s", topic=topic.arn, protocol="sqs", endpoint=queue.arn)
         alarm = aws.cloudwatch.MetricAlarm(
             "a",
