@@ -176,7 +176,7 @@ def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
         (object_store.Rewrite, "commit"),
         (object_store, "versions"),
         (object_store, "purge"),
-        (vault_items, "batch_write"),
+        (vault_items, "delete_version"),
         (visits, "mark_done"),
     ],
 )
