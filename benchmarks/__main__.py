@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import imports, load, visits
+from benchmarks import imports, indexed_visits, load, visits
 from components.catalogue import FUNCTIONS
 from lambdas.privacy import environment
 
@@ -58,11 +58,11 @@ def _imports(rounds: int) -> bool:
 def _visits(rows: int) -> bool:
     print(f"\nVisits of files of {rows:,} rows: rows a second, and as a part of what a baseline does")
     sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
-    measured = visits.measure(rows, rounds=5)
+    measured = visits.measure(rows, rounds=5) + indexed_visits.measure(rows, rounds=5)
     for each in measured:
         slow = "" if each.good else "  TOO SLOW"
         ratio = each.rows / each.baseline_rows
-        print(f"  {each.name:<20}{each.rows:>11,.0f}{ratio:>7.2f} of {each.baseline}{slow}")
+        print(f"  {each.name:<26}{each.rows:>11,.0f}{ratio:>7.2f} of {each.baseline}{slow}")
     good = all(each.good for each in measured)
     for kind in visits.LIMITS:
         for size in (200_000, 5_000_000):
@@ -70,6 +70,13 @@ def _visits(rows: int) -> bool:
             over = "" if taken <= visits.MEMORY_LIMIT else "  TOO MUCH"
             good &= not over
             print(f"  {kind} of {size:>9,} rows{taken:>9.0f} MiB above its imports{over}")
+    for kind in (*indexed_visits.KINDS, indexed_visits.REINDEXED):
+        for size in (200_000, 5_000_000):
+            taken = indexed_visits.peak_memory(kind, size)
+            over = "" if taken <= visits.MEMORY_LIMIT else "  TOO MUCH"
+            good &= not over
+            name = kind if kind == indexed_visits.REINDEXED else f"{kind}, through the index,"
+            print(f"  {name} of {size:>9,} rows{taken:>9.0f} MiB above its imports{over}")
     return good
 
 
