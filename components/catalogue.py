@@ -138,6 +138,16 @@ _FUNCTIONS: Final = (
         purpose="close",
     ),
     FunctionSpec(
+        module="replay_erasures",
+        package="runs",
+        why="After a restoration, ask again for the erasures that it undid.",
+        timeout=LONGEST_TIMEOUT,
+        requests=("dynamodb:GetItem", *_TAKE_LOCK),
+        starts_runs=True,
+        evidence=("replay",),
+        purpose="replay",
+    ),
+    FunctionSpec(
         module="sweep_runs",
         package="runs",
         why="Start what is pending without a run, and free the locks of runs that died.",

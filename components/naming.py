@@ -59,9 +59,12 @@ class RegionNames:
         """Bucket of a vault; S3 wants it unique among all accounts, so it carries account and region."""
         return f"{self.name('vault-' + customer)}-{self.account}-{self.region}"
 
-    def vault_table(self, customer: str) -> str:
-        """Table of a vault."""
-        return self.name(f"vault-{customer}")
+    def vault_table(self, customer: str, restored: str | None = None) -> str:
+        """Table of a vault; `restored` names the one that a restoration made.
+
+        Behind a dot, which no customer's id has: `acme-r1` may be a customer, too.
+        """
+        return self.name(f"vault-{customer}") + (f".{restored}" if restored is not None else "")
 
     def access_role(self, customer: str) -> str:
         """Role of a customer's own AWS principals."""
@@ -106,15 +109,22 @@ class RegionNames:
         """Table of requests, idempotency answers and run locks."""
         return self.name("requests")
 
+    def machine_arn(self, machine: str) -> str:
+        """ARN of one of the stack's state machines, named without prefix."""
+        return self.arn("states", f"stateMachine:{self.name(machine)}")
+
+    def machine_sources(self, machine: str) -> list[str]:
+        """ARNs that Step Functions may act for: the state machine, and its distributed map's children."""
+        return [self.machine_arn(machine), f"{self.machine_arn(machine)}/*"]
+
+    def machine_logs(self, machine: str) -> str:
+        """Log group of a state machine; AWS wants this prefix where it delivers logs itself."""
+        return f"/aws/vendedlogs/states/{self.name(machine)}"
+
     @property
     def run_machine_arn(self) -> str:
         """ARN of the state machine that carries out a run."""
-        return self.arn("states", f"stateMachine:{self.name('run')}")
-
-    @property
-    def run_machine_sources(self) -> list[str]:
-        """ARNs that Step Functions may act for: the state machine, and its distributed map's children."""
-        return [self.run_machine_arn, f"{self.run_machine_arn}/*"]
+        return self.machine_arn("run")
 
     @property
     def default_schedules_arn(self) -> str:
@@ -132,11 +142,6 @@ class RegionNames:
     def function_logs(self, function: str) -> str:
         """Log group of a function, named as Lambda names it."""
         return f"/aws/lambda/{self.name(function)}"
-
-    @property
-    def run_logs(self) -> str:
-        """Log group of the state machine; AWS wants this prefix where it delivers logs itself."""
-        return f"/aws/vendedlogs/states/{self.name('run')}"
 
     @property
     def api_logs(self) -> str:

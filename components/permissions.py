@@ -61,8 +61,14 @@ def _lines() -> Iterator[str]:
     yield from _role(
         _NAMES.name("run"),
         "The run state machine.",
-        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.run_machine_sources),
+        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("run")),
         services.run_machine(_NAMES),
+    )
+    yield from _role(
+        _NAMES.name("replay"),
+        "The replay state machine.",
+        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("replay")),
+        services.replay_machine(_NAMES),
     )
     yield from _role(
         _NAMES.name("sweep-schedule"),

@@ -19,6 +19,7 @@ from .keys import RegionKey, RegionKeyArgs
 from .naming import RegionNames
 from .openapi import routes
 from .queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
+from .replays import ReplayMachine, ReplayMachineArgs
 from .roles import Boundary, BoundaryArgs, PurposeRoles, PurposeRolesArgs
 from .runs import RunMachine, RunMachineArgs, RunSweep, RunSweepArgs
 from .settings import Settings
@@ -137,6 +138,16 @@ class Region(pulumi.ComponentResource):
                 boundary_arn=boundary.arn,
                 region_key_arn=key.arn,
                 functions={module: function.arn for module, function in functions.items()},
+            ),
+            opts=child,
+        )
+        ReplayMachine(
+            f"{name}-replay",
+            ReplayMachineArgs(
+                names=names,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                function_arn=functions["replay_erasures"].arn,
             ),
             opts=child,
         )

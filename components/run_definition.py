@@ -62,9 +62,7 @@ def run_definition(steps: RunSteps) -> State:
         "TimeoutSeconds": RUN_SECONDS,
         "StartAt": "Plan",
         "States": {
-            "Plan": _step(
-                steps.plan, run, OutputPath="$.Payload", Next="VisitAll", Catch=_catch("PlanFailed")
-            ),
+            "Plan": step(steps.plan, run, OutputPath="$.Payload", Next="VisitAll", Catch=catch("PlanFailed")),
             "VisitAll": {
                 "Type": "Map",
                 "Label": "visits",
@@ -80,25 +78,23 @@ def run_definition(steps: RunSteps) -> State:
                 "ItemProcessor": _visit_batch(steps.visit),
                 "ResultPath": None,
                 "Next": "Verify",
-                "Catch": _catch("VisitAllFailed"),
+                "Catch": catch("VisitAllFailed"),
             },
-            "Verify": _step(
-                steps.verify, run, ResultPath=None, Next="Complete", Catch=_catch("VerifyFailed")
-            ),
-            "Complete": _step(
-                steps.complete, run, ResultPath=None, Next="Completed", Catch=_catch("CompleteFailed")
+            "Verify": step(steps.verify, run, ResultPath=None, Next="Complete", Catch=catch("VerifyFailed")),
+            "Complete": step(
+                steps.complete, run, ResultPath=None, Next="Completed", Catch=catch("CompleteFailed")
             ),
             "Completed": {"Type": "Succeed"},
             "PlanFailed": _failed_at("plan", run),
             "VisitAllFailed": _failed_at("visit", run),
             "VerifyFailed": _failed_at("verify", run),
             "CompleteFailed": _failed_at("complete", run),
-            "Abandon": _step(
+            "Abandon": step(
                 steps.complete,
                 {**run, "step.$": "$.step", "error.$": "$.error"},
                 ResultPath=None,
                 Next="Abandoned",
-                Catch=_catch("Abandoned"),
+                Catch=catch("Abandoned"),
             ),
             "Abandoned": {"Type": "Fail", "Error": "RunAbandoned", "Cause": "A step failed for good."},
         },
@@ -112,13 +108,13 @@ def _visit_batch(visit: str) -> State:
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "Visit",
         "States": {
-            "Visit": _step(
+            "Visit": step(
                 visit,
                 # Every other attempt goes through the batch backward: see the function.
                 {**batch, "attempt.$": "$$.State.RetryCount"},
                 OutputPath="$.Payload",
                 Next="AllVisited",
-                Catch=_catch("NoteFailure"),
+                Catch=catch("NoteFailure"),
             ),
             "AllVisited": {
                 "Type": "Choice",
@@ -128,12 +124,12 @@ def _visit_batch(visit: str) -> State:
             # The results of all batches together may have 256 KiB (Step Functions quotas): keep nothing.
             "Visited": {"Type": "Pass", "Result": {}, "End": True},
             # A visit that takes its function down with it cannot note what happened.
-            "NoteFailure": _step(
+            "NoteFailure": step(
                 visit,
                 {**batch, "error.$": "$.failure.Error"},
                 ResultPath=None,
                 Next="VisitFailed",
-                Catch=_catch("VisitFailed"),
+                Catch=catch("VisitFailed"),
             ),
             "VisitFailed": {
                 "Type": "Fail",
@@ -144,7 +140,8 @@ def _visit_batch(visit: str) -> State:
     }
 
 
-def _step(function: str, payload: State, **rest: object) -> State:
+def step(function: str, payload: State, **rest: object) -> State:
+    """Return a state that calls a function, and calls it again where it failed."""
     return {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
@@ -164,5 +161,6 @@ def _failed_at(step: str, run: State) -> State:
     }
 
 
-def _catch(state: str) -> list[State]:
+def catch(state: str) -> list[State]:
+    """Return what sends every error on to another state, with what the execution is about kept."""
     return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": state}]

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import scheduler, sfn
+from pulumi_aws import scheduler
 
 from .iam import trust
 from .iam.documents import document
 from .iam.services import run_machine, sweep_schedule
-from .logs import encrypted_log_group
 from .naming import RegionNames
 from .roles import bounded_role
 from .run_definition import RunSteps, run_definition
+from .state_machines import state_machine
 
 SWEEP_RATE = "rate(5 minutes)"
 
@@ -36,26 +36,14 @@ class RunMachine(pulumi.ComponentResource):
     def __init__(self, name: str, args: RunMachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:runs:RunMachine", name, None, opts)
         names = args.names
-        logs = encrypted_log_group(
-            f"{name}-logs", parent=self, names=names, group=names.run_logs, key_arn=args.region_key_arn
-        )
-        role, rights = bounded_role(
-            f"{name}-role",
+        machine = state_machine(
+            name,
             parent=self,
             names=names,
-            role=names.name("run"),
-            trusted=document(
-                trust.by_service(names, "states.amazonaws.com", source_arns=names.run_machine_sources)
-            ),
-            policy=document(run_machine(names)),
+            machine="run",
+            rights=run_machine(names),
             boundary_arn=args.boundary_arn,
-            data_class="operational",
-        )
-        machine = sfn.StateMachine(
-            f"{name}-machine",
-            name=names.name("run"),
-            type="STANDARD",
-            role_arn=role.arn,
+            region_key_arn=args.region_key_arn,
             definition=pulumi.Output.all(**args.functions).apply(
                 lambda arns: json.dumps(
                     run_definition(
@@ -68,14 +56,6 @@ class RunMachine(pulumi.ComponentResource):
                     )
                 )
             ),
-            logging_configuration=sfn.StateMachineLoggingConfigurationArgs(
-                level="ERROR",
-                include_execution_data=False,
-                log_destination=logs.arn.apply(lambda arn: f"{arn}:*"),
-            ),
-            tags=names.tags("pseudonymous"),
-            # Step Functions tries the log delivery when the machine is made.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
         )
         self.arn = machine.arn
         self.register_outputs({"arn": self.arn})

@@ -23,6 +23,7 @@ from .settings_values import (
     NAME,
     PREFIX,
     PRINCIPAL_ARN,
+    RESTORED_TABLE,
     contract_date,
     known_format,
     text_matching,
@@ -54,6 +55,7 @@ _Contact = Annotated[
 _Date = Annotated[date, BeforeValidator(contract_date)]
 _CustomerId = Annotated[str, BeforeValidator(text_matching(*CUSTOMER_ID))]
 _Name = Annotated[str, BeforeValidator(text_matching(*NAME))]
+_RestoredTable = Annotated[str, BeforeValidator(text_matching(*RESTORED_TABLE))]
 _FieldPath = Annotated[str, BeforeValidator(text_matching(*FIELD_PATH))]
 _Prefix = Annotated[str, BeforeValidator(text_matching(*PREFIX))]
 _CsvMark = Annotated[str, BeforeValidator(text_matching(*CSV_MARK))]
@@ -124,7 +126,10 @@ class Dataset:
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Customer:
-    """A controller whose data this stack holds."""
+    """A controller whose data this stack holds.
+
+    `restored_table` is set once the vault's table was restored: point-in-time recovery makes a new one.
+    """
 
     id: _CustomerId
     controller: _Text
@@ -135,6 +140,7 @@ class Customer:
     principals: tuple[_Principal, ...] = ()
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1)]
     region: str | None = None
+    restored_table: Annotated[_RestoredTable | None, Field(alias="restoredTable")] = None
 
     @property
     def prefixes(self) -> tuple[str, ...]:

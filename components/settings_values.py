@@ -10,6 +10,10 @@ CUSTOMER_ID: Final = (
     "2 to 21 lower-case letters, digits and hyphens, a letter first",
 )
 NAME: Final = (r"[a-z][a-z0-9-]{0,30}", "1 to 31 lower-case letters, digits and hyphens, a letter first")
+RESTORED_TABLE: Final = (
+    r"[a-z0-9][a-z0-9-]{0,19}",
+    "the end of the restored table's name, 1 to 20 lower-case letters, digits and hyphens, such as r20261123",
+)
 FIELD_PATH: Final = (
     r"[A-Za-z0-9_-]{1,64}(\[\])?(\.[A-Za-z0-9_-]{1,64}(\[\])?){0,9}",
     "field names (letters, digits, _ and -) joined by dots, such as author.email or recipients[].email",

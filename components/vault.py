@@ -70,7 +70,7 @@ class CustomerVault(pulumi.ComponentResource):
             f"{name}-table",
             parent=self,
             names=names,
-            table=names.vault_table(customer.id),
+            table=names.vault_table(customer.id, customer.restored_table),
             key_arn=key.arn,
             data_class="personal",
             customer=customer.id,

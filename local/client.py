@@ -61,6 +61,7 @@ class RequestView:
     run_id: str | None = None
     reason: str | None = None
     follows: str | None = None
+    restored_from: str | None = None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:

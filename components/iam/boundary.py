@@ -62,6 +62,7 @@ def _actions(names: RegionNames) -> set[str]:
         *(s for spec in FUNCTIONS.values() for s in functions.function_statements(names, spec, "")),
         *(s for purpose in purposes.PURPOSES for s in purposes.purpose_statements(names, purpose)),
         *services.run_machine(names),
+        *services.replay_machine(names),
         *services.sweep_schedule(names, ""),
     ]
     return {*_of(statements), *services.CUSTOMER_ACTIONS, *VAULT_KEY_ACTIONS}

@@ -224,7 +224,7 @@ def region_key(names: RegionNames) -> list[Statement]:
     """
     log_groups = [
         names.arn("logs", f"log-group:{names.function_logs('*')}"),
-        names.arn("logs", f"log-group:{names.run_logs}"),
+        *(names.arn("logs", f"log-group:{names.machine_logs(machine)}") for machine in ("run", "replay")),
         names.arn("logs", f"log-group:{names.api_logs}"),
     ]
     return [

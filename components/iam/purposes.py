@@ -1,4 +1,4 @@
-"""What each purpose may do in a vault, and in its ledger: the bound that a session policy narrows to one customer.
+"""What each purpose may do in a vault, and in the ledger: bounds that session policies narrow to a customer.
 
 The roles hold no KMS right of their own. Every vault's key policy names them with its conditions, which IAM
 could only widen (a condition in a role's policy does nothing where the key policy names the role directly).
@@ -90,7 +90,7 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
     ),
     "replay": VaultRights(
         why="Read a customer's erasure ledger after a restoration, and note who is to be erased again.",
-        table=("dynamodb:BatchWriteItem",),
+        table=("dynamodb:BatchWriteItem", "dynamodb:GetItem"),
         ledger=("s3:GetObjectVersion",),
         ledger_listing=("s3:ListBucketVersions",),
     ),

@@ -8,52 +8,72 @@ from .documents import Statement, through
 RUN_FUNCTIONS = ("plan-run", "visit-objects", "verify-run", "complete-run")
 """Functions that the run state machine calls."""
 
+REPLAY_FUNCTIONS = ("replay-erasures",)
+"""Functions that the replay state machine calls."""
+
 CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
 """All that a customer's access role may do with its files."""
 
 
 def run_machine(names: RegionNames) -> list[Statement]:
-    """Statements of the state machine's role."""
-    machine = names.name("run")
+    """Statements of the run state machine's role."""
+    return _machine(names, "run", RUN_FUNCTIONS)
+
+
+def replay_machine(names: RegionNames) -> list[Statement]:
+    """Statements of the replay state machine's role."""
+    return [_steps(names, REPLAY_FUNCTIONS), _log_delivery()]
+
+
+def _machine(names: RegionNames, name: str, functions: Sequence[str]) -> list[Statement]:
+    machine = names.name(name)
     return [
-        Statement(
-            sid="Steps",
-            why="Call the functions that are the run's steps.",
-            actions=["lambda:InvokeFunction"],
-            resources=[names.function_arn(function) for function in RUN_FUNCTIONS],
-        ),
+        _steps(names, functions),
         Statement(
             sid="StartBatches",
             why="A distributed map starts an execution of the same machine a batch.",
             actions=["states:StartExecution"],
-            resources=[names.run_machine_arn],
+            resources=[names.machine_arn(name)],
         ),
         Statement(
             sid="FollowBatches",
-            why="The map follows its batches, and stops them with the run.",
+            why="The map follows its batches, and stops them with itself.",
             actions=["states:DescribeExecution", "states:StopExecution"],
             resources=[
                 names.arn("states", f"execution:{machine}:*"),
                 names.arn("states", f"execution:{machine}/*"),
             ],
         ),
-        Statement(
-            sid="DeliverLogs",
-            why="Step Functions sets up the delivery of its own log; AWS has no resource for these actions.",
-            actions=[
-                "logs:CreateLogDelivery",
-                "logs:DeleteLogDelivery",
-                "logs:DescribeLogGroups",
-                "logs:DescribeResourcePolicies",
-                "logs:GetLogDelivery",
-                "logs:ListLogDeliveries",
-                "logs:PutResourcePolicy",
-                "logs:UpdateLogDelivery",
-            ],
-            # Step Functions Developer Guide, "Using CloudWatch Logs": these take no resource but "*".
-            resources=["*"],
-        ),
+        _log_delivery(),
     ]
+
+
+def _steps(names: RegionNames, functions: Sequence[str]) -> Statement:
+    return Statement(
+        sid="Steps",
+        why="Call the functions that are its steps.",
+        actions=["lambda:InvokeFunction"],
+        resources=[names.function_arn(function) for function in functions],
+    )
+
+
+def _log_delivery() -> Statement:
+    return Statement(
+        sid="DeliverLogs",
+        why="Step Functions sets up the delivery of its own log; AWS has no resource for these actions.",
+        actions=[
+            "logs:CreateLogDelivery",
+            "logs:DeleteLogDelivery",
+            "logs:DescribeLogGroups",
+            "logs:DescribeResourcePolicies",
+            "logs:GetLogDelivery",
+            "logs:ListLogDeliveries",
+            "logs:PutResourcePolicy",
+            "logs:UpdateLogDelivery",
+        ],
+        # Step Functions Developer Guide, "Using CloudWatch Logs": these take no resource but "*".
+        resources=["*"],
+    )
 
 
 def sweep_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:

@@ -1,11 +1,12 @@
 """One object visited once for everything a run's requests ask of it."""
 
+import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from privacy import codecs, object_index, object_store, rows, vault_items
+from privacy import codecs, erasure_limits, object_index, object_store, rows, vault_items
 from privacy.digests import Digests
 from privacy.journal import Journal
 from privacy.object_index import Entries, Marker, Target
@@ -36,6 +37,8 @@ class Outcome(Edited):
     object's compression could not be undone: nothing of it was touched then. `purged` is false where a
     correction found nothing to correct: other versions stay then. `indexed` says whether the index had seen
     the old version; `entries` are the versions that entries of subjects were about before anything was done.
+    `erase` is who was to be erased: everybody whom the visit names, but for those whose erasure is a repeated
+    one and does not reach the version.
     """
 
     old_version: str | None = None
@@ -48,6 +51,7 @@ class Outcome(Edited):
     purged: bool = True
     indexed: bool = False
     entries: dict[str, str] = field(default_factory=dict)
+    erase: frozenset[str] = frozenset()
 
     def take(self, edited: Edited) -> None:
         """Note what was done to the object's rows."""
@@ -90,7 +94,7 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
         try:
             if "upload" in journal.facts:
                 object_store.abort_upload(vault, key, journal.facts["upload"])
-            found = _change(vault, dataset, key, visit.erase, changes, journal)
+            found = _change(vault, dataset, key, visit, changes, journal)
             if found.damaged is not None:
                 return found
             outcome = _continued(journal, found)
@@ -98,14 +102,14 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
                 # Nobody is in the new version who was not in the old one: its event has nothing to tell.
                 marker = Marker.from_note(journal.facts["marker"])
                 object_index.mark_indexed(vault, key, replace(marker, version_id=outcome.new_version))
-            outcome.purged = bool(visit.erase or outcome.erased or outcome.new_version is not None)
+            outcome.purged = bool(found.erase or outcome.erased or outcome.new_version is not None)
             if outcome.purged:
                 _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
         except ObjectChangedError:
             _log.info("object changed meanwhile, visited again: customer=%s", vault.customer.id)
             continue
         # They were read before the versions were listed: of a version that came after, they say so by now.
-        gone = visit.erase | outcome.erased
+        gone = found.erase | outcome.erased
         entries = {ref: version for ref, version in found.entries.items() if ref in gone}
         object_index.drop_entries(vault, key, entries)
         return outcome
@@ -133,19 +137,22 @@ def _change(
     vault: Vault,
     dataset: Dataset,
     key: str,
-    erase: frozenset[str],
+    visit: Visit,
     changes: ChangesOf,
     journal: Journal,
 ) -> Outcome:
     """Make the object's current version what it has to be. Older versions are still there afterwards."""
-    entries = object_index.read_entries(vault, key, erase | changes.keys())
+    entries = object_index.read_entries(vault, key, visit.erase | changes.keys())
     if dataset.format == "object":
         stored = object_store.describe(vault, key)
     else:
         rows.reader_of(dataset)
         stored = object_store.read(vault, key)
     if stored is None:
-        return Outcome(entries=entries.versions)
+        return Outcome(entries=entries.versions, erase=visit.erase)
+    erase = visit.erase
+    if visit.limits:
+        erase = erasure_limits.for_object(erase, visit.limits, _uploaded_at(vault, stored, journal))
     marker = object_index.read_marker(vault, key)
     indexed = marker is not None and marker.version_id == stored.version_id
     last_erasure = ""
@@ -159,7 +166,9 @@ def _change(
             if dataset.format != "object":
                 stored = _read_again(vault, stored)
     if dataset.format == "object":
-        outcome = Outcome(old_version=stored.version_id, indexed=indexed, entries=entries.versions)
+        outcome = Outcome(
+            old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=erase
+        )
         ref = rows.subject_of_object(vault, stored)
         if ref is not None and ref in erase:
             outcome.rows_dropped = 1
@@ -183,6 +192,26 @@ def _read_again(vault: Vault, stored: StoredObject) -> StoredObject:
     if again is None:
         raise ObjectChangedError
     return again
+
+
+def _uploaded_at(vault: Vault, stored: StoredObject, journal: Journal) -> str:
+    """Return when the version was uploaded that the visit found, or that an attempt before has replaced.
+
+    What an attempt wrote carries the time of that attempt: it would pass for data that was put back.
+    """
+    written, noted = journal.facts.get("outcome"), journal.facts.get("uploaded_at")
+    if written is not None and noted is not None and stored.version_id != written["old_version"]:
+        current = object_store.read_version(vault, stored.key, stored.version_id)
+        if current is not None and _sha256(current) == written["sha256_after"]:
+            return str(noted)
+    return vault_items.instant(stored.last_modified)
+
+
+def _sha256(stored: StoredObject) -> str:
+    digest = hashlib.sha256()
+    for chunk in stored.chunks():
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _late(vault: Vault, dataset: Dataset, stored: StoredObject) -> frozenset[str]:
@@ -230,6 +259,7 @@ class _Work:
             kept_version=stored.version_id,
             indexed=marker is not None,
             entries=self.entries.versions,
+            erase=self.erase,
         )
         reference = rows.reference_of(vault)
         positions = RowPositions(reference, POSITIONS_BYTES) if marker is None else None
@@ -267,7 +297,12 @@ class _Work:
                 outcome.versions_removed = 1  # the old one, once it is replaced
                 after = marker.rewritten(edits.splices, self._reading) if marker else None
                 noted = after.noted() if after else None
-                self.journal.note(outcome=outcome.noted(), indexed=outcome.indexed, marker=noted)
+                self.journal.note(
+                    outcome=outcome.noted(),
+                    indexed=outcome.indexed,
+                    marker=noted,
+                    uploaded_at=vault_items.instant(stored.last_modified),
+                )
                 outcome.new_version = outcome.kept_version = rewrite.commit()
                 if positions is not None and not positions.unreadable:
                     found = rows.found_by(positions, reader)

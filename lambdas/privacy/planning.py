@@ -9,9 +9,13 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import request_values, vault_items, visits
+from privacy import ledger, request_values, vault_items, visits
+from privacy.erasure_limits import ErasureLimit
+from privacy.ledger import Erasure
+from privacy.replaying import Group, groups
 from privacy.requests import Request, RequestStore
 from privacy.run_steps import MAX_REQUESTS
+from privacy.timestamps import parse_timestamp
 from privacy.vault import Vault
 from privacy.visits import Visit
 
@@ -36,7 +40,8 @@ _PARALLEL: Final = 8
 class TakenRequest:
     """A request of the run with what it asks.
 
-    `late_key` is set for an erasure that follows an earlier one: it is about this object alone.
+    `late_key` is set for an erasure that follows an earlier one: it is about this object alone. `replayed`
+    is set for one that is repeated after a restoration: by reference, what it repeats.
     `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
     the subject's records), and datasets of rows; `details_gone` is set where that is
     no longer known. `redriven` are the objects of the run that the request failed in, with their journals.
@@ -45,6 +50,7 @@ class TakenRequest:
     request: Request
     refs: tuple[str, ...]
     late_key: str | None = None
+    replayed: Mapping[str, Group] = field(default_factory=dict)
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
     details_gone: bool = False
@@ -54,6 +60,13 @@ class TakenRequest:
     def erases(self) -> bool:
         """Whether the request is an erasure."""
         return self.request.type == "erasure"
+
+    def limit(self, ref: str) -> ErasureLimit | None:
+        """What a repeated erasure may take of this subject; None where that is everything."""
+        restored_from = self.request.restored_from
+        if restored_from is None:
+            return None
+        return ErasureLimit(self.replayed[ref].erased_at, vault_items.instant(parse_timestamp(restored_from)))
 
     def wants_record(self, dataset: str, record_id: str) -> bool:
         """Whether a correction is about this record."""
@@ -75,12 +88,16 @@ class _Work:
     dataset: str | None = None
     requests: dict[str, None] = field(default_factory=dict)
     erase: set[str] = field(default_factory=set)
+    limits: dict[str, ErasureLimit] = field(default_factory=dict)
     correct: list[tuple[str, str]] = field(default_factory=list)
     journal: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, taken: TakenRequest, ref: str) -> None:
         self.requests[taken.request.id] = None
-        if taken.erases:
+        limit = taken.limit(ref)
+        if limit is not None:
+            self.limits[ref] = limit.widened(self.limits.get(ref))
+        elif taken.erases:
             self.erase.add(ref)
         else:
             self.correct.append((taken.request.id, ref))
@@ -90,7 +107,8 @@ class _Work:
             number=number,
             kind="records" if key is None else "object",
             requests=tuple(sorted(self.requests)),
-            erase=frozenset(self.erase),
+            erase=frozenset(self.erase | self.limits.keys()),
+            limits={ref: limit for ref, limit in self.limits.items() if ref not in self.erase},
             correct=tuple(sorted(self.correct)),
             key=key,
             dataset=self.dataset,
@@ -109,9 +127,13 @@ def plan_run(
 
     Can be done again as a whole: what an earlier attempt wrote is replaced. Tombstones come before the
     look-up, so that what is indexed meanwhile is either found here or recognised there as a late arrival.
+    The ledger comes before the tombstones: nothing is erased that it does not know.
     """
     taken = _take(vault, requests, run_id)
-    _leave_tombstones(vault, taken, vault_items.instant(clock()))
+    at = vault_items.instant(clock())
+    ledger.write(vault, run_id, at, [_erasure(t) for t in taken if t.erases and t.refs])
+    _leave_tombstones(vault, taken, at)
+    _put_tombstones_back(vault, taken)
     work = _work(vault, taken)
     visits.write(vault, run_id, work)
     for t in taken:
@@ -153,14 +175,16 @@ def _take(vault: Vault, requests: RequestStore, run_id: str) -> list[TakenReques
 
 
 def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
-    if taken.erases and taken.request.follows is None:
+    if taken.erases and taken.request.follows is None and taken.request.restored_from is None:
         return taken
     # They go just before the request ends: a run that was lost in between leaves a request without them.
     item = request_values.take(vault, taken.request)
     if item is None:
         return replace(taken, refs=(), details_gone=True)
-    if taken.erases:
+    if "key" in item:
         return replace(taken, late_key=item["key"]["S"])
+    if taken.erases:
+        return replace(taken, replayed={ref: group for group in groups(item) for ref in group.subjects})
     changes: list[dict[str, Any]] = json.loads(item["changes"]["S"])
     formats = {dataset.name: dataset.format for dataset in vault.customer.datasets}
     return replace(
@@ -172,9 +196,20 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
     )
 
 
+def _erasure(taken: TakenRequest) -> Erasure:
+    request = taken.request
+    return Erasure(
+        request=request.id,
+        subjects=taken.refs,
+        follows=request.follows,
+        restored_from=request.restored_from,
+    )
+
+
 def _leave_tombstones(vault: Vault, taken: Sequence[TakenRequest], at: str) -> None:
     # A follow-up leaves the first erasure's tombstone: what came legitimately after that one is not late.
-    erased = {ref: t.request.id for t in reversed(taken) if t.erases and t.late_key is None for ref in t.refs}
+    first = [t for t in reversed(taken) if t.erases and t.late_key is None and not t.replayed]
+    erased = {ref: t.request.id for t in first for ref in t.refs}
     if not erased:
         return
     vault_items.note_erasure(vault, at)
@@ -189,6 +224,24 @@ def _leave_tombstones(vault: Vault, taken: Sequence[TakenRequest], at: str) -> N
             for ref, request_id in erased.items()
         ],
     )
+
+
+def _put_tombstones_back(vault: Vault, taken: Sequence[TakenRequest]) -> None:
+    """Leave the tombstones that a restoration took away, with the instants that they had."""
+    replayed = [(ref, group) for t in taken for ref, group in t.replayed.items()]
+    if not replayed:
+        return
+    vault_items.note_erasure(vault, max(group.erased_at for _, group in replayed))
+    _ = vault.dynamodb  # made before the threads share it
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+        list(
+            pool.map(
+                lambda each: vault_items.put_tombstone_back(
+                    vault, each[0], each[1].erased_at, each[1].request
+                ),
+                replayed,
+            )
+        )
 
 
 def _work(vault: Vault, taken: Sequence[TakenRequest]) -> list[Visit]:

@@ -64,9 +64,12 @@ def visit_records(
     deleted = visits.counting(vault, run_id, visit.number, "records_deleted")
     changed = visits.counting(vault, run_id, visit.number, "records_changed")
     for ref in sorted(visit.erase):
+        limit = visit.limits.get(ref)
         for item in vault_items.query(vault, vault_items.subject_pk(ref), first="record#"):
+            if limit is not None and not limit.takes_record(item["updated_at"]["S"]):
+                continue
             outcome.records_deleted += _delete(vault, ref, item["sk"]["S"], deleted)
-    for ref in sorted({ref for _, ref in visit.correct} - visit.erase):
+    for ref in sorted({ref for _, ref in visit.correct} - (visit.erase - visit.limits.keys())):
         for item in vault_items.query(vault, vault_items.subject_pk(ref), first="record#"):
             wanted = [change.fields for change in changes[ref] if change.is_about(item)]
             outcome.records_changed += bool(wanted) and _patch(vault, item, wanted, changed)

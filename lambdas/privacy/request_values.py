@@ -1,4 +1,5 @@
-"""What waits in the vault for a request: a correction's new values, or the key that a follow-up is about.
+"""What waits in the vault for a request: a correction's new values, the key that a follow-up is about, or
+what an erasure repeats after a restoration.
 
 It goes just before the request ends. Where the request failed, it waits some days more, so that the operator
 can redrive the run.
@@ -25,7 +26,7 @@ _OBJECT: Final = "object#"
 
 def take(vault: Vault, request: Request) -> "Item | None":
     """Return what waits for the request, or None where it is no longer there; it stays for the whole run."""
-    sk = _sk(request)
+    sk = sort_key(request)
     return _expire(vault, request, sk, vault_items.backstop()["expires_at"]["N"]) if sk else None
 
 
@@ -36,7 +37,7 @@ def keep_for_redrive(vault: Vault, request: Request, visits: Iterable[Visit]) ->
     more of an object whose rows are gone, but older versions of it, or lines to report, may be left.
     """
     at = str(int(time.time()) + REDRIVE_SECONDS)
-    if sk := _sk(request):
+    if sk := sort_key(request):
         _expire(vault, request, sk, at)
     if request.follows is None:
         pk = vault_items.request_pk(request.id)
@@ -66,7 +67,7 @@ def objects_to_redrive(vault: Vault, request: Request) -> dict[str, Mapping[str,
 
 def drop(vault: Vault, request: Request) -> None:
     """Remove what waits for the request."""
-    pk, sk = vault_items.request_pk(request.id), _sk(request)
+    pk, sk = vault_items.request_pk(request.id), sort_key(request)
     waiting = [sk] if sk else []
     if request.redriven_from is not None:
         waiting += [item["sk"]["S"] for item in vault_items.query(vault, pk, first=_OBJECT)]
@@ -81,10 +82,13 @@ def _progress(visit: Visit) -> Mapping[str, Any]:
     return {"outcome": visit.outcome, "indexed": False}
 
 
-def _sk(request: Request) -> str | None:
+def sort_key(request: Request) -> str | None:
+    """Return under which sort key something waits for such a request, or None where it needs nothing."""
     if request.type == "correction":
         return vault_items.CHANGES
-    return vault_items.LATE if request.follows is not None else None
+    if request.follows is not None:
+        return vault_items.LATE
+    return vault_items.REPLAY if request.restored_from is not None else None
 
 
 def _expire(vault: Vault, request: Request, sk: str, at: str) -> "Item | None":

@@ -63,6 +63,7 @@ class Request:
     detail: dict[str, Any] | None = None
     follows: str | None = None
     redriven_from: str | None = None
+    restored_from: str | None = None
 
     def public(self) -> dict[str, Any]:
         """Return the request as the API shows it: what is not known yet is left out."""
@@ -78,6 +79,7 @@ class Request:
             "completed_at": self.completed_at,
             "detail": self.detail,
             "follows": self.follows,
+            "restored_from": self.restored_from,
         }
         return {name: value for name, value in shown.items() if value is not None}
 
@@ -128,6 +130,7 @@ class RequestStore:
         received_at: datetime,
         reason: str | None = None,
         follows: str | None = None,
+        restored_from: str | None = None,
         idempotency: Idempotency | None = None,
     ) -> Created:
         """Write a pending request with its subjects, marker and idempotency answer in one transaction.
@@ -145,6 +148,7 @@ class RequestStore:
             subjects=len(refs),
             reason=reason,
             follows=follows,
+            restored_from=restored_from,
         )
         puts = request_items.creation(self.table, customer, request.public(), refs)
         if idempotency is not None:
@@ -412,6 +416,7 @@ def _request(item: "Mapping[str, AttributeValueTypeDef]") -> Request:
             "completed_at",
             "follows",
             "redriven_from",
+            "restored_from",
         )
         if name in item
     }

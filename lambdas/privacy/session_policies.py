@@ -165,7 +165,7 @@ def replay(vault: VaultResources) -> Policy:
                 },
             },
         ),
-        _table(vault, "BatchWriteItem"),
+        _table(vault, "GetItem", "BatchWriteItem"),
         _service_key(vault, "Decrypt"),
     )
 

@@ -22,6 +22,7 @@ ERASED: Final = "erased"
 INDEXED: Final = "indexed"
 CHANGES: Final = "changes"
 LATE: Final = "late"
+REPLAY: Final = "replay"
 
 _SK_BYTES: Final = 1024  # DynamoDB limit of a sort key
 _WRITE_LIMIT: Final = 25  # items in one BatchWriteItem
@@ -205,6 +206,22 @@ def note_erasure(vault: Vault, at: str) -> None:
             UpdateExpression="SET erased_at = :at",
             ConditionExpression="attribute_not_exists(sk) OR erased_at < :at",
             ExpressionAttributeValues={":at": {"S": at}},
+        )
+    except client.exceptions.ConditionalCheckFailedException:
+        return
+
+
+def put_tombstone_back(vault: Vault, ref: str, erased_at: str, request_id: str) -> None:
+    """Leave a tombstone that a restoration took away, unless the same or a later one is there."""
+    client = vault.dynamodb
+    try:
+        client.update_item(
+            TableName=vault.customer.table,
+            Key=key(subject_pk(ref), ERASED),
+            UpdateExpression="SET erased_at = :at, #request = :request",
+            ConditionExpression="attribute_not_exists(sk) OR erased_at < :at",
+            ExpressionAttributeNames={"#request": "request"},
+            ExpressionAttributeValues={":at": {"S": erased_at}, ":request": {"S": request_id}},
         )
     except client.exceptions.ConditionalCheckFailedException:
         return

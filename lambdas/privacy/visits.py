@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from privacy import vault_items
+from privacy.erasure_limits import Limits, pack, unpack
 from privacy.vault import Vault
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ _PROBLEM: Final = "problem#"
 class Visit:
     """One object, or the records of some subjects, and what the run's requests ask of it.
 
-    `requests` are all requests concerned, oldest first; `erase` the subject references to erase;
+    `requests` are all requests concerned, oldest first; `erase` the subject references to erase,
+    some of them within `limits`;
     `correct` the pairs of correction request and subject reference, oldest first. `outcome` is None until
     the visit is done; `failure` names the error that the last attempt ended with; `problem` is what
     verification found. `journal` holds what attempts noted before they acted (`privacy.journal`), `tally`
@@ -34,6 +36,7 @@ class Visit:
     kind: Kind
     requests: tuple[str, ...]
     erase: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=dict)
     correct: tuple[tuple[str, str], ...] = ()
     key: str | None = None
     dataset: str | None = None
@@ -171,7 +174,7 @@ def _item(run_id: str, visit: Visit) -> "dict[str, AttributeValueTypeDef]":
         "kind": {"S": visit.kind},
         "requests": {"S": " ".join(visit.requests)},
         # Half the size of hex: an item may have 400 KB, and one object thousands of erased subjects.
-        "erase": {"B": b"".join(bytes.fromhex(ref) for ref in sorted(visit.erase))},
+        "erase": {"B": b"".join(bytes.fromhex(ref) for ref in sorted(visit.erase - visit.limits.keys()))},
         "correct": {"S": json.dumps(visit.correct, separators=(",", ":"))},
         **vault_items.backstop(),
     }
@@ -181,17 +184,22 @@ def _item(run_id: str, visit: Visit) -> "dict[str, AttributeValueTypeDef]":
             item[name] = {"S": value}
     if visit.journal:
         item["journal"] = {"S": json.dumps(visit.journal, separators=(",", ":"))}
+    if visit.limits:
+        item["limits"] = {"B": pack(visit.limits)}
     return item
 
 
 def _visit(item: "vault_items.Item") -> Visit:
     packed = bytes(item["erase"]["B"])
+    limits = unpack(bytes(item["limits"]["B"])) if "limits" in item else {}
     kind: Any = item["kind"]["S"]
     return Visit(
         number=int(item["sk"]["S"].removeprefix(_VISIT)),
         kind=kind,
         requests=tuple(item["requests"]["S"].split()),
-        erase=frozenset(packed[start : start + 32].hex() for start in range(0, len(packed), 32)),
+        erase=frozenset(packed[start : start + 32].hex() for start in range(0, len(packed), 32))
+        | limits.keys(),
+        limits=limits,
         correct=tuple((request, ref) for request, ref in json.loads(item["correct"]["S"])),
         key=item["key"]["S"] if "key" in item else None,
         dataset=item["dataset"]["S"] if "dataset" in item else None,

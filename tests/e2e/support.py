@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -85,6 +86,7 @@ class World:
             completed(api, api.request_correction(person, [change]))
             completed(api, request)
             self.emulator.client("lambda", stack.region).invoke(FunctionName=f"{stack.prefix}-sweep-runs")
+            replayed(self, name, customer, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def send_rows(self, subjects: Iterable[str], key: str, *, text: str = "fine") -> bytes:
         """Send acme a feedback file with a row for each subject, wait for the index; the file's bytes."""
@@ -156,6 +158,7 @@ def resources(stack: Stack, customer: str) -> VaultResources:
         bucket_arn=f"arn:aws:s3:::{vault.bucket}",
         table_arn=f"arn:aws:dynamodb:{stack.region}:{stack.account}:table/{vault.table}",
         key_arn=vault.key_arn,
+        evidence_arn=f"arn:aws:s3:::{stack.prefix}-evidence-{stack.account}-{stack.region}",
     )
 
 
@@ -165,6 +168,28 @@ def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> N
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
         time.sleep(0.2)
+
+
+def replayed(world: World, stack: str, customer: str, restored_from: str) -> None:
+    """Replay a customer's ledger, and wait until all that it asked for has ended well."""
+    here = world.stacks[stack]
+    states = world.emulator.client("stepfunctions", here.region)
+    execution = states.start_execution(
+        stateMachineArn=f"arn:aws:states:{here.region}:{here.account}:stateMachine:{here.prefix}-replay",
+        input=json.dumps({"customer": customer, "restored_from": restored_from}),
+    )["executionArn"]
+
+    def has_ended() -> bool:
+        return str(states.describe_execution(executionArn=execution)["status"]) != "RUNNING"
+
+    wait_for(has_ended, "the replay", 60)
+    ended = states.describe_execution(executionArn=execution)
+    assert ended["status"] == "SUCCEEDED", ended
+    api = world.api(stack, customer)
+    asked = [request for request in api.requests(limit=100) if request.restored_from == restored_from]
+    assert asked
+    for request in asked:
+        completed(api, request)
 
 
 def completed(api: PrivacyClient, request: RequestView) -> RequestView:

@@ -15,6 +15,7 @@ _FUNCTIONS: Final = (
     "plan-run",
     "put-record",
     "redrive-run",
+    "replay-erasures",
     "sweep-runs",
     "verify-run",
     "visit-objects",
@@ -69,15 +70,20 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
         "Step Functions acts under the state machine's role; the emulator's engine acts without it.",
     ),
     **_rows(
+        ("replay",),
+        (*_LOG_DELIVERY, "lambda:InvokeFunction"),
+        "Step Functions acts under the state machine's role; the emulator's engine acts without it.",
+    ),
+    **_rows(
         ("sweep-schedule",),
         ("kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction", "sqs:SendMessage"),
         "EventBridge Scheduler acts under this role; the emulator's scheduler acts without it.",
     ),
     # -- what S3 and DynamoDB do with a vault's key on the caller's behalf; the emulator does not ask ------
     **_rows(
-        ("purpose-close", "purpose-plan", "purpose-verify"),
+        ("purpose-close", "purpose-plan", "purpose-replay", "purpose-verify"),
         ("kms:Decrypt",),
-        "DynamoDB opens the vault table's key for the caller; the emulator does not ask for that.",
+        "DynamoDB (or S3) opens the key of what the caller reads; the emulator does not ask for that.",
     ),
     **_rows(
         ("purpose-ingest", "purpose-visit"),
@@ -94,7 +100,13 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     ),
     # -- what is only done when something goes wrong ----------------------------------------------------
     **_rows(
-        ("create-correction-request", "create-erasure-request", "index-objects", "redrive-run"),
+        (
+            "create-correction-request",
+            "create-erasure-request",
+            "index-objects",
+            "redrive-run",
+            "replay-erasures",
+        ),
         ("dynamodb:DeleteItem",),
         "Gives the run lock back where Step Functions refused to start the run; it never refused here.",
     ),

@@ -57,10 +57,12 @@ def test_a_function_that_assumes_a_role_asks_the_sts_of_its_region(spec: Functio
 def test_names_in_variables_are_the_deployed_ones(deployment: Deployment) -> None:
     tables = {made.inputs["name"] for made in deployment.of("aws:dynamodb/table:Table")}
     roles = {made.inputs["name"] for made in deployment.of("aws:iam/role:Role")}
-    (machine,) = deployment.of("aws:sfn/stateMachine:StateMachine")
+    machine = deployment.named("aws:sfn/stateMachine:StateMachine", f"{deployment.prefix}-run")
+    buckets = {made.inputs["bucket"] for made in deployment.of("aws:s3/bucket:Bucket")}
     for function in deployment.of("aws:lambda/function:Function"):
         variables = function.inputs.get("environment", {}).get("variables", {})
         assert {variables[key] for key in ("REGISTRY_TABLE", "REQUEST_TABLE") if key in variables} <= tables
+        assert {variables[key] for key in ("EVIDENCE_BUCKET",) if key in variables} <= buckets
         if "PURPOSE_ROLE_ARN" in variables:
             assert variables["PURPOSE_ROLE_ARN"].rpartition("/")[2] in roles
         if "RUN_STATE_MACHINE_ARN" in variables:
@@ -104,7 +106,7 @@ def test_the_machine_may_call_its_steps() -> None:
 
 def test_log_groups_are_encrypted_and_forget(deployment: Deployment) -> None:
     groups = deployment.of("aws:cloudwatch/logGroup:LogGroup")
-    assert len(groups) == len(FUNCTIONS) + 2
+    assert len(groups) == len(FUNCTIONS) + 3
     for made in groups:
         assert made.inputs["kmsKeyId"] == f"arn:mock:Key:{deployment.prefix}-key-key"
         assert made.inputs["retentionInDays"] == 90

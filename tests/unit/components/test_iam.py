@@ -76,7 +76,9 @@ def test_the_health_check_may_nothing_but_log() -> None:
 def test_no_functions_own_role_reaches_a_vault(module: str) -> None:
     spec = FUNCTIONS[module]
     for statement in functions.function_statements(NAMES, spec, KEY):
-        assert not any(action.startswith("s3:") for action in statement.actions)
+        if any(action.startswith("s3:") for action in statement.actions):
+            assert statement.actions == ["s3:PutObject"]
+            assert statement.resources == [f"{NAMES.evidence_arn}/{kind}/*" for kind in spec.evidence]
         for resource in statement.resources:
             assert "vault" not in resource
         if statement.actions == ["sts:AssumeRole"]:
@@ -120,6 +122,7 @@ VAULT = session_policies.VaultResources(
     table_arn=NAMES.arn("dynamodb", f"table/{NAMES.vault_table('acme')}"),
     key_arn=KEY,
     prefixes=("feedback/", "letters/"),
+    evidence_arn=NAMES.evidence_arn,
 )
 
 

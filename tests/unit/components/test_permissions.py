@@ -150,6 +150,7 @@ def test_session_policies_fit_even_with_the_longest_names() -> None:
         bucket_arn=f"arn:aws:s3:::{longest.vault_bucket('a' * 21)}",
         table_arn=longest.arn("dynamodb", f"table/{longest.vault_table('a' * 21)}"),
         key_arn=longest.arn("kms", "key/" + "0" * 36),
+        evidence_arn=longest.evidence_arn,
         prefixes=tuple(f"prefix-number-{n:02}/" for n in range(10)),
     )
     for purpose in PURPOSES:

@@ -89,14 +89,18 @@ def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence
         serving = [names.role(spec.name) for spec in FUNCTIONS.values() if spec.purpose == purpose]
         yield f"trust of {purpose}", trust.by_functions(serving), TRUST_POLICY
         yield purpose, purposes.purpose_statements(names, purpose), INLINE_POLICIES
-    machine = trust.by_service(names, "states.amazonaws.com", source_arns=names.run_machine_sources)
+    machine = trust.by_service(names, "states.amazonaws.com", source_arns=names.machine_sources("run"))
     yield "trust of run", machine, TRUST_POLICY
     yield "run", services.run_machine(names), INLINE_POLICIES
+    yield "replay", services.replay_machine(names), INLINE_POLICIES
     yield "sweep", services.sweep_schedule(names, region_key), INLINE_POLICIES
     yield "boundary", boundary.boundary(names), MANAGED_POLICY
     roles: dict[str, str] = {purpose: names.role(f"purpose-{purpose}") for purpose in purposes.PURPOSES}
     access = names.role(f"vault-{customer}-access")
     yield "key of a vault", keys.vault_key(names, customer, roles, access), KEY_POLICY
+    writers = [names.role(spec.name) for spec in FUNCTIONS.values() if spec.evidence]
+    yield "key of the evidence", keys.evidence_key(names, writers, roles["replay"]), KEY_POLICY
+    yield "evidence bucket", resources.evidence_bucket(names, vault_key, 30 * 365), BUCKET_POLICY
     yield "key of the region", keys.region_key(names), KEY_POLICY
     yield "bucket", resources.vault_bucket(names, customer, vault_key), BUCKET_POLICY
 

@@ -20,6 +20,7 @@ COMPONENT_TYPES = {
     "gdpr:account:AccountSettings",
     "gdpr:alarms:Alarms",
     "gdpr:api:PrivacyApi",
+    "gdpr:evidence:EvidenceBucket",
     "gdpr:firewall:Firewall",
     "gdpr:functions:PrivacyFunction",
     "gdpr:identity:Identity",
@@ -27,6 +28,7 @@ COMPONENT_TYPES = {
     "gdpr:queues:DeadLetters",
     "gdpr:queues:ObjectEvents",
     "gdpr:region:Region",
+    "gdpr:replays:ReplayMachine",
     "gdpr:roles:Boundary",
     "gdpr:roles:PurposeRoles",
     "gdpr:runs:RunMachine",
@@ -235,7 +237,7 @@ def test_what_exists_once_an_account_is_made_only_where_the_config_says_so() -> 
 
 
 def test_outputs_are_what_a_client_needs_and_secrets_are_secret(deployment: Deployment) -> None:
-    assert set(deployment.outputs) == {"apiUrl", "tokenUrl", "clients", "vaults"}
+    assert set(deployment.outputs) == {"apiUrl", "tokenUrl", "clients", "evidence", "vaults"}
     assert deployment.secret_outputs == {"clients"}
     assert deployment.outputs["apiUrl"] == "https://api.example/live"
     assert deployment.outputs["tokenUrl"] == (

@@ -139,7 +139,7 @@ def test_five_thousand_batches_fit_into_the_maps_output() -> None:
 
 
 def test_each_step_calls_its_function(deployment: Deployment) -> None:
-    (machine,) = deployment.of("aws:sfn/stateMachine:StateMachine")
+    machine = deployment.named("aws:sfn/stateMachine:StateMachine", f"{deployment.prefix}-run")
     called = re.findall(r'"FunctionName": "arn:mock:Function:([^"]+)"', machine.inputs["definition"])
     assert [name.removeprefix(f"{deployment.prefix}-") for name in called] == [
         "plan-run",
@@ -151,14 +151,14 @@ def test_each_step_calls_its_function(deployment: Deployment) -> None:
     ]
 
 
-def test_the_machine_logs_failures_and_no_data(deployment: Deployment) -> None:
-    (machine,) = deployment.of("aws:sfn/stateMachine:StateMachine")
-    assert machine.inputs["type"] == "STANDARD"
-    assert machine.inputs["loggingConfiguration"] == {
-        "level": "ERROR",
-        "includeExecutionData": False,
-        "logDestination": f"arn:mock:LogGroup:/aws/vendedlogs/states/{deployment.prefix}-run:*",
-    }
+def test_the_machines_log_failures_and_no_data(deployment: Deployment) -> None:
+    for machine in deployment.of("aws:sfn/stateMachine:StateMachine"):
+        assert machine.inputs["type"] == "STANDARD"
+        assert machine.inputs["loggingConfiguration"] == {
+            "level": "ERROR",
+            "includeExecutionData": False,
+            "logDestination": f"arn:mock:LogGroup:/aws/vendedlogs/states/{machine.inputs['name']}:*",
+        }
 
 
 def test_the_sweep_is_called_every_five_minutes(deployment: Deployment) -> None:

@@ -1,7 +1,7 @@
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 REGION = "eu-west-1"
 BUCKET = "gdpr-eu-west-vault-acme-123456789012-eu-west-1"
 TABLE = "gdpr-eu-west-vault-acme"
+EVIDENCE = "gdpr-eu-west-evidence-123456789012-eu-west-1"
 QUEUE = f"arn:aws:sqs:{REGION}:123456789012:gdpr-eu-west-object-events"
 MACHINE = f"arn:aws:states:{REGION}:123456789012:stateMachine:gdpr-eu-west-run"
 
@@ -174,6 +175,30 @@ class World:
             if (key, version, marker) not in after:
                 self.notify("ObjectRemoved:Delete", key, version)
 
+    def evidence(self, kind: str) -> dict[str, dict[str, Any]]:
+        """What the evidence bucket has of a kind, by key."""
+        listed = self.s3.list_objects_v2(Bucket=EVIDENCE, Prefix=f"{kind}/").get("Contents", [])
+        bodies = {
+            each["Key"]: self.s3.get_object(Bucket=EVIDENCE, Key=each["Key"])["Body"] for each in listed
+        }
+        return {key: json.loads(body.read()) for key, body in bodies.items()}
+
+    def use_table(self, name: str) -> None:
+        """Go on with another table, as functions do once what they remember of the registry is old."""
+        self.customer = replace(self.customer, table=name)
+        vault.forget()
+        _load_handlers()
+
+    def replay(self, restored_from: str) -> dict[str, Any]:
+        """Carry out a replay as the state machine does, and the runs that it asks for."""
+        step: dict[str, Any] = {"customer": "acme", "restored_from": restored_from}
+        while not step.get("done"):
+            step = self.call("replay_erasures", {"input": step})
+        while self.requests.pending("acme", 1):
+            self.run()
+            assert self.deliver() == []
+        return step
+
     # -- what is there afterwards
 
     def versions(self, key: str | None = None) -> list[tuple[str, str, bool]]:
@@ -201,7 +226,7 @@ class World:
         return found
 
     def items(self) -> list[dict[str, Any]]:
-        return list(self.dynamodb.scan(TableName=TABLE)["Items"])
+        return list(self.dynamodb.scan(TableName=self.customer.table)["Items"])
 
     def partition(self, subject: str) -> list[str]:
         """The sort keys in the subject's partition."""
@@ -235,6 +260,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         environment.REGISTRY_TABLE: "gdpr-eu-west-registry",
         environment.REQUEST_TABLE: "gdpr-eu-west-requests",
         environment.RUN_STATE_MACHINE_ARN: MACHINE,
+        environment.EVIDENCE_BUCKET: EVIDENCE,
         environment.PURPOSE_ROLE_ARN: "arn:aws:iam::123456789012:role/gdpr-eu-west-purpose-visit",
     }.items():
         monkeypatch.setenv(name, value)
@@ -245,18 +271,24 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         aws_clients.forget()
         vault.forget()
         made = _make_world()
-        for function in (
-            "index_objects",
-            "plan_run",
-            "visit_objects",
-            "verify_run",
-            "complete_run",
-            "redrive_run",
-        ):
-            importlib.reload(importlib.import_module(f"handlers.{function}"))
+        _load_handlers()
         yield made
         aws_clients.forget()
         vault.forget()
+
+
+def _load_handlers() -> None:
+    """Load the functions as new processes do: what an earlier one remembers is gone."""
+    for function in (
+        "index_objects",
+        "plan_run",
+        "visit_objects",
+        "verify_run",
+        "complete_run",
+        "redrive_run",
+        "replay_erasures",
+    ):
+        importlib.reload(importlib.import_module(f"handlers.{function}"))
 
 
 def _make_world() -> World:
@@ -266,6 +298,16 @@ def _make_world() -> World:
     key_arn = kms.create_key()["KeyMetadata"]["Arn"]
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    s3.create_bucket(
+        Bucket=EVIDENCE,
+        ObjectLockEnabledForBucket=True,
+        CreateBucketConfiguration={"LocationConstraint": REGION},
+    )
+    lock = {"Mode": "COMPLIANCE", "Years": 5}
+    s3.put_object_lock_configuration(
+        Bucket=EVIDENCE,
+        ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": lock}},
+    )
     _make_table(dynamodb, "gdpr-eu-west-registry", ["pk"])
     _make_table(dynamodb, "gdpr-eu-west-requests", ["pk", "sk"])
     _make_table(dynamodb, TABLE, ["pk", "sk"], index=True)

@@ -17,6 +17,7 @@ ACCOUNT = "123456789012"
 REGISTRY, REQUESTS = "registry", "requests"
 CUSTOMERS = ("acme", "zenith")
 PEOPLE = ("anna@example.org", "bob@example.org", "carl@example.org", "dora@example.org")
+EVIDENCE = "evidence"
 TABLES = (REQUESTS, *(f"vault-{customer}" for customer in CUSTOMERS))
 DATASETS = [
     {"name": "profiles", "format": "records", "prefix": None, "subject": None,
@@ -39,6 +40,8 @@ def make() -> None:
     dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
     _make_table(dynamodb, REGISTRY, "pk")
     _make_table(dynamodb, REQUESTS, "pk", "sk")
+    s3.create_bucket(Bucket=EVIDENCE, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=EVIDENCE, VersioningConfiguration={"Status": "Enabled"})
     items: list[dict[str, str]] = [{"pk": "customers", "ids": json.dumps(CUSTOMERS)}]
     for customer in CUSTOMERS:
         name = f"vault-{customer}"
@@ -86,10 +89,11 @@ def put_back(saved: Any) -> None:  # noqa: ANN401
 
 
 def versions() -> list[Version]:
-    """Every version (not the delete markers) in every bucket, a key's newest first."""
+    """Every version (not the delete markers) in every vault's bucket, a key's newest first."""
     return [
         (bucket, key, stored.version_id)
         for bucket, contents in _buckets().items()
+        if bucket != EVIDENCE
         for key in sorted(contents.keys)
         for stored in reversed(contents.keys.getlist(key))
         if not _is_marker(stored)
@@ -130,11 +134,13 @@ def contents(labels: Mapping[str, str]) -> dict[str, Any]:
         )
     objects: dict[str, Any] = {}
     for name, bucket in _buckets().items():
+        if name == EVIDENCE:
+            continue
         for key in sorted(bucket.keys):
             objects[f"{name}/{key}"] = [_described(stored) for stored in bucket.keys.getlist(key)]
         # One without parts holds nothing: nobody but the bucket's lifecycle can know of it.
         objects[f"unfinished uploads in {name}"] = sum(bool(u.parts) for u in bucket.multiparts.values())
-    return {"tables": tables, "objects": objects}
+    return {"tables": tables, "objects": objects, "evidence": _evidence(write)}
 
 
 def normaliser(labels: Mapping[str, str]) -> Callable[[object], str]:
@@ -167,6 +173,16 @@ def _people() -> dict[str, str]:
                 for person in PEOPLE:
                     found[subject_reference(secret, person, "email")] = f"<{person} of {customer}>"
     return found
+
+
+def _evidence(write: Callable[[object], str]) -> list[str]:
+    """What the ledger says; a run that is planned again has one entry more, which says the same again."""
+    entries = set()
+    for stored in _buckets()[EVIDENCE].keys.values():
+        document = json.loads(stored.value)
+        erasures = [write(erasure) for erasure in document.pop("erasures")]
+        entries.add((document["customer"], *sorted(erasures)))
+    return sorted(map(str, entries))
 
 
 def _is_barrier(item: dict[str, Any]) -> bool:

@@ -27,6 +27,7 @@ LONGEST = VaultResources(
     table_arn="arn:aws-us-gov:dynamodb:ap-southeast-1:123456789012:table/gdpr-ap-southeast-vault-" + "c" * 21,
     key_arn="arn:aws-us-gov:kms:ap-southeast-1:123456789012:key/12345678-1234-1234-1234-123456789012",
     prefixes=("feedback/", "letters/"),
+    evidence_arn="arn:aws-us-gov:s3:::" + "e" * 63,
 )
 ACME = VaultResources(
     customer="acme",
@@ -34,6 +35,7 @@ ACME = VaultResources(
     table_arn="arn:aws:dynamodb:eu-west-1:123456789012:table/vault-acme",
     key_arn="arn:aws:kms:eu-west-1:123456789012:key/acme",
     prefixes=("feedback/", "letters/"),
+    evidence_arn="arn:aws:s3:::evidence",
 )
 
 
@@ -82,9 +84,13 @@ def test_a_policy_names_one_vault_and_exact_actions(purpose: str) -> None:
         f"{ACME.table_arn}/index/objects",
         ACME.key_arn,
     }
+    if purpose == "replay":
+        # Whatever the key of the evidence is: the condition leaves S3 and that bucket.
+        allowed |= {ACME.evidence_arn, f"{ACME.evidence_arn}/ledger/acme/*"}
+        allowed |= {"arn:aws:kms:eu-west-1:123456789012:key/*"}
     for statement in statements(purpose):
         resources = statement["Resource"]
-        assert {resources} if isinstance(resources, str) else set(resources) <= allowed
+        assert ({resources} if isinstance(resources, str) else set(resources)) <= allowed
         assert statement["Effect"] == "Allow"
         assert not [action for action in statement["Action"] if "*" in action]
 
@@ -118,7 +124,9 @@ def test_only_a_visit_deletes_objects_and_only_ingest_and_visit_write_them() -> 
     assert purposes("s3:DeleteObjectVersion") == {"visit"}
     assert purposes("s3:PutObject") == {"ingest", "visit"}
     assert purposes("s3:GetObject") == {"visit"}
-    assert purposes("s3:GetObjectVersion") == {"index"}
+    assert purposes("s3:GetObjectVersion") == {"index", "replay"}
+    reads = [s for s in statements("replay") if "s3:GetObjectVersion" in s["Action"]]
+    assert [s["Resource"] for s in reads] == [f"{ACME.evidence_arn}/ledger/acme/*"]
 
 
 def customer(table: str, key_arn: str) -> Customer:

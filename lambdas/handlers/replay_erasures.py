@@ -1,0 +1,27 @@
+"""After a restoration, page by page of the ledger: ask again for the erasures that it undid."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from privacy import environment
+from privacy.registry import Registry
+from privacy.replaying import Page, ReplayInputError, replay_page
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+from privacy.vault import open_vault
+
+_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+
+
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """{input: {customer, restored_from} and where it stands} → the same further on, with `done`."""
+    started = event["input"]
+    customer = _registry.customer(str(started.get("customer", "")))
+    if customer is None:
+        raise ReplayInputError("customer: not one of this region; write an id from the stack's config")
+    page = Page.of(started, datetime.now(UTC))
+    gone_on, done = replay_page(open_vault(customer, "replay"), _requests, _lock, page)
+    return {"customer": customer.id, **asdict(gone_on), "done": done}

@@ -1,0 +1,117 @@
+"""The erasure ledger: who was erased when, written as evidence before anything is deleted.
+
+A backup that is restored brings back data and forgets erasures. The ledger does not: it lies outside of every
+vault, and a replay reads from it who has to be erased again. It holds subject references and times.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+from typing import TYPE_CHECKING, Any, Final
+
+from privacy import environment, evidence, vault_items
+from privacy.vault import Vault
+
+if TYPE_CHECKING:
+    from types_boto3_s3.type_defs import ObjectVersionTypeDef
+
+KIND: Final = "ledger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure:
+    """Subjects that one request erases. `follows` and `restored_from` are those of the request."""
+
+    request: str
+    subjects: tuple[str, ...]
+    follows: str | None = None
+    restored_from: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the erasure as the ledger keeps it."""
+        known = {"follows": self.follows, "restored_from": self.restored_from}
+        return {
+            "request": self.request,
+            "subjects": list(self.subjects),
+            **{name: value for name, value in known.items() if value is not None},
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What one plan of a run erases, and the instant of its tombstones.
+
+    `secret` is the digest of the sealed secret behind the references: under another secret they mean nothing.
+    """
+
+    key: str
+    run: str
+    erased_at: str
+    secret: str
+    erasures: tuple[Erasure, ...]
+
+
+def write(vault: Vault, run_id: str, at: str, erasures: Sequence[Erasure]) -> None:
+    """Write an entry before the run leaves its tombstones; `at` is the instant that they will have.
+
+    A run that is planned again has a later instant, and an entry of its own: the last one is the tombstones'.
+    Raises what `evidence.put` raises: what cannot be put down is not erased either.
+    """
+    if not erasures:
+        return
+    evidence.put(
+        KIND,
+        vault.customer.id,
+        f"{run_id}/{''.join(filter(str.isdigit, at))}",
+        {
+            "customer": vault.customer.id,
+            "run": run_id,
+            "erased_at": at,
+            "secret": secret_digest(vault),
+            "erasures": [erasure.as_json() for erasure in erasures],
+        },
+    )
+
+
+def read(vault: Vault, *, after: str, limit: int) -> Iterator[Entry]:
+    """Yield at most `limit` of the customer's entries, from the one behind the key `after` on, oldest first.
+
+    Of each entry the first version counts, whatever was put over it or hides it.
+    """
+    bucket = environment.read(environment.EVIDENCE_BUCKET)
+    for key, versions in islice(groupby(_versions(vault, bucket, after), lambda v: v["Key"]), limit):
+        *_, first = versions  # newest first
+        body = vault.s3.get_object(Bucket=bucket, Key=key, VersionId=first["VersionId"])["Body"]
+        document = json.loads(body.read())
+        yield Entry(
+            key=key,
+            run=document["run"],
+            erased_at=document["erased_at"],
+            secret=document["secret"],
+            erasures=tuple(_erasures(document["erasures"])),
+        )
+
+
+def secret_digest(vault: Vault) -> str:
+    """Return the digest of the vault's sealed subject secret, or the empty text where it has none."""
+    item = vault_items.get(vault, "vault", "subject-secret")
+    return hashlib.sha256(item["ciphertext"]["B"]).hexdigest() if item else ""
+
+
+def _erasures(documents: Iterable[dict[str, Any]]) -> Iterator[Erasure]:
+    for document in documents:
+        yield Erasure(**{**document, "subjects": tuple(document["subjects"])})
+
+
+def _versions(vault: Vault, bucket: str, after: str) -> "Iterator[ObjectVersionTypeDef]":
+    where: dict[str, Any] = {"Bucket": bucket, "Prefix": f"{KIND}/{vault.customer.id}/"}
+    if after:
+        where["KeyMarker"] = after
+    while True:
+        page = vault.s3.list_object_versions(**where)
+        yield from page.get("Versions", [])
+        if not page["IsTruncated"]:
+            return
+        where |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}

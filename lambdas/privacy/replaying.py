@@ -1,0 +1,219 @@
+"""The replay: after a restoration, erase again whoever had been erased.
+
+It turns the erasure ledger into erasure requests with limits, which runs then carry out like any other.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any, Final, Self
+
+from privacy import evidence, ledger, vault_items
+from privacy.identifiers import uuid7
+from privacy.ledger import Entry
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+from privacy.timestamps import parse_timestamp, timestamp
+from privacy.vault import Vault
+
+_log: Final = logging.getLogger("privacy")
+
+KIND: Final = "replay"
+
+PAGE_ENTRIES: Final = 1000
+"""Ledger entries that one call takes: reading one after the other, it needs a minute of its fifteen."""
+
+SUBJECTS_PER_REQUEST: Final = 1000
+"""As many as a request of the API has: a run then plans with what it knows."""
+
+
+class ReplayInputError(ValueError):
+    """The workflow was started with something wrong; the text says what and the fix."""
+
+
+class OtherSecretError(Exception):
+    """The vault's subject secret is not the one under which the ledger's references were made.
+
+    They would match nobody, and the replay would pass over everybody. Restore the table to a moment at which
+    it had the secret, or put the item `vault` / `subject-secret` back.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Where a replay stands. `after` is the ledger key behind which to go on; the rest counts up to there."""
+
+    restored_from: str
+    after: str = ""
+    page: int = 0
+    entries: int = 0
+    subjects: int = 0
+    requests: int = 0
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any], now: datetime) -> Self:
+        """Read what the workflow was started with, or went on with. Raises ReplayInputError."""
+        known = {name: value for name, value in event.items() if name not in {"customer", "done"}}
+        try:
+            page = cls(**known)
+        except TypeError:
+            raise ReplayInputError(
+                'the input is {"customer": …, "restored_from": …} and nothing else'
+            ) from None
+        try:
+            restored_from = parse_timestamp(page.restored_from)
+        except (TypeError, ValueError):
+            raise ReplayInputError(
+                "restored_from: write the moment at which putting data back began, in UTC and whole seconds,"
+                " such as 2026-05-01T10:00:00Z"
+            ) from None
+        if restored_from > now:
+            raise ReplayInputError("restored_from: lies ahead; write when putting data back began (UTC)")
+        return page
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Subjects of one request that were erased at one instant."""
+
+    request: str
+    erased_at: str
+    subjects: tuple[str, ...]
+
+
+def replay_page(
+    vault: Vault,
+    requests: RequestStore,
+    lock: RunLock,
+    page: Page,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> tuple[Page, bool]:
+    """Ask for the erasures of one page of the ledger; return where it stands then, and whether that was all.
+
+    Doing it again makes nothing twice, but asks again for what ended failed or partial: a request's id
+    follows from whom it is about. Raises OtherSecretError before it has asked for anything.
+    """
+    entries = list(_checked(vault, ledger.read(vault, after=page.after, limit=PAGE_ENTRIES)))
+    chunks = list(_chunks(entries))
+    made = [_ask(vault, requests, page.restored_from, chunk, clock()) for chunk in chunks]
+    subjects = sum(len(group.subjects) for chunk in chunks for group in chunk)
+    name = f"{''.join(filter(str.isdigit, page.restored_from))}/{page.page:06d}-{_digest(made).hex()[:16]}"
+    evidence.put(
+        KIND,
+        vault.customer.id,
+        name,
+        {
+            "customer": vault.customer.id,
+            "restored_from": page.restored_from,
+            "replayed_at": timestamp(clock()),
+            "ledger_entries": [entry.key for entry in entries],
+            "requests": made,
+            "subjects": subjects,
+        },
+    )
+    # Each page starts what it asked for: a replay that stops half-way leaves nobody waiting.
+    lock.start_run_or_leave_to_sweep(vault.customer.id)
+    _log.info(
+        "ledger replayed: customer=%s page=%d entries=%d requests=%d subjects=%d",
+        vault.customer.id,
+        page.page,
+        len(entries),
+        len(made),
+        subjects,
+    )
+    gone_on = Page(
+        restored_from=page.restored_from,
+        after=entries[-1].key if entries else page.after,
+        page=page.page + 1,
+        entries=page.entries + len(entries),
+        subjects=page.subjects + subjects,
+        requests=page.requests + len(made),
+    )
+    return gone_on, len(entries) < PAGE_ENTRIES
+
+
+def groups(item: "vault_items.Item") -> list[Group]:
+    """Return whom a replay's request is about, from the vault's item of it."""
+    return [
+        Group(**{**each, "subjects": tuple(each["subjects"])}) for each in json.loads(item["groups"]["S"])
+    ]
+
+
+def _checked(vault: Vault, entries: Iterable[Entry]) -> Iterator[Entry]:
+    secret = ledger.secret_digest(vault)
+    for entry in entries:
+        if entry.secret != secret:
+            raise OtherSecretError
+        yield entry
+
+
+def _chunks(entries: Iterable[Entry]) -> Iterator[list[Group]]:
+    """Cut the erasures into requests, in the ledger's order. Each request names a subject once."""
+    chunk: dict[str, Group] = {}
+    for entry in entries:
+        for erasure in entry.erasures:
+            if erasure.follows is not None or erasure.restored_from is not None:
+                continue  # about subjects of an erasure that has an entry of its own
+            if len(chunk) + len(erasure.subjects) > SUBJECTS_PER_REQUEST:
+                yield _grouped(chunk)
+                chunk = {}
+            group = Group(erasure.request, entry.erased_at, erasure.subjects)
+            for ref in erasure.subjects:
+                known = chunk.get(ref)
+                if known is None or known.erased_at < group.erased_at:
+                    chunk[ref] = group
+    if chunk:
+        yield _grouped(chunk)
+
+
+def _grouped(chunk: Mapping[str, Group]) -> list[Group]:
+    refs: dict[tuple[str, str], list[str]] = {}
+    for ref, group in chunk.items():
+        refs.setdefault((group.request, group.erased_at), []).append(ref)
+    return [Group(request, erased_at, tuple(sorted(found))) for (request, erased_at), found in refs.items()]
+
+
+def _ask(vault: Vault, requests: RequestStore, restored_from: str, chunk: list[Group], now: datetime) -> str:
+    """Make the erasure request of one chunk, unless it is there and went well; return its id."""
+    customer = vault.customer.id
+    text = json.dumps(
+        [{"request": g.request, "erased_at": g.erased_at, "subjects": g.subjects} for g in chunk],
+        separators=(",", ":"),
+    )
+    for attempt in count():
+        # Sorted before what was asked for since the restoration, so that the next run begins with it.
+        request_id = uuid7(
+            parse_timestamp(restored_from), _digest([customer, restored_from, str(attempt), text])
+        )
+        known = requests.get(customer, request_id)
+        if known is None or known.state not in {"failed", "partial"}:
+            break
+    if known is None:
+        vault_items.batch_write(
+            vault,
+            put=[
+                {
+                    **vault_items.key(vault_items.request_pk(request_id), vault_items.REPLAY),
+                    "groups": {"S": text},
+                    **vault_items.backstop(),
+                }
+            ],
+        )
+        requests.create(
+            customer,
+            type="erasure",
+            refs=sorted(ref for group in chunk for ref in group.subjects),
+            request_id=request_id,
+            received_at=now,
+            restored_from=restored_from,
+        )
+    return request_id
+
+
+def _digest(parts: list[str]) -> bytes:
+    return hashlib.sha256("\n".join(parts).encode()).digest()
