@@ -141,6 +141,7 @@ _FUNCTIONS: Final = (
         module="replay_erasures",
         package="runs",
         why="After a restoration, ask again for the erasures that it undid.",
+        memory=1024,
         timeout=LONGEST_TIMEOUT,
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,

@@ -161,8 +161,8 @@ class Evidence:
     """How long evidence is kept: no GDPR article says it, only that one must be able to show (Art. 5(2)).
 
     `years` has to outlast the time in which somebody may claim or fine; that is national law, commonly three
-    to six years. Object Lock in compliance mode holds what has been written to it: the number can only be
-    raised for that, by nobody be lowered. S3 takes at most 100 years, this program 30.
+    to six years. Another number counts for what is written from then on: what is locked in compliance mode
+    nobody can let go earlier.
     """
 
     years: Annotated[int, Field(ge=1, le=30, strict=True)] = 5

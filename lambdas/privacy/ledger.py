@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy import environment, evidence, vault_items
@@ -75,13 +75,13 @@ def write(vault: Vault, run_id: str, at: str, erasures: Sequence[Erasure]) -> No
     )
 
 
-def read(vault: Vault, *, after: str, limit: int) -> Iterator[Entry]:
-    """Yield at most `limit` of the customer's entries, from the one behind the key `after` on, oldest first.
+def read(vault: Vault, *, after: str) -> Iterator[Entry]:
+    """Yield the customer's entries, from the one behind the key `after` on, oldest first.
 
     Of each entry the first version counts, whatever was put over it or hides it.
     """
     bucket = environment.read(environment.EVIDENCE_BUCKET)
-    for key, versions in islice(groupby(_versions(vault, bucket, after), lambda v: v["Key"]), limit):
+    for key, versions in groupby(_versions(vault, bucket, after), lambda version: version["Key"]):
         *_, first = versions  # newest first
         body = vault.s3.get_object(Bucket=bucket, Key=key, VersionId=first["VersionId"])["Body"]
         document = json.loads(body.read())

@@ -27,6 +27,9 @@ KIND: Final = "replay"
 PAGE_ENTRIES: Final = 1000
 """Ledger entries that one call takes: reading one after the other, it needs a minute of its fifteen."""
 
+PAGE_SUBJECTS: Final = 50_000
+"""A call takes no further entry beyond so many subjects, which take some 20 MB of memory."""
+
 SUBJECTS_PER_REQUEST: Final = 1000
 """As many as a request of the API has: a run then plans with what it knows."""
 
@@ -98,7 +101,7 @@ def replay_page(
     Doing it again makes nothing twice, but asks again for what ended failed or partial: a request's id
     follows from whom it is about. Raises OtherSecretError before it has asked for anything.
     """
-    entries = list(_checked(vault, ledger.read(vault, after=page.after, limit=PAGE_ENTRIES)))
+    entries, done = _entries(vault, page.after)
     chunks = list(_chunks(entries))
     made = [_ask(vault, requests, page.restored_from, chunk, clock()) for chunk in chunks]
     subjects = sum(len(group.subjects) for chunk in chunks for group in chunk)
@@ -116,8 +119,9 @@ def replay_page(
             "subjects": subjects,
         },
     )
-    # Each page starts what it asked for: a replay that stops half-way leaves nobody waiting.
-    lock.start_run_or_leave_to_sweep(vault.customer.id)
+    if made:
+        # Each page starts what it asked for: a replay that stops half-way leaves nobody waiting.
+        lock.start_run_or_leave_to_sweep(vault.customer.id)
     _log.info(
         "ledger replayed: customer=%s page=%d entries=%d requests=%d subjects=%d",
         vault.customer.id,
@@ -134,7 +138,7 @@ def replay_page(
         subjects=page.subjects + subjects,
         requests=page.requests + len(made),
     )
-    return gone_on, len(entries) < PAGE_ENTRIES
+    return gone_on, done
 
 
 def groups(item: "vault_items.Item") -> list[Group]:
@@ -144,12 +148,19 @@ def groups(item: "vault_items.Item") -> list[Group]:
     ]
 
 
-def _checked(vault: Vault, entries: Iterable[Entry]) -> Iterator[Entry]:
+def _entries(vault: Vault, after: str) -> tuple[list[Entry], bool]:
+    """Return the page's entries, and whether no more come behind them. The same ones at each attempt."""
     secret = ledger.secret_digest(vault)
-    for entry in entries:
+    entries: list[Entry] = []
+    subjects = 0
+    for entry in ledger.read(vault, after=after):
         if entry.secret != secret:
             raise OtherSecretError
-        yield entry
+        entries.append(entry)
+        subjects += sum(len(erasure.subjects) for erasure in entry.erasures)
+        if len(entries) == PAGE_ENTRIES or subjects >= PAGE_SUBJECTS:
+            return entries, False
+    return entries, True
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Group]]:

@@ -14,6 +14,7 @@ from urllib.parse import quote_plus
 
 import boto3
 
+from components.replay_definition import replay_definition
 from components.run_definition import RunSteps, run_definition
 from privacy import aws_clients, vault
 from privacy.records import put_record
@@ -39,7 +40,11 @@ FUNCTIONS = (
     "verify_run",
     "complete_run",
     "sweep_runs",
+<<<<<<< HEAD
     "redrive_run",
+=======
+    "replay_erasures",
+>>>>>>> evidence
 )
 
 _DEFINITION = run_definition(
@@ -140,6 +145,7 @@ class Region:
                     return
         raise AssertionError(f"{label} was never accepted")
 
+<<<<<<< HEAD
     # -- what the operator does
 
     def redrive(self) -> None:
@@ -151,6 +157,13 @@ class Region:
                 assert (answer["requests"], answer["superseded"]) == (len(self.progress.labels), 0)
                 return
         raise AssertionError("the run was never redriven")
+=======
+    def start_replay(self, customer: str) -> None:
+        """Start a replay, as an operator does after a restoration."""
+        event = {"customer": customer, "restored_from": "2020-01-01T00:00:00Z"}
+        definition = replay_definition("replay_erasures")
+        self.progress.executions["replay"] = Execution.start(definition, "replay", event)
+>>>>>>> evidence
 
     # -- what AWS does
 

@@ -56,7 +56,7 @@ class Execution:
     def _task(self, frame: Frame, state: dict[str, Any], invoke: Invoke) -> None:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke"
         context = {"State": {"RetryCount": sum(frame.retries.values())}, "Execution": {"Name": self.name}}
-        parameters = _filled(state["Parameters"], frame.data, context=context)
+        parameters = _filled(state["Parameters"], frame.data, context)
         try:
             answer = {"Payload": invoke(parameters["FunctionName"], parameters["Payload"])}
         except TaskFailedError as failure:
@@ -128,23 +128,13 @@ def _matches(names: list[str], error: str) -> bool:
     return error in names or "States.ALL" in names
 
 
-def _filled(
-    template: dict[str, Any],
-    data: Any,  # noqa: ANN401
-    item: Any = None,  # noqa: ANN401
-    context: Any = None,  # noqa: ANN401
-) -> dict[str, Any]:
+def _filled(template: dict[str, Any], data: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401
     filled: dict[str, Any] = {}
     for name, value in template.items():
         if isinstance(value, dict):
-            filled[name] = _filled(value, data, item, context)
+            filled[name] = _filled(value, data, context)
         elif name.endswith(".$"):
-            if value.startswith("$$.Map.Item.Value."):
-                filled[name[:-2]] = _path(item, value.replace("$$.Map.Item.Value", "$"))
-            elif value.startswith("$$."):
-                filled[name[:-2]] = _path(context, value[1:])
-            else:
-                filled[name[:-2]] = _path(data, value)
+            filled[name[:-2]] = _path(context if value.startswith("$$.") else data, value)
         else:
             filled[name] = value
     return filled

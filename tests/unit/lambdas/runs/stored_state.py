@@ -176,13 +176,14 @@ def _people() -> dict[str, str]:
 
 
 def _evidence(write: Callable[[object], str]) -> list[str]:
-    """What the ledger says; a run that is planned again has one entry more, which says the same again."""
+    """What the evidence says. A plan that is made again has an entry more, which only has another time."""
     entries = set()
     for stored in _buckets()[EVIDENCE].keys.values():
         document = json.loads(stored.value)
-        erasures = [write(erasure) for erasure in document.pop("erasures")]
-        entries.add((document["customer"], *sorted(erasures)))
-    return sorted(map(str, entries))
+        document.pop("secret", None)
+        for erasure in document.pop("erasures", [None]):
+            entries.add(write([document, erasure]))
+    return sorted(entries)
 
 
 def _is_barrier(item: dict[str, Any]) -> bool:

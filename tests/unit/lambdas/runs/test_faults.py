@@ -72,6 +72,12 @@ def furnish_little(region: Region) -> None:
         region.put(customer, "feedback/b.jsonl", row(BOB))
 
 
+def restore(region: Region) -> None:
+    """Somebody puts back what there was before everything."""
+    furnish_little(region)
+    region.put_record("acme", "2", BOB, name="Rob")
+
+
 def overwrite(region: Region) -> None:
     region.put("acme", "feedback/b.jsonl", row(BOB) + row(ANNA) + b"not json\n")
 
@@ -145,7 +151,11 @@ class Scenario:
     ends: dict[str, str]
     follow_ups: int = 0
     start: int = 0
+<<<<<<< HEAD
     functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"redrive_run"}
+=======
+    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"replay_erasures"}
+>>>>>>> evidence
     broken: Callable[[str, Any], str | None] = lambda _function, _event: None
     redriven: bool = False
     chunks: int = 1
@@ -160,6 +170,7 @@ class Scenario:
         return sorted([*self.ends.items(), *failures]) + [("follow-up", "completed")] * self.follow_ups
 
 
+RUNNING = frozenset({"plan_run", "visit_objects", "verify_run", "complete_run"})
 SCENARIOS = {
     "requests and their run": Scenario(
         (Step(furnish), Step(furnish_more), INDEX, ERASE_ANNA, CORRECT_BOB, SETTLE),
@@ -197,6 +208,7 @@ SCENARIOS = {
         functions=frozenset({"complete_run"}),
         broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
     ),
+<<<<<<< HEAD
     "a run that is abandoned and redriven": Scenario(
         (
             Step(furnish), INDEX, ERASE_ANNA, CORRECT_BOB, SETTLE, Step(mend), Step(Region.redrive), SETTLE,
@@ -204,6 +216,15 @@ SCENARIOS = {
         {"erasure of Anna": "partial", "correction of Bob": "partial"}, redriven=True,
         functions=frozenset({"complete_run", "redrive_run"}),
         broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
+=======
+    "a replay after a restoration": Scenario(
+        (
+            Step(furnish_little), INDEX, ERASE_BOB, SETTLE, Step(restore), INDEX,
+            Step(lambda region: region.start_replay("acme")), SETTLE,
+        ),
+        {"erasure of Bob": "completed"}, follow_ups=1,
+        start=7, functions=RUNNING | {"replay_erasures"}, chunks=2, floor=200,
+>>>>>>> evidence
     ),
     "a run that is stopped": Scenario(
         (Step(furnish), INDEX, ERASE_ANNA, Step(until=planned), Step(lose_the_run), SETTLE),

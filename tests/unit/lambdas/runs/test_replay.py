@@ -216,10 +216,11 @@ def test_a_second_start_asks_for_nothing_twice_and_again_for_what_failed(world: 
     assert ANNA.encode() not in everything_of_the_vault(world)
 
 
+@pytest.mark.parametrize("limit", [("PAGE_ENTRIES", 3), ("PAGE_SUBJECTS", 3)])
 def test_a_long_ledger_is_replayed_page_by_page_in_requests_of_bounded_size(
-    world: "World", monkeypatch: pytest.MonkeyPatch
+    world: "World", monkeypatch: pytest.MonkeyPatch, limit: tuple[str, int]
 ) -> None:
-    monkeypatch.setattr(replaying, "PAGE_ENTRIES", 3)
+    monkeypatch.setattr(replaying, *limit)
     monkeypatch.setattr(replaying, "SUBJECTS_PER_REQUEST", 2)
     people = [f"person-{n}@example.org" for n in range(8)]
     for number, person in enumerate(people):
