@@ -12,11 +12,7 @@ CUSTOMER_ID: Final = (
 NAME: Final = (r"[a-z][a-z0-9-]{0,30}", "1 to 31 lower-case letters, digits and hyphens, a letter first")
 RESTORED_TABLE: Final = (
     r"[a-z0-9][a-z0-9-]{0,19}",
-<<<<<<< HEAD
-    "the end of the restored table's name, 1 to 20 lower-case letters, digits and hyphens, such as r20261123",
-=======
     "what follows the dot in the restored table's name: 1 to 20 lower-case letters, digits and hyphens",
->>>>>>> evidence
 )
 FIELD_PATH: Final = (
     r"[A-Za-z0-9_-]{1,64}(\[\])?(\.[A-Za-z0-9_-]{1,64}(\[\])?){0,9}",

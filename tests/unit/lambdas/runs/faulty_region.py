@@ -40,11 +40,8 @@ FUNCTIONS = (
     "verify_run",
     "complete_run",
     "sweep_runs",
-<<<<<<< HEAD
     "redrive_run",
-=======
     "replay_erasures",
->>>>>>> evidence
 )
 
 _DEFINITION = run_definition(
@@ -145,7 +142,6 @@ class Region:
                     return
         raise AssertionError(f"{label} was never accepted")
 
-<<<<<<< HEAD
     # -- what the operator does
 
     def redrive(self) -> None:
@@ -157,13 +153,12 @@ class Region:
                 assert (answer["requests"], answer["superseded"]) == (len(self.progress.labels), 0)
                 return
         raise AssertionError("the run was never redriven")
-=======
+
     def start_replay(self, customer: str) -> None:
         """Start a replay, as an operator does after a restoration."""
         event = {"customer": customer, "restored_from": "2020-01-01T00:00:00Z"}
         definition = replay_definition("replay_erasures")
         self.progress.executions["replay"] = Execution.start(definition, "replay", event)
->>>>>>> evidence
 
     # -- what AWS does
 

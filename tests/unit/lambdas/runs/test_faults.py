@@ -151,11 +151,7 @@ class Scenario:
     ends: dict[str, str]
     follow_ups: int = 0
     start: int = 0
-<<<<<<< HEAD
-    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"redrive_run"}
-=======
-    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"replay_erasures"}
->>>>>>> evidence
+    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"redrive_run", "replay_erasures"}
     broken: Callable[[str, Any], str | None] = lambda _function, _event: None
     redriven: bool = False
     chunks: int = 1
@@ -208,7 +204,6 @@ SCENARIOS = {
         functions=frozenset({"complete_run"}),
         broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
     ),
-<<<<<<< HEAD
     "a run that is abandoned and redriven": Scenario(
         (
             Step(furnish), INDEX, ERASE_ANNA, CORRECT_BOB, SETTLE, Step(mend), Step(Region.redrive), SETTLE,
@@ -216,7 +211,7 @@ SCENARIOS = {
         {"erasure of Anna": "partial", "correction of Bob": "partial"}, redriven=True,
         functions=frozenset({"complete_run", "redrive_run"}),
         broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
-=======
+    ),
     "a replay after a restoration": Scenario(
         (
             Step(furnish_little), INDEX, ERASE_BOB, SETTLE, Step(restore), INDEX,
@@ -224,7 +219,6 @@ SCENARIOS = {
         ),
         {"erasure of Bob": "completed"}, follow_ups=1,
         start=7, functions=RUNNING | {"replay_erasures"}, chunks=2, floor=200,
->>>>>>> evidence
     ),
     "a run that is stopped": Scenario(
         (Step(furnish), INDEX, ERASE_ANNA, Step(until=planned), Step(lose_the_run), SETTLE),
