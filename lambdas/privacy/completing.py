@@ -43,10 +43,7 @@ def complete_run(
     mine = taken(requests, customer, run_id)
     for request in mine:
         state, detail = _failed_run(error) if error else _result(request, noted)
-        pk = vault_items.request_pk(request.id)
-        vault_items.batch_write(
-            vault, delete=[vault_items.key(pk, vault_items.CHANGES), vault_items.key(pk, vault_items.LATE)]
-        )
+        vault_items.batch_write(vault, delete=_kept_for(request))
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
             _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
     visits.clear(vault, run_id)
@@ -58,6 +55,14 @@ def complete_run(
     if not requests.pending(customer, 1):
         return None
     return lock.start_run_or_leave_to_sweep(customer)
+
+
+def _kept_for(request: Request) -> "list[vault_items.Item]":
+    """Return the keys of what waits in the vault for the request: for most erasures nothing."""
+    pk = vault_items.request_pk(request.id)
+    if request.type == "correction":
+        return [vault_items.key(pk, vault_items.CHANGES)]
+    return [] if request.follows is None else [vault_items.key(pk, vault_items.LATE)]
 
 
 def _failed_run(error: str) -> tuple[EndState, dict[str, Any]]:
