@@ -133,7 +133,7 @@ def test_who_is_nowhere_costs_s3_nothing(world: "World") -> None:
 
 
 def test_subjects_who_share_objects_cost_one_rewrite_of_each(world: "World") -> None:
-    """`python -m benchmarks --costs-only` counts a thousand subjects in a hundred objects."""
+    """`make costs` counts a thousand subjects in a hundred objects."""
     people = [f"person{number}@example.org" for number in range(100)]
     keys = [f"feedback/{number}.jsonl" for number in range(10)]
     for number, key in enumerate(keys):
