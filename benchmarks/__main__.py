@@ -14,6 +14,8 @@ _BUILD = Path(__file__).resolve().parent.parent / "build" / "local"
 def main() -> int:
     """Measure what was asked for; return the exit status."""
     options = _options()
+    if options.costs:
+        return int(not _costs())
     failed = False
     everything = not (options.load_only or options.imports_only or options.visits_only)
     if everything or options.imports_only:
@@ -30,12 +32,26 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--imports-only", action="store_true", help="measure import times and stop")
     parser.add_argument("--load-only", action="store_true", help="only the load run")
     parser.add_argument("--visits-only", action="store_true", help="only the visits of files")
+    parser.add_argument(
+        "--costs", action="store_true", help="only count calls, and update the README's table"
+    )
     parser.add_argument("--rows", type=int, default=200_000, help="of the visited files (default: 200,000)")
     parser.add_argument("--rounds", type=int, default=9, help="imports of each module (default: 9)")
     parser.add_argument("--seconds", type=float, default=60, help="length of the load (default: 60)")
     parser.add_argument("--workers", type=int, help="this many workers instead of the best number")
     parser.add_argument("--seed", type=int, default=1, help="of the mix of requests (default: 1)")
     return parser.parse_args()
+
+
+def _costs() -> bool:
+    sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
+    from benchmarks import costs
+
+    costs.update()
+    print(costs.table())
+    calls = costs.shared(people=1000, files=100)
+    print(f"S3 calls of a run for 1,000 people in 100 shared files: {calls}")
+    return set(calls.values()) == {100}
 
 
 def _imports(rounds: int) -> bool:

@@ -143,14 +143,15 @@ def describe_version(vault: Vault, key: str, version_id: str) -> StoredObject | 
     )
 
 
-def purge(vault: Vault, key: str, gone: list[Version]) -> None:
-    """Delete these versions and markers of the key. Raises PurgeIncompleteError."""
+def purge(vault: Vault, key: str, gone: list[str]) -> None:
+    """Delete the versions and markers of the key that have these ids. Raises PurgeIncompleteError."""
     for start in range(0, len(gone), _DELETE_LIMIT):
         answer = vault.s3.delete_objects(
             Bucket=vault.customer.bucket,
             Delete={
                 "Objects": [
-                    {"Key": key, "VersionId": version.id} for version in gone[start : start + _DELETE_LIMIT]
+                    {"Key": key, "VersionId": version_id}
+                    for version_id in gone[start : start + _DELETE_LIMIT]
                 ],
                 "Quiet": True,
             },

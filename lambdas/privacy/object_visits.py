@@ -35,8 +35,9 @@ class Outcome(Edited):
     `old_version` is the current version that was found, `new_version` the one written in its place,
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
     object's compression could not be undone: nothing of it was touched then. `purged` is false where a
-    correction found nothing to correct: other versions stay then. `indexed` says whether the index had seen
-    the old version; `entries` are the versions that entries of subjects were about before anything was done.
+    correction found nothing to correct: other versions stay then. `read_back` says whether a listing made
+    after the last deletion showed nothing but the kept version. `indexed` says whether the index had seen the
+    old version; `entries` are the versions that entries of subjects were about before anything was done.
     `erase` is who was to be erased: everybody whom the visit names, but for those whose erasure is a repeated
     one and does not reach the version.
     """
@@ -49,6 +50,7 @@ class Outcome(Edited):
     damaged: str | None = None
     versions_removed: int = 0
     purged: bool = True
+    read_back: bool = False
     indexed: bool = False
     entries: dict[str, str] = field(default_factory=dict)
     erase: frozenset[str] = frozenset()
@@ -74,6 +76,7 @@ class Outcome(Edited):
             "damaged": self.damaged,
             "versions_removed": self.versions_removed,
             "purged": self.purged,
+            "read_back": self.read_back,
         }
 
 
@@ -301,6 +304,7 @@ class _Work:
                     outcome=outcome.noted(),
                     indexed=outcome.indexed,
                     marker=noted,
+                    replaced=[*self.journal.facts.get("replaced", ()), stored.version_id],
                     uploaded_at=vault_items.instant(stored.last_modified),
                 )
                 outcome.new_version = outcome.kept_version = rewrite.commit()
@@ -336,8 +340,13 @@ class _Work:
 def _purge_others(vault: Vault, key: str, expected: str | None, outcome: Outcome, journal: Journal) -> None:
     """Delete every version and marker of the key but the kept one.
 
-    Raises ObjectChangedError where the current version is not the expected one: the one examined or written.
+    What was replaced goes before the listing, which then is the reading back as well: most keys have no other
+    versions. Raises ObjectChangedError where the current version is not the expected one: the one examined or
+    written.
     """
+    if outcome.new_version is not None and outcome.old_version is not None:
+        # By its own id: whatever came to the key since, this one was read and rewritten.
+        object_store.purge(vault, key, [outcome.old_version])
     found = object_store.versions(vault, key)
     current = next((v.id for v in found if v.is_latest and not v.is_marker), None)
     if current != expected:
@@ -347,7 +356,10 @@ def _purge_others(vault: Vault, key: str, expected: str | None, outcome: Outcome
         (version for version in found if version.id != outcome.kept_version),
         key=lambda version: (version.is_latest, version.last_modified),
     )
-    if len(others) > outcome.versions_removed:
-        outcome.versions_removed = len(others)
+    # Of this attempt and those before it, which may have rewritten what somebody else replaced again.
+    replaced = set(journal.facts.get("replaced", ())) - {version.id for version in found}
+    outcome.read_back = not others and outcome.versions_removed <= len(replaced)
+    if len(others) + len(replaced) > outcome.versions_removed:
+        outcome.versions_removed = len(others) + len(replaced)
         journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
-    object_store.purge(vault, key, others)
+    object_store.purge(vault, key, [version.id for version in others])

@@ -55,7 +55,7 @@ def _visit_problem(vault: Vault, visit: Visit) -> str | None:
         return NOT_DONE
     if visit.outcome.get("damaged"):
         return DAMAGED
-    if visit.key is None or not visit.outcome["purged"]:
+    if visit.key is None or not visit.outcome["purged"] or visit.outcome["read_back"]:
         return None
     left = object_store.versions(vault, visit.key)
     return VERSIONS_LEFT if _older(left, visit.outcome["kept_version"], visit.done_at) else None
