@@ -181,7 +181,8 @@ class CustomerVault(pulumi.ComponentResource):
             # Rules for noncurrent versions need a versioned bucket.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
-        if customer.prefixes:
+        indexed = [d for d in customer.datasets if d.prefix is not None and d.index == "events"]
+        if indexed:
             s3.BucketNotification(
                 f"{name}-events",
                 bucket=bucket.bucket,
@@ -192,8 +193,7 @@ class CustomerVault(pulumi.ComponentResource):
                         events=EVENTS,
                         filter_prefix=dataset.prefix,
                     )
-                    for dataset in customer.datasets
-                    if dataset.prefix is not None
+                    for dataset in indexed
                 ],
                 opts=child,
             )

@@ -15,6 +15,7 @@ from urllib.parse import unquote_plus
 
 from privacy import object_store, rows, vault_items
 from privacy.identifiers import uuid7
+from privacy.late_arrivals import Late, late_arrivals
 from privacy.registry import Dataset
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
@@ -126,7 +127,13 @@ class Indexer:
             found.rows.total(),
             found.unreadable,
         )
-        late = vault_items.erased_since(self.vault, found.rows, instant(event.at))
+        late = late_arrivals(
+            self.vault,
+            dataset,
+            found.rows,
+            instant(event.at),
+            lambda: object_store.read_version(self.vault, event.key, event.version_id),
+        )
         if late and object_store.describe_version(self.vault, event.key, event.version_id) is None:
             # A visit purged this version while it was read: the entries just written are about nothing.
             self._drop_entries(event.key, dict.fromkeys(late, event.version_id))
@@ -135,17 +142,18 @@ class Indexer:
             self._erase_late(event, late)
         mark_indexed(self.vault, event.key, event.version_id)
 
-    def _erase_late(self, event: ObjectEvent, late: Mapping[str, str]) -> None:
+    def _erase_late(self, event: ObjectEvent, late: Mapping[str, Late]) -> None:
         """Ask for the erasure, from this object alone, of subjects that had been erased before."""
         customer = self.vault.customer.id
-        by_request: dict[str, list[str]] = {}
-        for ref, request_id in sorted(late.items()):
-            by_request.setdefault(request_id, []).append(ref)
-        for followed, refs in by_request.items():
+        alike: dict[Late, list[str]] = {}
+        for ref, arrival in sorted(late.items()):
+            alike.setdefault(arrival, []).append(ref)
+        for arrival, refs in alike.items():
+            followed = arrival.request
             for start in range(0, len(refs), _SUBJECTS_PER_REQUEST):
                 chunk = refs[start : start + _SUBJECTS_PER_REQUEST]
                 # The same event makes the same id, so that a repeated event makes no second request.
-                text = "\n".join([event.bucket, event.key, event.version_id, followed, *chunk])
+                text = "\n".join([event.bucket, event.key, event.version_id, *arrival.words, *chunk])
                 request_id = uuid7(event.at, hashlib.sha256(text.encode()).digest())
                 vault_items.batch_write(
                     self.vault,
@@ -153,6 +161,7 @@ class Indexer:
                         {
                             **vault_items.key(vault_items.request_pk(request_id), vault_items.LATE),
                             "key": {"S": event.key},
+                            **({} if arrival.until is None else {"until": {"S": arrival.until}}),
                             **vault_items.backstop(),
                         }
                     ],

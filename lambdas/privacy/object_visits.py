@@ -2,12 +2,15 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 from privacy import codecs, indexing, object_store, rows, vault_items
+from privacy.as_of import Dated
 from privacy.journal import Journal
+from privacy.late_arrivals import Late, late_arrivals
 from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
 from privacy.row_edits import ChangesOf, Edited, RowEdits
@@ -45,7 +48,7 @@ class Outcome(Edited):
         """Note what was done to the object's rows."""
         self.rows_dropped, self.rows_changed = edited.rows_dropped, edited.rows_changed
         self.unparsed, self.unparsed_count = edited.unparsed, edited.unparsed_count
-        self.erased = edited.erased
+        self.erased, self.spared = edited.erased, edited.spared
 
     def noted(self) -> dict[str, Any]:
         """Return the outcome as the visit's item keeps it."""
@@ -82,7 +85,7 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
         try:
             if "upload" in journal.facts:
                 object_store.abort_upload(vault, key, journal.facts["upload"])
-            found = _change(vault, dataset, key, visit.erase, changes, journal)
+            found = _change(vault, dataset, visit, changes, journal)
             if found.damaged is not None:
                 return found
             outcome = _continued(journal, found)
@@ -99,7 +102,7 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             vault,
             delete=[
                 vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
-                for ref in sorted(visit.erase | outcome.erased)
+                for ref in sorted((visit.erase | outcome.erased) - found.spared)
             ],
         )
         return outcome
@@ -126,12 +129,13 @@ def _continued(journal: Journal, found: Outcome) -> Outcome:
 def _change(
     vault: Vault,
     dataset: Dataset,
-    key: str,
-    erase: frozenset[str],
+    visit: Visit,
     changes: ChangesOf,
     journal: Journal,
 ) -> Outcome:
     """Make the object's current version what it has to be. Older versions are still there afterwards."""
+    key = visit.key or ""
+    erase: dict[str, str | None] = {ref: visit.until.get(ref) for ref in visit.erase}
     if dataset.format == "object":
         stored = object_store.describe(vault, key)
     else:
@@ -141,8 +145,8 @@ def _change(
         return Outcome()
     indexed = _is_indexed(vault, stored)
     if not indexed:
-        late = _late(vault, dataset, stored)
-        erase |= late
+        for late, arrival in _late(vault, dataset, stored).items():
+            erase[late] = arrival.until if erase.get(late, "") is not None else None
         if dataset.format != "object":
             stored = object_store.read(vault, key, if_match=stored.etag)
             if stored is None:
@@ -172,24 +176,31 @@ def _is_indexed(vault: Vault, stored: StoredObject) -> bool:
     return marker is not None and marker["version_id"]["S"] == stored.version_id
 
 
-def _late(vault: Vault, dataset: Dataset, stored: StoredObject) -> frozenset[str]:
-    """Return who was erased after this version was uploaded and before anybody looked into it.
+def _late(vault: Vault, dataset: Dataset, stored: StoredObject) -> dict[str, Late]:
+    """Return who is to be erased from this version because of an erasure before anybody looked into it.
 
     The index has not seen this version yet, and will not: a rewrite takes its place, with a new time. So
     the visit looks for late arrivals itself. Reads the content to its end.
     """
     uploaded_at = vault_items.instant(stored.last_modified)
-    if vault_items.last_erasure(vault) < uploaded_at:
-        return frozenset()
+    last = vault_items.last_erasure(vault)
+    if not last or (last < uploaded_at and dataset.as_of is None):
+        return {}
     found = rows.subjects(vault, dataset, stored)
-    return frozenset(vault_items.erased_since(vault, found.rows, uploaded_at))
+    return late_arrivals(
+        vault,
+        dataset,
+        found.rows,
+        uploaded_at,
+        lambda: object_store.read(vault, stored.key, if_match=stored.etag),
+    )
 
 
 def _rewrite(
     vault: Vault,
     dataset: Dataset,
     stored: StoredObject,
-    erase: frozenset[str],
+    erase: Mapping[str, str | None],
     changes: ChangesOf,
     journal: Journal,
     outcome: Outcome,
@@ -201,7 +212,14 @@ def _rewrite(
             before.update(chunk)
             yield chunk
 
-    edits = RowEdits(erase, changes, rows.reference_of(vault), elements=dataset.remove == "element")
+    until = {ref: datetime.fromisoformat(at) for ref, at in erase.items() if at is not None}
+    edits = RowEdits(
+        frozenset(erase),
+        changes,
+        rows.reference_of(vault),
+        elements=dataset.remove == "element",
+        dated=Dated(dataset.as_of or "", until) if until else None,
+    )
     codec, content = codecs.unpacked(digested())
     packer = codecs.packer(codec)
     with Rewrite(vault, stored, lambda upload: journal.note(upload=upload)) as rewrite:

@@ -36,7 +36,8 @@ _PARALLEL: Final = 8
 class TakenRequest:
     """A request of the run with what it asks.
 
-    `late_key` is set for an erasure that follows an earlier one: it is about this object alone.
+    `late_key` is set for an erasure that follows an earlier one: it is about this object alone, and with
+    `until` about those rows alone that are by their own time not after this instant.
     `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
     the subject's records), and datasets of rows; `details_gone` is set where that is
     no longer known.
@@ -45,6 +46,7 @@ class TakenRequest:
     request: Request
     refs: tuple[str, ...]
     late_key: str | None = None
+    until: str | None = None
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
     details_gone: bool = False
@@ -73,13 +75,14 @@ class _Work:
 
     dataset: str | None = None
     requests: dict[str, None] = field(default_factory=dict)
-    erase: set[str] = field(default_factory=set)
+    erase: dict[str, str | None] = field(default_factory=dict)
     correct: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, taken: TakenRequest, ref: str) -> None:
         self.requests[taken.request.id] = None
         if taken.erases:
-            self.erase.add(ref)
+            until = self.erase.get(ref, "")
+            self.erase[ref] = None if until is None or taken.until is None else max(until, taken.until)
         else:
             self.correct.append((taken.request.id, ref))
 
@@ -89,6 +92,7 @@ class _Work:
             kind="records" if key is None else "object",
             requests=tuple(sorted(self.requests)),
             erase=frozenset(self.erase),
+            until={ref: until for ref, until in self.erase.items() if until is not None},
             correct=tuple(sorted(self.correct)),
             key=key,
             dataset=self.dataset,
@@ -156,7 +160,9 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
     if item is None:
         return replace(taken, refs=(), details_gone=True)
     if taken.erases:
-        return replace(taken, late_key=item["key"]["S"])
+        return replace(
+            taken, late_key=item["key"]["S"], until=item["until"]["S"] if "until" in item else None
+        )
     changes: list[dict[str, Any]] = json.loads(item["changes"]["S"])
     formats = {dataset.name: dataset.format for dataset in vault.customer.datasets}
     return replace(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from privacy.as_of import Dated
 from privacy.jsonl import JsonLines
 from privacy.references import ReferenceOf
 from privacy.row_blocks import Block, RowReader, Subject, Unreadable, UnreadableRowError, named
@@ -20,26 +21,29 @@ ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(slots=True)
 class Edited:
-    """What was done to a file so far."""
+    """What was done to a file so far. `spared` are the erased of whom newer rows stay."""
 
     rows_dropped: int = 0
     rows_changed: int = 0
     unparsed: list[dict[str, Any]] = field(default_factory=list)
     unparsed_count: int = 0
     erased: set[str] = field(default_factory=set)
+    spared: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class RowEdits:
     """Erasures and corrections, ready to be applied to one file.
 
-    With `elements`, an erasure takes the subject's elements out of a row's list and leaves the row.
+    With `elements`, an erasure takes the subject's elements out of a row's list and leaves the row. `dated`
+    says of whom it takes only older rows.
     """
 
     erase: frozenset[str]
     changes: ChangesOf
     reference: ReferenceOf
     elements: bool = False
+    dated: Dated | None = None
     done: Edited = field(default_factory=Edited)
     _harmless: set[Subject] = field(default_factory=lambda: {None})
 
@@ -92,7 +96,7 @@ class RowEdits:
         """Return what becomes of a row, None where it goes; report one that cannot be read or changed."""
         row, subject = block.rows[position], block.subjects[position]
         refs = [ref for ref in map(self.reference, named(subject)) if ref is not None]
-        gone = self.erase.intersection(refs)
+        gone = self._gone(reader, row, refs)
         if gone and not self.elements:
             self.done.rows_dropped += 1
             self.done.erased |= gone
@@ -111,6 +115,12 @@ class RowEdits:
             self._report(block, position, str(error))
         self.done.rows_changed += new != row
         return new
+
+    def _gone(self, reader: RowReader, row: bytes, refs: Sequence[str]) -> frozenset[str]:
+        asked = self.erase.intersection(refs)
+        gone = self.dated.concerned(reader, row, asked) if self.dated else asked
+        self.done.spared |= asked - gone
+        return gone
 
     def _report(self, block: Block, position: int, reason: str) -> None:
         self.done.unparsed_count += 1

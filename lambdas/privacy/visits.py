@@ -23,17 +23,19 @@ _PROBLEM: Final = "problem#"
 class Visit:
     """One object, or the records of some subjects, and what the run's requests ask of it.
 
-    `requests` are all requests concerned, oldest first; `erase` the subject references to erase;
-    `correct` the pairs of correction request and subject reference, oldest first. `outcome` is None until
-    the visit is done; `failure` names the error that the last attempt ended with; `problem` is what
-    verification found. `journal` holds what attempts noted before they acted (`privacy.journal`), `tally`
-    how many records they changed or deleted.
+    `requests` are all requests concerned, oldest first; `erase` the subject references to erase, and
+    `until` the instants up to which of some of them rows go by their own time (`privacy.as_of`); `correct`
+    the pairs of correction request and subject reference, oldest first. `outcome` is None until the visit
+    is done; `failure` names the error that the last attempt ended with; `problem` is what verification
+    found. `journal` holds what attempts noted before they acted (`privacy.journal`), `tally` how many
+    records they changed or deleted.
     """
 
     number: int
     kind: Kind
     requests: tuple[str, ...]
     erase: frozenset[str] = frozenset()
+    until: Mapping[str, str] = field(default_factory=dict)
     correct: tuple[tuple[str, str], ...] = ()
     key: str | None = None
     dataset: str | None = None
@@ -165,8 +167,13 @@ def _item(run_id: str, visit: Visit) -> "dict[str, AttributeValueTypeDef]":
         **vault_items.key(vault_items.run_pk(run_id), _sk(visit.number)),
         "kind": {"S": visit.kind},
         "requests": {"S": " ".join(visit.requests)},
-        # Half the size of hex: an item may have 400 KB, and one object thousands of erased subjects.
-        "erase": {"B": b"".join(bytes.fromhex(ref) for ref in sorted(visit.erase))},
+        "erase": {"B": _packed(visit.erase - visit.until.keys())},
+        "until": {
+            "M": {
+                at: {"B": _packed(ref for ref, until in visit.until.items() if until == at)}
+                for at in set(visit.until.values())
+            }
+        },
         "correct": {"S": json.dumps(visit.correct, separators=(",", ":"))},
         **vault_items.backstop(),
     }
@@ -177,14 +184,24 @@ def _item(run_id: str, visit: Visit) -> "dict[str, AttributeValueTypeDef]":
     return item
 
 
+def _packed(refs: Iterable[str]) -> bytes:
+    # Half the size of hex: an item may have 400 KB, and one object thousands of erased subjects.
+    return b"".join(bytes.fromhex(ref) for ref in sorted(refs))
+
+
+def _unpacked(packed: bytes) -> frozenset[str]:
+    return frozenset(packed[start : start + 32].hex() for start in range(0, len(packed), 32))
+
+
 def _visit(item: "vault_items.Item") -> Visit:
-    packed = bytes(item["erase"]["B"])
     kind: Any = item["kind"]["S"]
+    until = {ref: at for at, refs in item["until"]["M"].items() for ref in _unpacked(bytes(refs["B"]))}
     return Visit(
         number=int(item["sk"]["S"].removeprefix(_VISIT)),
         kind=kind,
         requests=tuple(item["requests"]["S"].split()),
-        erase=frozenset(packed[start : start + 32].hex() for start in range(0, len(packed), 32)),
+        erase=_unpacked(bytes(item["erase"]["B"])) | until.keys(),
+        until=until,
         correct=tuple((request, ref) for request, ref in json.loads(item["correct"]["S"])),
         key=item["key"]["S"] if "key" in item else None,
         dataset=item["dataset"]["S"] if "dataset" in item else None,

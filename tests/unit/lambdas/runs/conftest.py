@@ -43,6 +43,10 @@ DATASETS = [
      "personal": {"recipients[].email": "email", "text": "text"}},
     {"name": "threads", "format": "jsonl", "prefix": "threads/", "subject": "members[]",
      "personal": {"members[]": "id", "title": "text"}, "remove": "element"},
+    {"name": "notes", "format": "jsonl", "prefix": "notes/", "subject": "by.email",
+     "personal": {"by.email": "email", "text": "text"}, "as_of": "at"},
+    {"name": "visits", "format": "csv", "prefix": "visits/", "subject": "email",
+     "personal": {"email": "email", "text": "text"}, "as_of": "at"},
     {"name": "letters", "format": "object", "prefix": "letters/", "subject": None, "personal": {}},
 ]  # fmt: skip
 
