@@ -50,6 +50,7 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
     ),
     "plan": VaultRights(
         why="Write tombstones, find what the requests touch, and write down the visits.",
+        bucket=("s3:ListBucketVersions",),
         table=("dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
     ),
     "visit": VaultRights(
@@ -60,6 +61,7 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
             "s3:DeleteObjectVersion",
             "s3:GetObject",
             "s3:GetObjectTagging",
+            "s3:GetObjectVersion",
             "s3:PutObject",
             "s3:PutObjectTagging",
         ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from privacy import codecs, indexing, object_store, rows, vault_items
+from privacy import codecs, indexing, object_store, rows, scanning, vault_items
 from privacy.as_of import Dated
 from privacy.journal import Journal
 from privacy.late_arrivals import Late, late_arrivals
@@ -92,7 +92,7 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             if outcome.indexed and outcome.new_version is not None:
                 # Nobody is in the new version who was not in the old one: its event has nothing to tell.
                 indexing.mark_indexed(vault, key, outcome.new_version)
-            outcome.purged = bool(visit.erase or outcome.erased or outcome.new_version is not None)
+            outcome.purged = _purges(vault, dataset, visit, found, outcome, journal)
             if outcome.purged:
                 _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
         except ObjectChangedError:
@@ -102,11 +102,29 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             vault,
             delete=[
                 vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
-                for ref in sorted((visit.erase | outcome.erased) - found.spared)
+                # What very many visits share is about people who are in few of the objects.
+                for ref in sorted(
+                    (outcome.erased if visit.shared else visit.erase | outcome.erased) - found.spared
+                )
             ],
         )
+        if dataset.index == "scan":
+            scanning.note_checked(vault, dataset, key, outcome.kept_version)
         return outcome
     raise ObjectChangedError
+
+
+def _purges(
+    vault: Vault, dataset: Dataset, visit: Visit, found: Outcome, outcome: Outcome, journal: Journal
+) -> bool:
+    """Return whether the object's other versions have to go."""
+    if outcome.erased or outcome.rows_dropped or outcome.new_version is not None:
+        return True
+    if visit.scan:
+        return scanning.older_versions_go(
+            vault, dataset, visit, found.old_version, found.kept_version, journal
+        )
+    return bool(visit.erase)
 
 
 def _continued(journal: Journal, found: Outcome) -> Outcome:
@@ -143,8 +161,9 @@ def _change(
         stored = object_store.read(vault, key)
     if stored is None:
         return Outcome()
-    indexed = _is_indexed(vault, stored)
-    if not indexed:
+    scanned = dataset.index == "scan"
+    indexed = not scanned and _is_indexed(vault, stored)
+    if not (scanning.is_checked(vault, dataset, stored) if scanned else indexed):
         for late, arrival in _late(vault, dataset, stored).items():
             erase[late] = arrival.until if erase.get(late, "") is not None else None
         if dataset.format != "object":

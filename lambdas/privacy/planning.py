@@ -2,14 +2,14 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import vault_items, visits
+from privacy import scanning, vault_items, visits
 from privacy.requests import Request, RequestStore
 from privacy.run_steps import MAX_REQUESTS
 from privacy.vault import Vault
@@ -86,6 +86,12 @@ class _Work:
         else:
             self.correct.append((taken.request.id, ref))
 
+    def join(self, other: "_Work") -> None:
+        """Ask also what the other asks, which is about subjects as a whole."""
+        self.requests |= other.requests
+        self.erase |= other.erase
+        self.correct += [pair for pair in other.correct if pair not in self.correct]
+
     def visit(self, number: int, key: str | None) -> Visit:
         return Visit(
             number=number,
@@ -113,8 +119,9 @@ def plan_run(
     """
     taken = _take(vault, requests, run_id)
     _leave_tombstones(vault, taken, vault_items.instant(clock()))
-    work = _work(vault, taken)
-    visits.write(vault, run_id, work)
+    wide = _wide(vault, taken)
+    shared = {name: work.visit(0, None) for name, work in wide.items()}
+    planned = visits.write(vault, run_id, shared, _work(vault, taken, wide))
     for t in taken:
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
@@ -124,9 +131,9 @@ def plan_run(
         vault.customer.id,
         run_id,
         len(taken),
-        len(work),
+        planned,
     )
-    return len(work)
+    return planned
 
 
 def batches(visit_count: int) -> list[dict[str, int]]:
@@ -193,10 +200,25 @@ def _leave_tombstones(vault: Vault, taken: Sequence[TakenRequest], at: str) -> N
     )
 
 
-def _work(vault: Vault, taken: Sequence[TakenRequest]) -> list[Visit]:
+def _wide(vault: Vault, taken: Sequence[TakenRequest]) -> dict[str, _Work]:
+    """Return what is asked of every file of a dataset that is scanned, by the dataset's name."""
+    found: dict[str, _Work] = {}
+    for dataset in vault.customer.datasets:
+        work = _Work(dataset.name)
+        for t in taken if dataset.index == "scan" else ():
+            if t.late_key is None and (t.erases or dataset.name in t.datasets):
+                for ref in t.refs:
+                    work.add(t, ref)
+        if work.requests:
+            found[dataset.name] = work
+    return found
+
+
+def _work(vault: Vault, taken: Sequence[TakenRequest], wide: Mapping[str, _Work]) -> Iterator[Visit]:
     objects: dict[str, _Work] = {}
     by_subject: dict[str, _Work] = {}
     holdings = _holdings(vault, {ref for t in taken if t.late_key is None for ref in t.refs})
+    _drop_entries_of(vault, wide, holdings)
     for t in taken:
         for ref in t.refs:
             if t.late_key is not None:
@@ -204,18 +226,50 @@ def _work(vault: Vault, taken: Sequence[TakenRequest]) -> list[Visit]:
                 continue
             held = holdings[ref]
             for key, dataset in held.objects.items():
+                if dataset in wide:
+                    continue
                 if t.erases or dataset in t.datasets:
                     objects.setdefault(key, _Work()).add(t, ref)
             if held.records and (t.erases or any(t.wants_record(*record) for record in held.records)):
                 by_subject.setdefault(ref, _Work()).add(t, ref)
     numbers = count()
     # A visit for each subject: records that cannot be dealt with are then nobody else's problem.
-    found = [work.visit(next(numbers), None) for _, work in sorted(by_subject.items())]
+    for _, work in sorted(by_subject.items()):
+        yield work.visit(next(numbers), None)
+    for walked in vault.customer.datasets:
+        if walked.name not in wide:
+            continue
+        for file in scanning.files_below(vault, walked.prefix or ""):
+            if own := objects.pop(file.key, None):
+                own.join(wide[walked.name])
+                own.dataset = walked.name
+                yield replace(own.visit(next(numbers), file.key), scan=True, sole=file.sole)
+                continue
+            yield Visit(
+                number=next(numbers),
+                kind="object",
+                requests=(),
+                key=file.key,
+                dataset=walked.name,
+                scan=True,
+                sole=file.sole,
+                shared=walked.name,
+            )
     for key, work in sorted(objects.items()):
         below = vault.customer.dataset_of(key)
         work.dataset = below.name if below else None
-        found.append(work.visit(next(numbers), key))
-    return found
+        yield work.visit(next(numbers), key)
+
+
+def _drop_entries_of(vault: Vault, wide: Mapping[str, _Work], holdings: Mapping[str, _Holdings]) -> None:
+    """Remove the erased subjects' entries for datasets that had an index before they came to be scanned."""
+    stale = [
+        vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
+        for ref, held in holdings.items()
+        for key, dataset in held.objects.items()
+        if dataset in wide and ref in wide[dataset].erase
+    ]
+    vault_items.batch_write(vault, delete=stale)
 
 
 def _holdings(vault: Vault, refs: Iterable[str]) -> dict[str, _Holdings]:

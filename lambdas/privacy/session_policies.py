@@ -91,9 +91,11 @@ def index(vault: VaultResources) -> Policy:
 
 
 def plan(vault: VaultResources) -> Policy:
-    """Leave tombstones, look up what the requests touch, write the visits down."""
+    """Leave tombstones, look up what the requests touch, list what is scanned, write the visits down."""
     return _policy(
-        _table(vault, "GetItem", "Query", "UpdateItem", "BatchWriteItem"), _service_key(vault, "Decrypt")
+        _bucket(vault, "ListBucketVersions"),
+        _table(vault, "GetItem", "Query", "UpdateItem", "BatchWriteItem"),
+        _service_key(vault, "Decrypt"),
     )
 
 
@@ -104,6 +106,7 @@ def visit(vault: VaultResources) -> Policy:
             vault,
             "GetObject",
             "GetObjectTagging",
+            "GetObjectVersion",
             "PutObject",
             "PutObjectTagging",
             "AbortMultipartUpload",
