@@ -19,8 +19,13 @@ from .roles import bounded_role
 from .settings import Customer
 from .tables import BACKUP_DAYS, protected_table
 
-EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
-"""Bucket events that change which subjects are in which object."""
+EVENTS = (
+    "s3:ObjectCreated:*",
+    "s3:ObjectRemoved:*",
+    "s3:LifecycleExpiration:*",
+    "s3:ObjectRestore:Completed",
+)
+"""Bucket events that change which subjects are in which object, or let the index look into one."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,6 +64,7 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
             "s3:GetObjectVersion",
             "s3:PutObject",
             "s3:PutObjectTagging",
+            "s3:RestoreObject",
         ),
         bucket=("s3:ListBucketVersions",),
         table=(

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote_plus
 
-from privacy import object_store, rows, vault_items
+from privacy import archived, object_store, rows, vault_items
 from privacy.identifiers import uuid7
 from privacy.late_arrivals import Late, late_arrivals
+from privacy.object_store import ObjectArchivedError
 from privacy.registry import Dataset
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
@@ -44,6 +45,11 @@ class ObjectEvent:
     def created(self) -> bool:
         """Whether the version is new."""
         return self.name.startswith("ObjectCreated:")
+
+    @property
+    def restored(self) -> bool:
+        """Whether an archived version can be read for some days."""
+        return self.name == "ObjectRestore:Completed"
 
     @property
     def removed(self) -> bool:
@@ -91,7 +97,7 @@ class Indexer:
         dataset = self.vault.customer.dataset_of(event.key)
         if dataset is None:
             _log.info("object outside every dataset: customer=%s", self.vault.customer.id)
-        elif event.created:
+        elif event.created or event.restored:
             self._index(dataset, event)
         elif event.removed:
             self._forget(event)
@@ -100,7 +106,16 @@ class Indexer:
         marker = vault_items.get(self.vault, vault_items.object_pk(event.key), vault_items.INDEXED)
         if marker and marker["version_id"]["S"] == event.version_id:
             return  # seen before, or written by a visit out of a version that had been indexed
-        stored = object_store.read_version(self.vault, event.key, event.version_id)
+        describes = dataset.format == "object"  # whose it is, its metadata say, also of an archived one
+        read = object_store.describe_version if describes else object_store.read_version
+        try:
+            stored = read(self.vault, event.key, event.version_id)
+        except ObjectArchivedError:
+            # Every erasure visits it from now on: it cannot be told whom it holds.
+            archived.note_unread(self.vault, dataset, event.key, event.version_id)
+            text = "object archived, not looked into: customer=%s dataset=%s"
+            _log.warning(text, self.vault.customer.id, dataset.name)
+            return
         if stored is None:
             return
         found = rows.subjects(self.vault, dataset, stored)
@@ -131,7 +146,7 @@ class Indexer:
             self.vault,
             dataset,
             found.rows,
-            instant(event.at),
+            instant(stored.last_modified if event.restored else event.at),
             lambda: object_store.read_version(self.vault, event.key, event.version_id),
         )
         if late and object_store.describe_version(self.vault, event.key, event.version_id) is None:
@@ -141,6 +156,8 @@ class Indexer:
         if late:
             self._erase_late(event, late)
         mark_indexed(self.vault, event.key, event.version_id)
+        if event.restored:
+            archived.forget_unread(self.vault, event.key, event.version_id)
 
     def _erase_late(self, event: ObjectEvent, late: Mapping[str, Late]) -> None:
         """Ask for the erasure, from this object alone, of subjects that had been erased before."""

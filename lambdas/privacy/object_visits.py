@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from privacy import codecs, indexing, object_store, rows, scanning, vault_items
+from privacy import archived, codecs, indexing, object_store, rows, scanning, vault_items
 from privacy.as_of import Dated
 from privacy.journal import Journal
 from privacy.late_arrivals import Late, late_arrivals
-from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
+from privacy.object_store import ObjectArchivedError, ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
 from privacy.row_edits import ChangesOf, Edited, RowEdits
 from privacy.vault import Vault
@@ -31,7 +31,7 @@ class Outcome(Edited):
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
     object's compression could not be undone: nothing of it was touched then. `purged` is false where a
     correction found nothing to correct: other versions stay then. `indexed` says whether the index had seen
-    the old version.
+    the old version. `archived` is set where S3 has to bring the object back first: nothing was touched then.
     """
 
     old_version: str | None = None
@@ -40,6 +40,7 @@ class Outcome(Edited):
     sha256_before: str | None = None
     sha256_after: str | None = None
     damaged: str | None = None
+    archived: str | None = None
     versions_removed: int = 0
     purged: bool = True
     indexed: bool = False
@@ -63,6 +64,7 @@ class Outcome(Edited):
             "unparsed": self.unparsed,
             "unparsed_count": self.unparsed_count,
             "damaged": self.damaged,
+            "archived": self.archived,
             "versions_removed": self.versions_removed,
             "purged": self.purged,
         }
@@ -73,7 +75,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
 
     Doing it again changes nothing more, and tells the same outcome. An object that is gone, or hidden by a
     delete marker, loses all of its versions to an erasure, none to a correction. Of one whose compression is
-    damaged everything stays, entries and older versions too: they may be all that is left of it. Raises
+    damaged everything stays, entries and older versions too: they may be all that is left of it. Of one that
+    is archived everything stays as well, and what its dataset says is done (`privacy.archived`). Raises
     ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError and
     row_blocks.LineTooLongError where it cannot be read.
     """
@@ -81,12 +84,15 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
     dataset = vault.customer.dataset_of(key)
     if dataset is None:
         raise rows.DatasetUnknownError
+    unread = None
+    if visit.scan and dataset.index != "scan":
+        unread = archived.unread_version(vault, key)
     for _ in range(ATTEMPTS):
         try:
             if "upload" in journal.facts:
                 object_store.abort_upload(vault, key, journal.facts["upload"])
-            found = _change(vault, dataset, visit, changes, journal)
-            if found.damaged is not None:
+            found = _changed(vault, dataset, visit, changes, journal)
+            if found.damaged is not None or found.archived is not None:
                 return found
             outcome = _continued(journal, found)
             if outcome.indexed and outcome.new_version is not None:
@@ -108,10 +114,29 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
                 )
             ],
         )
+        if unread is not None and visit.erase and unread != outcome.kept_version:
+            archived.forget_unread(vault, key, unread)
         if dataset.index == "scan":
             scanning.note_checked(vault, dataset, key, outcome.kept_version)
         return outcome
     raise ObjectChangedError
+
+
+def _changed(vault: Vault, dataset: Dataset, visit: Visit, changes: ChangesOf, journal: Journal) -> Outcome:
+    """Make the object's current version what it has to be, unless it is archived."""
+    try:
+        return _change(vault, dataset, visit, changes, journal)
+    except ObjectArchivedError as error:
+        key = visit.key or ""
+        if "checksum" in journal.facts:
+            current = object_store.checksum(vault, key)
+            if current is not None and current[1] == journal.facts["checksum"]:
+                # What an earlier attempt wrote is archived again, in the storage class that the object had.
+                outcome = Outcome(**journal.facts["outcome"], indexed=journal.facts["indexed"])
+                outcome.new_version = outcome.kept_version = current[0]
+                outcome.spared = set(visit.until)  # it cannot tell any more of whom rows have stayed
+                return outcome
+        return Outcome(archived=archived.deal_with(vault, dataset, key, error), purged=False)
 
 
 def _purges(
@@ -254,7 +279,7 @@ def _rewrite(
         outcome.sha256_after = rewrite.sha256
         if outcome.rows_dropped or outcome.rows_changed:
             outcome.versions_removed = 1  # the old one, once it is replaced
-            journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
+            journal.note(outcome=outcome.noted(), indexed=outcome.indexed, checksum=rewrite.checksum)
             outcome.new_version = outcome.kept_version = rewrite.commit()
     return outcome
 

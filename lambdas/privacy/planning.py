@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import scanning, vault_items, visits
+from privacy import archived, scanning, vault_items, visits
 from privacy.requests import Request, RequestStore
 from privacy.run_steps import MAX_REQUESTS
+from privacy.scanning import Found
 from privacy.vault import Vault
 from privacy.visits import Visit
 
@@ -119,9 +120,10 @@ def plan_run(
     """
     taken = _take(vault, requests, run_id)
     _leave_tombstones(vault, taken, vault_items.instant(clock()))
-    wide = _wide(vault, taken)
+    unread = archived.unread(vault)
+    wide = _wide(vault, taken, unread)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
-    planned = visits.write(vault, run_id, shared, _work(vault, taken, wide))
+    planned = visits.write(vault, run_id, shared, _work(vault, taken, wide, unread))
     for t in taken:
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
@@ -200,12 +202,12 @@ def _leave_tombstones(vault: Vault, taken: Sequence[TakenRequest], at: str) -> N
     )
 
 
-def _wide(vault: Vault, taken: Sequence[TakenRequest]) -> dict[str, _Work]:
-    """Return what is asked of every file of a dataset that is scanned, by the dataset's name."""
+def _wide(vault: Vault, taken: Sequence[TakenRequest], unread: Mapping[str, list[str]]) -> dict[str, _Work]:
+    """Return what is asked of every file of a dataset that is scanned or could not be read, by its name."""
     found: dict[str, _Work] = {}
     for dataset in vault.customer.datasets:
         work = _Work(dataset.name)
-        for t in taken if dataset.index == "scan" else ():
+        for t in taken if dataset.index == "scan" or dataset.name in unread else ():
             if t.late_key is None and (t.erases or dataset.name in t.datasets):
                 for ref in t.refs:
                     work.add(t, ref)
@@ -214,11 +216,17 @@ def _wide(vault: Vault, taken: Sequence[TakenRequest]) -> dict[str, _Work]:
     return found
 
 
-def _work(vault: Vault, taken: Sequence[TakenRequest], wide: Mapping[str, _Work]) -> Iterator[Visit]:
+def _work(
+    vault: Vault,
+    taken: Sequence[TakenRequest],
+    wide: Mapping[str, _Work],
+    unread: Mapping[str, list[str]],
+) -> Iterator[Visit]:
+    scanned = {d.name: wide[d.name] for d in vault.customer.datasets if d.name in wide and d.index == "scan"}
     objects: dict[str, _Work] = {}
     by_subject: dict[str, _Work] = {}
     holdings = _holdings(vault, {ref for t in taken if t.late_key is None for ref in t.refs})
-    _drop_entries_of(vault, wide, holdings)
+    _drop_entries_of(vault, scanned, holdings)
     for t in taken:
         for ref in t.refs:
             if t.late_key is not None:
@@ -226,7 +234,7 @@ def _work(vault: Vault, taken: Sequence[TakenRequest], wide: Mapping[str, _Work]
                 continue
             held = holdings[ref]
             for key, dataset in held.objects.items():
-                if dataset in wide:
+                if dataset in scanned:
                     continue
                 if t.erases or dataset in t.datasets:
                     objects.setdefault(key, _Work()).add(t, ref)
@@ -239,7 +247,12 @@ def _work(vault: Vault, taken: Sequence[TakenRequest], wide: Mapping[str, _Work]
     for walked in vault.customer.datasets:
         if walked.name not in wide:
             continue
-        for file in scanning.files_below(vault, walked.prefix or ""):
+        files: Iterable[Found] = (
+            scanning.files_below(vault, walked.prefix or "")
+            if walked.name in scanned
+            else (Found(key, None) for key in unread[walked.name])
+        )
+        for file in files:
             if own := objects.pop(file.key, None):
                 own.join(wide[walked.name])
                 own.dataset = walked.name
@@ -261,13 +274,13 @@ def _work(vault: Vault, taken: Sequence[TakenRequest], wide: Mapping[str, _Work]
         yield work.visit(next(numbers), key)
 
 
-def _drop_entries_of(vault: Vault, wide: Mapping[str, _Work], holdings: Mapping[str, _Holdings]) -> None:
+def _drop_entries_of(vault: Vault, scanned: Mapping[str, _Work], holdings: Mapping[str, _Holdings]) -> None:
     """Remove the erased subjects' entries for datasets that had an index before they came to be scanned."""
     stale = [
         vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
         for ref, held in holdings.items()
         for key, dataset in held.objects.items()
-        if dataset in wide and ref in wide[dataset].erase
+        if dataset in scanned and ref in scanned[dataset].erase
     ]
     vault_items.batch_write(vault, delete=stale)
 

@@ -77,7 +77,7 @@ def ending(
     table: str, customer: str, request_id: str, *, state: str, at: str, detail: Mapping[str, Any] | None
 ) -> "list[TransactWriteItemTypeDef]":
     """Return the writes that end a request which has not ended, and remove its marker."""
-    update = "SET #state = :state, completed_at = :at"
+    update = "SET #state = :state, completed_at = :at" + (" REMOVE detail" if detail is None else "")
     values: Item = {
         ":state": {"S": state},
         ":at": {"S": at},
@@ -99,4 +99,35 @@ def ending(
             }
         },
         {"Delete": {"TableName": table, "Key": key(customer, f"pending#{request_id}")}},
+    ]
+
+
+def postponement(
+    table: str, customer: str, request_id: str, run_id: str, *, not_before: str, detail: Mapping[str, Any]
+) -> "list[TransactWriteItemTypeDef]":
+    """Return the writes that take a request back from its run, for a later one to go on with it."""
+    return [
+        {
+            "Update": {
+                "TableName": table,
+                "Key": key(customer, f"request#{request_id}"),
+                "UpdateExpression": "SET #state = :pending, detail = :detail REMOVE run_id",
+                "ConditionExpression": "#state = :running AND run_id = :run_id",
+                "ExpressionAttributeNames": {"#state": "state"},
+                "ExpressionAttributeValues": {
+                    ":pending": {"S": "pending"},
+                    ":running": {"S": "running"},
+                    ":run_id": {"S": run_id},
+                    ":detail": {"S": compact(detail)},
+                },
+            }
+        },
+        {
+            "Update": {
+                "TableName": table,
+                "Key": key(customer, f"pending#{request_id}"),
+                "UpdateExpression": "SET not_before = :not_before",
+                "ExpressionAttributeValues": {":not_before": {"S": not_before}},
+            }
+        },
     ]

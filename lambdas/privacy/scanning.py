@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from privacy import object_store, rows, vault_items
 from privacy.journal import Journal
-from privacy.object_store import StoredObject, Version
+from privacy.object_store import ObjectArchivedError, StoredObject, Version
 from privacy.registry import Dataset
 from privacy.row_blocks import LineTooLongError
 from privacy.vault import Vault
@@ -90,7 +90,7 @@ def _holds(vault: Vault, dataset: Dataset, key: str, version: Version, erase: fr
         if stored is None:
             return False
         found = rows.subjects(vault, dataset, stored)
-    except LineTooLongError:
+    except (LineTooLongError, ObjectArchivedError):
         return True
     return found.unreadable > 0 or not erase.isdisjoint(found.rows)
 

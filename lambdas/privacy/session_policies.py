@@ -112,6 +112,7 @@ def visit(vault: VaultResources) -> Policy:
             "AbortMultipartUpload",
             "DeleteObject",  # DeleteObjects asks for it even where every entry names a version
             "DeleteObjectVersion",
+            "RestoreObject",
         ),
         _bucket(vault, "ListBucketVersions"),
         _table(

@@ -1,6 +1,7 @@
 """Reading back what a run left: what is still there that should not be."""
 
 import logging
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -27,6 +28,7 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
     Can be done again: what is in order by then is no longer a problem.
     """
     noted = visits.notes(vault, run_id)
+    archived = {visit.key for visit in noted.visits if visit.outcome and visit.outcome.get("archived")}
     found = 0
     for visit in noted.visits:
         problem = _visit_problem(vault, visit)
@@ -37,7 +39,7 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
         if request.type != "erasure" or request.follows is not None:
             # What a follow-up is about, its visit has checked: the subject may have come back since.
             continue
-        problem = _erasure_problem(vault, requests.refs(vault.customer.id, request.id))
+        problem = _erasure_problem(vault, requests.refs(vault.customer.id, request.id), archived)
         found += problem is not None
         if problem != noted.problems.get(request.id):
             visits.note_request_problem(vault, run_id, request.id, problem)
@@ -67,19 +69,24 @@ def _older(left: list[Version], kept: str | None, done_at: str) -> list[Version]
     return [*stored[position + 1 :], *(v for v in left if v.is_marker and v.last_modified < before)]
 
 
-def _erasure_problem(vault: Vault, refs: list[str]) -> str | None:
+def _erasure_problem(vault: Vault, refs: list[str], archived: AbstractSet[str | None]) -> str | None:
     _ = vault.dynamodb  # made before the threads share it
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-        return ITEMS_LEFT if any(pool.map(lambda ref: _items_left(vault, ref), refs)) else None
+        return ITEMS_LEFT if any(pool.map(lambda ref: _items_left(vault, ref, archived), refs)) else None
 
 
-def _items_left(vault: Vault, ref: str) -> bool:
-    """Return whether anything from before the subject's tombstone is left, or the tombstone is missing."""
+def _items_left(vault: Vault, ref: str, archived: AbstractSet[str | None]) -> bool:
+    """Return whether anything from before the subject's tombstone is left, or the tombstone is missing.
+
+    Entries of archived objects have to be there: their visits tell that they could not be read.
+    """
     items = list(vault_items.query(vault, vault_items.subject_pk(ref)))
     erased_at = next((i["erased_at"]["S"] for i in items if i["sk"]["S"] == vault_items.ERASED), None)
     if erased_at is None:
         return True
     moments = [
-        i.get("indexed_at") or i.get("updated_at") for i in items if i["sk"]["S"] != vault_items.ERASED
+        i.get("indexed_at") or i.get("updated_at")
+        for i in items
+        if i["sk"]["S"] != vault_items.ERASED and ("object" not in i or i["object"]["S"] not in archived)
     ]
     return any(moment is None or moment["S"] <= erased_at for moment in moments)

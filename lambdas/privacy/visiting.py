@@ -25,7 +25,14 @@ _log: Final = logging.getLogger("privacy")
 RESERVE_MILLISECONDS: Final = 60_000
 """No visit is begun with less time left."""
 
-_TELLING: Final = ("rows_dropped", "rows_changed", "versions_removed", "unparsed_count", "damaged")
+_TELLING: Final = (
+    "rows_dropped",
+    "rows_changed",
+    "versions_removed",
+    "unparsed_count",
+    "damaged",
+    "archived",
+)
 """What of an object's visit is worth keeping until the run ends: a scan's million visits tell nothing."""
 
 _FAILURES: Final = (

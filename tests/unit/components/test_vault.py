@@ -110,6 +110,7 @@ def test_bucket_events_go_to_the_queue_for_each_prefix_that_holds_a_dataset(depl
                 "LifecycleExpiration",
                 "ObjectCreated",
                 "ObjectRemoved",
+                "ObjectRestore",
             }
 
 

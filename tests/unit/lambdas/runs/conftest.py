@@ -53,6 +53,8 @@ DATASETS = [
      "personal": {"email": "email", "text": "text"}, "index": "scan"},
     {"name": "papers", "format": "object", "prefix": "papers/", "subject": None, "personal": {},
      "index": "scan"},
+    {"name": "vault", "format": "jsonl", "prefix": "vault/", "subject": "by.email",
+     "personal": {"by.email": "email", "text": "text"}, "archived": "restore"},
     {"name": "letters", "format": "object", "prefix": "letters/", "subject": None, "personal": {}},
 ]  # fmt: skip
 

@@ -334,7 +334,7 @@ def test_erased_rows_are_in_no_version_and_files_without_them_keep_theirs(
     world.run()
     for key, versions in history.items():
         if erased.isdisjoint(itertools.chain(*versions)):
-            assert {v for v in world.versions(key)} == {v for v in before if v[0] == key}
+            assert set(world.versions(key)) == {v for v in before if v[0] == key}
         else:
             assert all(who.encode() not in content for who in erased for content in world.contents(key))
             assert len(world.versions(key)) <= 1
