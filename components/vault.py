@@ -16,7 +16,7 @@ from .keys import rotated_key
 from .lifecycle import lifecycle_rules
 from .naming import RegionNames
 from .roles import bounded_role
-from .settings import Customer
+from .settings import Customer, Dataset
 from .tables import BACKUP_DAYS, protected_table
 
 EVENTS = (
@@ -26,6 +26,11 @@ EVENTS = (
     "s3:ObjectRestore:Completed",
 )
 """Bucket events that change which subjects are in which object, or let the index look into one."""
+
+
+def indexed_files(customer: Customer) -> list[Dataset]:
+    """Return the datasets of files whose events keep an index; the others are walked."""
+    return [d for d in customer.datasets if d.prefix is not None and d.index == "events"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +191,7 @@ class CustomerVault(pulumi.ComponentResource):
             # Rules for noncurrent versions need a versioned bucket.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
-        indexed = [d for d in customer.datasets if d.prefix is not None and d.index == "events"]
+        indexed = indexed_files(customer)
         if indexed:
             s3.BucketNotification(
                 f"{name}-events",
