@@ -113,6 +113,9 @@ class Dataset:
     """What lies where: a prefix of the vault's bucket, or records in its table.
 
     `remove` says what an erasure takes where the subject stands in a list: the row, or only the element.
+    `as_of` names the field with a row's own time. With `index` scan the dataset is walked in every run that
+    concerns it, and has no bucket events. `archived` says what a run does about files that S3 has to bring
+    back before they can be read: have that done and wait, or say so and leave them.
     """
 
     name: _Name
@@ -122,6 +125,9 @@ class Dataset:
     personal: dict[_FieldPath, PersonalKind]
     remove: Literal["row", "element"] = "row"
     csv: Csv | None = None
+    as_of: _FieldPath | None = None
+    index: Literal["events", "scan"] = "events"
+    archived: Literal["report", "restore"] = "report"
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)

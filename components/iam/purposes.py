@@ -55,7 +55,8 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
     ),
     "plan": VaultRights(
         why="Write tombstones, find what the requests touch, and write down the visits.",
-        table=("dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"),
+        bucket=("s3:ListBucketVersions",),
+        table=("dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
     ),
     "visit": VaultRights(
         why="Rewrite objects, delete their older versions, delete and patch records.",
@@ -65,8 +66,10 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
             "s3:DeleteObjectVersion",
             "s3:GetObject",
             "s3:GetObjectTagging",
+            "s3:GetObjectVersion",
             "s3:PutObject",
             "s3:PutObjectTagging",
+            "s3:RestoreObject",
         ),
         bucket=("s3:ListBucketVersions",),
         table=(

@@ -2,15 +2,16 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import request_values, visits
+from privacy import archived, request_values, visits
 from privacy.requests import EndState, Request, RequestStore
 from privacy.run_lock import RunLock
 from privacy.run_steps import taken
 from privacy.step_failures import shown
+from privacy.timestamps import parse_timestamp
 from privacy.vault import Vault
 from privacy.verifying import NOT_DONE
 from privacy.visits import RunNotes, Visit
@@ -39,9 +40,16 @@ def complete_run(
     this is told, go last.
     """
     customer = vault.customer.id
-    noted = visits.notes(vault, run_id)
+    # Of a run that broke off nothing is told: it may have left a million visits undone.
+    noted = RunNotes() if error else visits.notes(vault, run_id)
     mine = taken(requests, customer, run_id)
     for request in mine:
+        # Past the day on which an answer is due, it is answered with what there is.
+        if clock() <= parse_timestamp(request.due_at) and (restoring := _restoring(request, noted)):
+            waits = _waiting(request, noted, restoring)
+            if requests.postpone(customer, request.id, run_id, until=clock() + archived.WAIT, detail=waits):
+                _log.info("request waits for a restoration: customer=%s request=%s", customer, request.id)
+            continue
         state, detail = _failed_run(error, step) if error else _result(request, noted)
         if state == "failed":
             request_values.keep_for_redrive(vault, request, noted.of(request.id))
@@ -71,18 +79,52 @@ def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any]
     problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
     if request.id in noted.problems:
         problems.append({"reason": noted.problems[request.id]})
-    unparsed = [visit for visit in concerned if visit.outcome and visit.outcome.get("unparsed_count")]
-    detail: dict[str, Any] = {}
+    hard = len(problems)
+    problems += [{**_place(visit), "reason": archived.REPORTED} for visit in concerned if _is_archived(visit)]
+    detail = _unparsed(request, concerned)
     if problems:
         detail |= {"problems": problems[:REPORTED], "problem_count": len(problems)}
-    if unparsed:
-        detail |= {
-            "unparsed": list(_lines(unparsed))[:REPORTED],
-            "unparsed_count": sum(visit.outcome["unparsed_count"] for visit in unparsed if visit.outcome),
-        }
-    if problems:
+    if hard:
         return "failed", detail
-    return ("partial", detail) if unparsed else ("completed", None)
+    return ("partial", detail) if detail else ("completed", None)
+
+
+def _unparsed(request: Request, concerned: Sequence[Visit]) -> dict[str, Any]:
+    """Return what could not be read: in this run, and in runs before that had to wait for something."""
+    unparsed = [visit for visit in concerned if visit.outcome and visit.outcome.get("unparsed_count")]
+    lines = list(_lines(unparsed))
+    count = sum(visit.outcome["unparsed_count"] for visit in unparsed if visit.outcome)
+    earlier = request.detail or {}
+    again = {_place(visit).get("object") for visit in concerned}
+    listed: list[dict[str, Any]] = earlier.get("unparsed", [])
+    kept = [line for line in listed if line["object"] not in again]
+    lines += kept
+    count += earlier.get("unparsed_count", 0) - (len(listed) - len(kept))
+    return {"unparsed": lines[:REPORTED], "unparsed_count": count} if lines else {}
+
+
+def _restoring(request: Request, noted: RunNotes) -> list[Visit]:
+    return [
+        visit
+        for visit in noted.visits
+        if request.id in visit.requests
+        and visit.outcome is not None
+        and visit.outcome.get("archived") == archived.RESTORING
+    ]
+
+
+def _waiting(request: Request, noted: RunNotes, restoring: Sequence[Visit]) -> dict[str, Any]:
+    """Return what the answer of a request says that waits for S3 to bring objects back."""
+    concerned = [visit for visit in noted.visits if request.id in visit.requests]
+    return {
+        **_unparsed(request, concerned),
+        "waiting": [_place(visit) for visit in restoring[:REPORTED]],
+        "waiting_count": len(restoring),
+    }
+
+
+def _is_archived(visit: Visit) -> bool:
+    return visit.outcome is not None and bool(visit.outcome.get("archived"))
 
 
 def _in_order(visit: Visit) -> bool:

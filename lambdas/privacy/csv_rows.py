@@ -84,6 +84,17 @@ class CsvRows:
                         fields[place] = new
         return mark + self._delimiter.join(fields) + ending if changed else None
 
+    def values(self, row: bytes, field: str) -> list[str]:
+        """Return the row's values in the columns of that name. Raises UnreadableRowError."""
+        fields = self._grammar.fields(row.removeprefix(_BOM).removesuffix(b"\r"))
+        if fields is None:
+            raise UnreadableRowError(_NOT_A_ROW.reason)
+        places = (self._columns or {}).get(field, ())
+        try:
+            return [self._read(fields[place]) for place in places if place < len(fields)]
+        except UnicodeDecodeError:
+            raise UnreadableRowError("not in the dataset's encoding") from None
+
     def _block(self, text: bytes, line: int, offset: int, *, is_last: bool) -> Block:
         lines = text.split(b"\n")
         if not lines[-1]:

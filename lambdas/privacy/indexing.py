@@ -13,8 +13,10 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote_plus
 
-from privacy import object_index, object_store, rows, vault_items
+from privacy import archived, object_index, object_store, rows, vault_items
 from privacy.identifiers import uuid7
+from privacy.late_arrivals import Late, late_arrivals
+from privacy.object_store import ObjectArchivedError
 from privacy.registry import Dataset
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
@@ -43,6 +45,11 @@ class ObjectEvent:
     def created(self) -> bool:
         """Whether the version is new."""
         return self.name.startswith("ObjectCreated:")
+
+    @property
+    def restored(self) -> bool:
+        """Whether an archived version can be read for some days."""
+        return self.name == "ObjectRestore:Completed"
 
     @property
     def removed(self) -> bool:
@@ -90,7 +97,7 @@ class Indexer:
         dataset = self.vault.customer.dataset_of(event.key)
         if dataset is None:
             _log.info("object outside every dataset: customer=%s", self.vault.customer.id)
-        elif event.created:
+        elif event.created or event.restored:
             self._index(dataset, event)
         elif event.removed:
             self._forget(event)
@@ -99,7 +106,16 @@ class Indexer:
         marker = object_index.read_marker(self.vault, event.key)
         if marker and marker.version_id == event.version_id:
             return  # seen before, or written by a visit out of a version that had been indexed
-        stored = object_store.read_version(self.vault, event.key, event.version_id)
+        describes = dataset.format == "object"  # whose it is, its metadata say, also of an archived one
+        read = object_store.describe_version if describes else object_store.read_version
+        try:
+            stored = read(self.vault, event.key, event.version_id)
+        except ObjectArchivedError:
+            # Every erasure visits it from now on: it cannot be told whom it holds.
+            archived.note_unread(self.vault, dataset, event.key, event.version_id)
+            text = "object archived, not looked into: customer=%s dataset=%s"
+            _log.warning(text, self.vault.customer.id, dataset.name)
+            return
         if stored is None:
             return
         found = rows.subjects(self.vault, dataset, stored)
@@ -120,7 +136,13 @@ class Indexer:
             found.rows.total(),
             found.unreadable,
         )
-        late = vault_items.erased_since(self.vault, found.rows, instant(event.at))
+        late = late_arrivals(
+            self.vault,
+            dataset,
+            found.rows,
+            instant(stored.last_modified if event.restored else event.at),
+            lambda: object_store.read_version(self.vault, event.key, event.version_id),
+        )
         if late and object_store.describe_version(self.vault, event.key, event.version_id) is None:
             # A visit purged this version while it was read: the entries just written are about nothing.
             object_index.drop_entries(self.vault, event.key, dict.fromkeys(late, event.version_id))
@@ -129,18 +151,21 @@ class Indexer:
             self._erase_late(event, late)
         marker = object_index.Marker.of(self.vault.customer, dataset, event.version_id, found)
         object_index.mark_indexed(self.vault, event.key, marker)
+        if event.restored:
+            archived.forget_unread(self.vault, event.key, event.version_id)
 
-    def _erase_late(self, event: ObjectEvent, late: Mapping[str, str]) -> None:
+    def _erase_late(self, event: ObjectEvent, late: Mapping[str, Late]) -> None:
         """Ask for the erasure, from this object alone, of subjects that had been erased before."""
         customer = self.vault.customer.id
-        by_request: dict[str, list[str]] = {}
-        for ref, request_id in sorted(late.items()):
-            by_request.setdefault(request_id, []).append(ref)
-        for followed, refs in by_request.items():
+        alike: dict[Late, list[str]] = {}
+        for ref, arrival in sorted(late.items()):
+            alike.setdefault(arrival, []).append(ref)
+        for arrival, refs in alike.items():
+            followed = arrival.request
             for start in range(0, len(refs), _SUBJECTS_PER_REQUEST):
                 chunk = refs[start : start + _SUBJECTS_PER_REQUEST]
                 # The same event makes the same id, so that a repeated event makes no second request.
-                text = "\n".join([event.bucket, event.key, event.version_id, followed, *chunk])
+                text = "\n".join([event.bucket, event.key, event.version_id, *arrival.words, *chunk])
                 request_id = uuid7(event.at, hashlib.sha256(text.encode()).digest())
                 vault_items.batch_write(
                     self.vault,
@@ -148,6 +173,7 @@ class Indexer:
                         {
                             **vault_items.key(vault_items.request_pk(request_id), vault_items.LATE),
                             "key": {"S": event.key},
+                            **({} if arrival.until is None else {"until": {"S": arrival.until}}),
                             **vault_items.backstop(),
                         }
                     ],

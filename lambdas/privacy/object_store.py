@@ -26,10 +26,15 @@ COPY_BYTES: Final = 1024 * 1024
 PART_BYTES: Final = 16 * 1024 * 1024
 """Objects up to this size are written with one call, larger ones in parts of it."""
 
+RESTORED_DAYS: Final = 3
+"""How long an archived object can be read once S3 has brought it back."""
+
 _MOST_PARTS: Final = 9_000  # S3 takes 10,000 parts: a tenth is kept for rows that grow
 _DELETE_LIMIT: Final = 1000  # versions in one DeleteObjects
 _GONE: Final = {"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"}
 _REFUSED: Final = {"AccessDenied", "403"}
+_ARCHIVED: Final = "InvalidObjectState"
+_NOT_ARCHIVED: Final = {_ARCHIVED, "ObjectAlreadyInActiveTierError", *_GONE}
 _CHANGED: Final = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
 _KEPT_HEADERS: Final = (
     "CacheControl",
@@ -46,6 +51,14 @@ _KEPT_HEADERS: Final = (
 
 class ObjectChangedError(Exception):
     """Somebody else wrote or deleted the object meanwhile: it has to be visited again."""
+
+
+class ObjectArchivedError(Exception):
+    """S3 keeps the object in an archive and has to bring it back before it can be read."""
+
+    def __init__(self, storage_class: str) -> None:
+        super().__init__(storage_class)
+        self.storage_class = storage_class
 
 
 class PurgeIncompleteError(Exception):
@@ -123,6 +136,17 @@ def describe(vault: Vault, key: str) -> StoredObject | None:
     return _current(vault, key, lambda: vault.s3.head_object(Bucket=vault.customer.bucket, Key=key))
 
 
+def checksum(vault: Vault, key: str) -> tuple[str, str] | None:
+    """Return id and checksum (as `Rewrite.checksum`) of the current version, or None. It may be archived."""
+    try:
+        answer = vault.s3.head_object(Bucket=vault.customer.bucket, Key=key, ChecksumMode="ENABLED")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            return None
+        raise
+    return answer["VersionId"], answer.get("ChecksumSHA256", "").partition("-")[0]  # … of how many parts
+
+
 def read_version(vault: Vault, key: str, version_id: str) -> StoredObject | None:
     """Open one version of the object, or return None where that version is gone."""
     return _version(
@@ -159,6 +183,24 @@ def purge(vault: Vault, key: str, gone: list[str]) -> None:
         errors = [error["Code"] for error in answer.get("Errors", []) if error["Code"] not in _GONE]
         if errors:
             raise PurgeIncompleteError(errors[0])
+
+
+def restore(vault: Vault, key: str, storage_class: str) -> None:
+    """Have S3 bring the archived current version back, for RESTORED_DAYS; harmless where it is under way.
+
+    Raises ObjectChangedError where what is there now is not archived.
+    """
+    asked: Any = {"GlacierJobParameters": {"Tier": "Standard"}}
+    if storage_class != "INTELLIGENT_TIERING":  # there it stays back
+        asked["Days"] = RESTORED_DAYS
+    try:
+        vault.s3.restore_object(Bucket=vault.customer.bucket, Key=key, RestoreRequest=asked)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _NOT_ARCHIVED:
+            raise ObjectChangedError from error
+        if code != "RestoreAlreadyInProgress":
+            raise
 
 
 def abort_upload(vault: Vault, key: str, upload_id: str) -> None:
@@ -210,6 +252,19 @@ class Rewrite:
         """Digest of what was written so far, in hex."""
         digest: str = self.digest.hexdigest()
         return digest
+
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 checksum that S3 will tell of the new version: of its content, or of its parts'.
+
+        Only once everything is written.
+        """
+        if self._upload_id is None:
+            return base64.b64encode(self.digest.digest()).decode()
+        parts = [base64.b64decode(part["ChecksumSHA256"]) for part in self._parts]
+        if self._held_size:
+            parts.append(hashlib.sha256(b"".join(self._held)).digest())
+        return base64.b64encode(hashlib.sha256(b"".join(parts)).digest()).decode()
 
     def write(self, content: bytes | memoryview) -> None:
         """Add to the new content."""
@@ -296,6 +351,7 @@ def _current(vault: Vault, key: str, call: Any) -> StoredObject | None:  # noqa:
             return None
         if code in {"PreconditionFailed", "412"}:
             raise ObjectChangedError from error
+        _raise_if_archived(error)
         # Without s3:ListBucket, S3 answers 403 for a key that is not there.
         if code in _REFUSED and not any(v.is_latest and not v.is_marker for v in versions(vault, key)):
             return None
@@ -309,9 +365,16 @@ def _version(vault: Vault, key: str, version_id: str, call: Any) -> StoredObject
         code = error.response["Error"]["Code"]
         if code in _GONE:
             return None
+        _raise_if_archived(error)
         if code in _REFUSED and all(version.id != version_id for version in versions(vault, key)):
             return None
         raise
+
+
+def _raise_if_archived(error: ClientError) -> None:
+    if error.response["Error"]["Code"] == _ARCHIVED:
+        answer: Any = error.response
+        raise ObjectArchivedError(answer.get("StorageClass", "")) from error
 
 
 def _stored(key: str, answer: Any) -> StoredObject:  # noqa: ANN401 - output of get or head

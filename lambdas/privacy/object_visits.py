@@ -2,15 +2,18 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Final
 
-from privacy import codecs, erasure_limits, object_index, object_store, rows, vault_items
+from privacy import archived, codecs, erasure_limits, object_index, object_store, rows, scanning, vault_items
+from privacy.as_of import Dated
 from privacy.digests import Digests
 from privacy.journal import Journal
+from privacy.late_arrivals import Late, late_arrivals
 from privacy.object_index import Entries, Marker, Target
-from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
+from privacy.object_store import ObjectArchivedError, ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
 from privacy.row_copies import PositionsWrongError, RowCopy
 from privacy.row_edits import ChangesOf, Edited, RowEdits
@@ -39,7 +42,8 @@ class Outcome(Edited):
     after the last deletion showed nothing but the kept version. `indexed` says whether the index had seen the
     old version; `entries` are the versions that entries of subjects were about before anything was done.
     `erase` is who was to be erased: everybody whom the visit names, but for those whose erasure is a repeated
-    one and does not reach the version.
+    one and does not reach the version. `archived` is set where S3 has to bring the object back first: nothing
+    was touched then.
     """
 
     old_version: str | None = None
@@ -48,6 +52,7 @@ class Outcome(Edited):
     sha256_before: str | None = None
     sha256_after: str | None = None
     damaged: str | None = None
+    archived: str | None = None
     versions_removed: int = 0
     purged: bool = True
     read_back: bool = False
@@ -59,7 +64,7 @@ class Outcome(Edited):
         """Note what was done to the object's rows."""
         self.rows_dropped, self.rows_changed = edited.rows_dropped, edited.rows_changed
         self.unparsed, self.unparsed_count = edited.unparsed, edited.unparsed_count
-        self.erased = edited.erased
+        self.erased, self.spared = edited.erased, edited.spared
 
     def noted(self) -> dict[str, Any]:
         """Return the outcome as the visit's item keeps it."""
@@ -74,6 +79,7 @@ class Outcome(Edited):
             "unparsed": self.unparsed,
             "unparsed_count": self.unparsed_count,
             "damaged": self.damaged,
+            "archived": self.archived,
             "versions_removed": self.versions_removed,
             "purged": self.purged,
             "read_back": self.read_back,
@@ -85,7 +91,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
 
     Doing it again changes nothing more, and tells the same outcome. An object that is gone, or hidden by a
     delete marker, loses all of its versions to an erasure, none to a correction. Of one whose compression is
-    damaged everything stays, entries and older versions too: they may be all that is left of it. Raises
+    damaged everything stays, entries and older versions too: they may be all that is left of it. Of one that
+    is archived everything stays as well, and what its dataset says is done (`privacy.archived`). Raises
     ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError and
     row_blocks.LineTooLongError where it cannot be read.
     """
@@ -93,30 +100,71 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
     dataset = vault.customer.dataset_of(key)
     if dataset is None:
         raise rows.DatasetUnknownError
+    unread = None
+    if visit.scan and dataset.index != "scan":
+        unread = archived.unread_version(vault, key)
     for _ in range(ATTEMPTS):
         try:
             if "upload" in journal.facts:
                 object_store.abort_upload(vault, key, journal.facts["upload"])
-            found = _change(vault, dataset, key, visit, changes, journal)
-            if found.damaged is not None:
+            found = _changed(vault, dataset, visit, changes, journal)
+            if found.damaged is not None or found.archived is not None:
                 return found
             outcome = _continued(journal, found)
             if outcome.indexed and outcome.new_version is not None:
                 # Nobody is in the new version who was not in the old one: its event has nothing to tell.
                 marker = Marker.from_note(journal.facts["marker"])
                 object_index.mark_indexed(vault, key, replace(marker, version_id=outcome.new_version))
-            outcome.purged = bool(found.erase or outcome.erased or outcome.new_version is not None)
+            # What very many visits share is about people who are in few of the objects.
+            gone = (outcome.erased if visit.shared else found.erase | outcome.erased) - found.spared
+            versions = object_index.read_entries(vault, key, gone - found.entries.keys()).versions
+            entries = {ref: version for ref, version in found.entries.items() if ref in gone} | versions
+            outcome.purged = _purges(vault, dataset, visit, found, outcome, journal)
             if outcome.purged:
                 _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
         except ObjectChangedError:
             _log.info("object changed meanwhile, visited again: customer=%s", vault.customer.id)
             continue
         # They were read before the versions were listed: of a version that came after, they say so by now.
-        gone = found.erase | outcome.erased
-        entries = {ref: version for ref, version in found.entries.items() if ref in gone}
         object_index.drop_entries(vault, key, entries)
+        if unread is not None and visit.erase and unread != outcome.kept_version:
+            archived.forget_unread(vault, key, unread)
+        if dataset.index == "scan":
+            scanning.note_checked(vault, dataset, key, outcome.kept_version)
         return outcome
     raise ObjectChangedError
+
+
+def _changed(vault: Vault, dataset: Dataset, visit: Visit, changes: ChangesOf, journal: Journal) -> Outcome:
+    """Make the object's current version what it has to be, unless it is archived."""
+    try:
+        return _change(vault, dataset, visit, changes, journal)
+    except ObjectArchivedError as error:
+        key = visit.key or ""
+        if "checksum" in journal.facts:
+            current = object_store.checksum(vault, key)
+            if current is not None and current[1] == journal.facts["checksum"]:
+                # What an earlier attempt wrote is archived again, in the storage class that the object had.
+                outcome = Outcome(
+                    **journal.facts["outcome"], indexed=journal.facts["indexed"], erase=visit.erase
+                )
+                outcome.new_version = outcome.kept_version = current[0]
+                outcome.spared = set(visit.until)  # it cannot tell any more of whom rows have stayed
+                return outcome
+        return Outcome(archived=archived.deal_with(vault, dataset, key, error), purged=False)
+
+
+def _purges(
+    vault: Vault, dataset: Dataset, visit: Visit, found: Outcome, outcome: Outcome, journal: Journal
+) -> bool:
+    """Return whether the object's other versions have to go."""
+    if outcome.erased or outcome.rows_dropped or outcome.new_version is not None:
+        return True
+    if visit.scan:
+        return scanning.older_versions_go(
+            vault, dataset, visit, found.old_version, found.kept_version, journal
+        )
+    return bool(found.erase)
 
 
 def _continued(journal: Journal, found: Outcome) -> Outcome:
@@ -139,13 +187,15 @@ def _continued(journal: Journal, found: Outcome) -> Outcome:
 def _change(
     vault: Vault,
     dataset: Dataset,
-    key: str,
     visit: Visit,
     changes: ChangesOf,
     journal: Journal,
 ) -> Outcome:
     """Make the object's current version what it has to be. Older versions are still there afterwards."""
-    entries = object_index.read_entries(vault, key, visit.erase | changes.keys())
+    key = visit.key or ""
+    # What very many visits share is about people who are in few of the objects: nothing is read for them.
+    known = frozenset[str]() if visit.shared else visit.erase | changes.keys()
+    entries = object_index.read_entries(vault, key, known)
     if dataset.format == "object":
         stored = object_store.describe(vault, key)
     else:
@@ -153,24 +203,27 @@ def _change(
         stored = object_store.read(vault, key)
     if stored is None:
         return Outcome(entries=entries.versions, erase=visit.erase)
-    erase = visit.erase
-    if visit.limits:
-        erase = erasure_limits.for_object(erase, visit.limits, _uploaded_at(vault, stored, journal))
-    marker = object_index.read_marker(vault, key)
+    erase = _asked(vault, visit, stored, journal)
+    scanned = dataset.index == "scan"
+    marker = None if scanned else object_index.read_marker(vault, key)
     indexed = marker is not None and marker.version_id == stored.version_id
     last_erasure = ""
     if not indexed:
         marker = None
+    if not (scanning.is_checked(vault, dataset, stored) if scanned else indexed):
         last_erasure = vault_items.last_erasure(vault)
-        if last_erasure >= vault_items.instant(stored.last_modified):
+        if last_erasure and (
+            last_erasure >= vault_items.instant(stored.last_modified) or dataset.as_of is not None
+        ):
             late = _late(vault, dataset, stored)
-            entries.versions |= object_index.read_entries(vault, key, late - erase).versions
-            erase |= late
+            entries.versions |= object_index.read_entries(vault, key, late.keys() - erase.keys()).versions
+            for each, arrival in late.items():
+                erase[each] = arrival.until if erase.get(each, "") is not None else None
             if dataset.format != "object":
                 stored = _read_again(vault, stored)
     if dataset.format == "object":
         outcome = Outcome(
-            old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=erase
+            old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=frozenset(erase)
         )
         ref = rows.subject_of_object(vault, stored)
         if ref is not None and ref in erase:
@@ -188,6 +241,19 @@ def _change(
             _log.error("positions of rows are wrong, object parsed in full: customer=%s", vault.customer.id)
             stored = _read_again(vault, stored)
     return work.rewrite(stored)
+
+
+def _asked(vault: Vault, visit: Visit, stored: StoredObject, journal: Journal) -> dict[str, str | None]:
+    """Return whom the visit has to erase from this version, each with the instant up to which rows go.
+
+    That is None where all of the person's rows go.
+    """
+    if not visit.limits:
+        return {ref: visit.until.get(ref) for ref in visit.erase}
+    uploaded_at = _uploaded_at(vault, stored, journal)
+    reached = erasure_limits.for_object(visit.erase, visit.limits, uploaded_at)
+    wholly = reached - visit.until.keys() | reached & visit.limits.keys()
+    return dict.fromkeys(wholly) | {ref: at for ref, at in visit.until.items() if ref not in wholly}
 
 
 def _read_again(vault: Vault, stored: StoredObject) -> StoredObject:
@@ -217,28 +283,33 @@ def _sha256(stored: StoredObject) -> str:
     return digest.hexdigest()
 
 
-def _late(vault: Vault, dataset: Dataset, stored: StoredObject) -> frozenset[str]:
-    """Return who was erased after this version was uploaded and before anybody looked into it.
+def _late(vault: Vault, dataset: Dataset, stored: StoredObject) -> dict[str, Late]:
+    """Return who is to be erased from this version because of an erasure before anybody looked into it.
 
     The index has not seen this version yet, and will not: a rewrite takes its place, with a new time. So
     the visit looks for late arrivals itself. Reads the content to its end.
     """
-    found = rows.subjects(vault, dataset, stored)
-    uploaded_at = vault_items.instant(stored.last_modified)
-    return frozenset(vault_items.erased_since(vault, found.rows, uploaded_at))
+    return late_arrivals(
+        vault,
+        dataset,
+        rows.subjects(vault, dataset, stored).rows,
+        vault_items.instant(stored.last_modified),
+        lambda: object_store.read(vault, stored.key, if_match=stored.etag),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
     """What is to be done to the current version of a file of rows, and what the index knows of that version.
 
-    `marker` is None where the index has not seen it; `last_erasure` is then the instant of the last erasure
-    when tombstones were looked at.
+    `erase` are the instants up to which a person's rows go by their own time, None where all of them go.
+    `marker` is None where the index has not seen the version; `last_erasure` is then the instant of the
+    last erasure when tombstones were looked at.
     """
 
     vault: Vault
     dataset: Dataset
-    erase: frozenset[str]
+    erase: Mapping[str, str | None]
     changes: ChangesOf
     journal: Journal
     marker: Marker | None
@@ -247,9 +318,10 @@ class _Work:
 
     def targets(self) -> list[Target] | None:
         """Return the rows that the work is about, in the order of the file, or None where nobody knows."""
-        if self.marker is None:
+        if self.marker is None or any(self.erase.values()):
             return None
-        return self.entries.targets(self.marker, self.erase | self.changes.keys(), self._reading)
+        refs = self.erase.keys() | self.changes.keys()
+        return self.entries.targets(self.marker, refs, self._reading)
 
     def rewrite(self, stored: StoredObject, targets: list[Target] | None = None) -> Outcome:
         """Write what the version becomes: with `targets` by looking at these rows alone.
@@ -262,12 +334,20 @@ class _Work:
             kept_version=stored.version_id,
             indexed=marker is not None,
             entries=self.entries.versions,
-            erase=self.erase,
+            erase=frozenset(self.erase),
         )
         reference = rows.reference_of(vault)
-        positions = RowPositions(reference, POSITIONS_BYTES) if marker is None else None
+        positions = None
+        if marker is None and self.dataset.index != "scan":
+            positions = RowPositions(reference, POSITIONS_BYTES)
+        until = {ref: datetime.fromisoformat(at) for ref, at in self.erase.items() if at is not None}
         edits = RowEdits(
-            self.erase, self.changes, reference, self.dataset.remove == "element", positions=positions
+            frozenset(self.erase),
+            self.changes,
+            reference,
+            elements=self.dataset.remove == "element",
+            dated=Dated(self.dataset.as_of or "", until) if until else None,
+            positions=positions,
         )
         reader = rows.reader_of(self.dataset)
         digests = Digests()
@@ -306,6 +386,7 @@ class _Work:
                     marker=noted,
                     replaced=[*self.journal.facts.get("replaced", ()), stored.version_id],
                     uploaded_at=vault_items.instant(stored.last_modified),
+                    checksum=rewrite.checksum,
                 )
                 outcome.new_version = outcome.kept_version = rewrite.commit()
                 if positions is not None and not positions.unreadable:

@@ -102,6 +102,37 @@ def ending(
     ]
 
 
+def postponement(
+    table: str, customer: str, request_id: str, run_id: str, *, not_before: str, detail: Mapping[str, Any]
+) -> "list[TransactWriteItemTypeDef]":
+    """Return the writes that take a request back from its run, for a later one to go on with it."""
+    return [
+        {
+            "Update": {
+                "TableName": table,
+                "Key": key(customer, f"request#{request_id}"),
+                "UpdateExpression": "SET #state = :pending, detail = :detail REMOVE run_id",
+                "ConditionExpression": "#state = :running AND run_id = :run_id",
+                "ExpressionAttributeNames": {"#state": "state"},
+                "ExpressionAttributeValues": {
+                    ":pending": {"S": "pending"},
+                    ":running": {"S": "running"},
+                    ":run_id": {"S": run_id},
+                    ":detail": {"S": compact(detail)},
+                },
+            }
+        },
+        {
+            "Update": {
+                "TableName": table,
+                "Key": key(customer, f"pending#{request_id}"),
+                "UpdateExpression": "SET not_before = :not_before",
+                "ExpressionAttributeValues": {":not_before": {"S": not_before}},
+            }
+        },
+    ]
+
+
 def reopening(table: str, customer: str, request_id: str, run_id: str) -> "list[TransactWriteItemTypeDef]":
     """Return the writes that make a request which ended failed in this run pending again, with its marker.
 

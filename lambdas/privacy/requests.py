@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
@@ -265,16 +265,29 @@ class RequestStore:
     def pending(self, customer: str, limit: int) -> list[Request]:
         """Return at most `limit` requests that have not ended, oldest first (strongly consistent).
 
-        These are the ones with a marker: also those that a run which died had taken.
+        These are the ones with a marker: also those that a run which died had taken. Not those that wait
+        for a moment which is still to come.
         """
-        answer = aws_clients.dynamodb().query(
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": {"S": f"customer#{customer}"}, ":prefix": {"S": "pending#"}},
-            ConsistentRead=True,
-            Limit=limit,
-        )
-        ids = [item["sk"]["S"].removeprefix("pending#") for item in answer["Items"]]
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "FilterExpression": "attribute_not_exists(not_before) OR not_before <= :now",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": f"customer#{customer}"},
+                ":prefix": {"S": "pending#"},
+                ":now": {"S": timestamp(datetime.now(UTC))},
+            },
+            "ConsistentRead": True,
+            "Limit": limit,
+        }
+        ids: list[str] = []
+        while len(ids) < limit:
+            answer = aws_clients.dynamodb().query(**query)
+            ids += [item["sk"]["S"].removeprefix("pending#") for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        del ids[limit:]
         found: dict[str, Request] = {}
         for start in range(0, len(ids), _BATCH_GET_LIMIT):
             keys = [key(customer, f"request#{id_}") for id_ in ids[start : start + _BATCH_GET_LIMIT]]
@@ -371,7 +384,20 @@ class RequestStore:
         """
         return self._carried_out(request_items.reopening(self.table, customer, request_id, run_id))
 
-    def _carried_out(self, writes: "list[TransactWriteItemTypeDef]") -> bool:
+    def postpone(
+        self, customer: str, request_id: str, run_id: str, *, until: datetime, detail: Mapping[str, Any]
+    ) -> bool:
+        """Take the request back from its run: it is pending again, and no run takes it before `until`.
+
+        Returns False, and changes nothing, where the run does not have it any more. Raises RequestBusyError
+        where other writers kept the transaction from going through.
+        """
+        writes = request_items.postponement(
+            self.table, customer, request_id, run_id, not_before=timestamp(until), detail=detail
+        )
+        return self._carried_out(writes)
+
+    def _carried_out(self, writes: "Sequence[TransactWriteItemTypeDef]") -> bool:
         for attempt in range(ATTEMPTS):
             reasons = transact(aws_clients.dynamodb(), writes)
             if not reasons:

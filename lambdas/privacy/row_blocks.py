@@ -65,6 +65,12 @@ class RowReader(Protocol):
         Raises UnreadableRowError where the row cannot be read or written.
         """
 
+    def values(self, row: bytes, field: str) -> list[str]:
+        """Return the single values at a field of the row as they print, each of several.
+
+        Raises UnreadableRowError where the row cannot be read.
+        """
+
 
 def whole_lines(content: Iterable[bytes]) -> Iterator[bytes]:
     """Cut a stream where lines end; the last piece may end without a line feed.

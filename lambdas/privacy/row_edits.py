@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from privacy.as_of import Dated
 from privacy.jsonl import JsonLines
 from privacy.references import ReferenceOf
 from privacy.row_blocks import Block, RowReader, Subject, Unreadable, UnreadableRowError, named
@@ -23,28 +24,31 @@ ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(slots=True)
 class Edited:
-    """What was done to a file so far."""
+    """What was done to a file so far. `spared` are the erased of whom newer rows stay."""
 
     rows_dropped: int = 0
     rows_changed: int = 0
     unparsed: list[dict[str, Any]] = field(default_factory=list)
     unparsed_count: int = 0
     erased: set[str] = field(default_factory=set)
+    spared: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class RowEdits:
     """Erasures and corrections, ready to be applied to one file.
 
-    With `elements`, an erasure takes the subject's elements out of a row's list and leaves the row. `splices`
-    are the rows that changed or went, in the order of the file: None where they are too many, or where a row
-    came to be somebody else's. `positions`, if given, collects where rows are in the new content.
+    With `elements`, an erasure takes the subject's elements out of a row's list and leaves the row. `dated`
+    says of whom it takes only older rows. `splices` are the rows that changed or went, in the order of the
+    file: None where they are too many, or where a row came to be somebody else's. `positions`, if given,
+    collects where rows are in the new content.
     """
 
     erase: frozenset[str]
     changes: ChangesOf
     reference: ReferenceOf
     elements: bool = False
+    dated: Dated | None = None
     positions: RowPositions | None = None
     splices: list[Splice] | None = field(default_factory=list)
     done: Edited = field(default_factory=Edited)
@@ -76,7 +80,7 @@ class RowEdits:
     ) -> bytes | None:
         """Return what becomes of a row, None where it goes; `report` what cannot be read or changed."""
         refs = self.references(subject)
-        gone = self.erase.intersection(refs)
+        gone = self._gone(reader, row, refs)
         if gone and not self.elements:
             self.done.rows_dropped += 1
             self.done.erased |= gone
@@ -95,6 +99,12 @@ class RowEdits:
             report(str(error))
         self.done.rows_changed += new != row
         return new
+
+    def _gone(self, reader: RowReader, row: bytes, refs: Sequence[str]) -> frozenset[str]:
+        asked = self.erase.intersection(refs)
+        gone = self.dated.concerned(reader, row, asked) if self.dated else asked
+        self.done.spared |= asked - gone
+        return gone
 
     def note(self, splice: Splice) -> None:
         """Keep what became of a row, after all those before it in the file."""

@@ -93,8 +93,12 @@ def index(vault: VaultResources) -> Policy:
 
 
 def plan(vault: VaultResources) -> Policy:
-    """Leave tombstones, look up what the requests touch, write the visits down."""
-    return _policy(_table(vault, "Query", "UpdateItem", "BatchWriteItem"), _service_key(vault, "Decrypt"))
+    """Leave tombstones, look up what the requests touch, list what is scanned, write the visits down."""
+    return _policy(
+        _bucket(vault, "ListBucketVersions"),
+        _table(vault, "GetItem", "Query", "UpdateItem", "BatchWriteItem"),
+        _service_key(vault, "Decrypt"),
+    )
 
 
 def visit(vault: VaultResources) -> Policy:
@@ -104,11 +108,13 @@ def visit(vault: VaultResources) -> Policy:
             vault,
             "GetObject",
             "GetObjectTagging",
+            "GetObjectVersion",
             "PutObject",
             "PutObjectTagging",
             "AbortMultipartUpload",
             "DeleteObject",  # DeleteObjects asks for it even where every entry names a version
             "DeleteObjectVersion",
+            "RestoreObject",
         ),
         _bucket(vault, "ListBucketVersions"),
         _table(

@@ -4,6 +4,7 @@ import hashlib
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +37,14 @@ _LAST_ERASURE: Final = ("vault", "last-erasure")
 
 class TableBusyError(Exception):
     """The table kept refusing part of a batch. Trying again later helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """That a subject was erased: by which request, and at which instant."""
+
+    request: str
+    erased_at: str
 
 
 def instant(moment: datetime) -> str:
@@ -227,21 +236,23 @@ def put_tombstone_back(vault: Vault, ref: str, erased_at: str, request_id: str) 
         return
 
 
+def tombstones(vault: Vault, refs: Iterable[str]) -> dict[str, Tombstone]:
+    """Return the tombstones (strongly consistent) of those of the subjects that were erased."""
+    return {
+        item["pk"]["S"].removeprefix("subject#"): Tombstone(item["request"]["S"], item["erased_at"]["S"])
+        for item in batch_get(vault, [key(subject_pk(ref), ERASED) for ref in sorted(refs)])
+    }
+
+
 def erased_since(vault: Vault, refs: Iterable[str], uploaded_at: str) -> dict[str, str]:
     """Return which of the subjects were erased at or after `uploaded_at`, each with the request's id.
 
-    What was uploaded before an erasure and is found after it has arrived late, and is erased too. The
-    caller writes its entries first and asks then; a plan leaves its tombstones first and looks for entries
-    then. So at least one of the two sees the other.
+    What was uploaded before an erasure and is found after it has arrived late, and is erased too.
     """
     if last_erasure(vault) < uploaded_at:
         return {}
-    tombstones = batch_get(vault, [key(subject_pk(ref), ERASED) for ref in sorted(refs)])
-    return {
-        item["pk"]["S"].removeprefix("subject#"): item["request"]["S"]
-        for item in tombstones
-        if item["erased_at"]["S"] >= uploaded_at
-    }
+    found = tombstones(vault, refs)
+    return {ref: erased.request for ref, erased in found.items() if erased.erased_at >= uploaded_at}
 
 
 def pause(attempt: int) -> None:

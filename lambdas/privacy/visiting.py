@@ -26,6 +26,16 @@ _log: Final = logging.getLogger("privacy")
 RESERVE_MILLISECONDS: Final = 60_000
 """No visit is begun with less time left."""
 
+_TELLING: Final = (
+    "rows_dropped",
+    "rows_changed",
+    "versions_removed",
+    "unparsed_count",
+    "damaged",
+    "archived",
+)
+"""What of an object's visit is worth keeping until the run ends: a scan's million visits tell nothing."""
+
 _FAILURES: Final = (
     BotoCoreError,
     ClientError,
@@ -96,7 +106,10 @@ class Visitor:
         else:
             journal = Journal.of(self.vault, self.run_id, visit)
             outcome = visit_object(self.vault, visit, self._row_changes(visit), journal).noted()
-        visits.mark_done(self.vault, self.run_id, visit.number, datetime.now(UTC), outcome)
+        if visit.scan and not any(outcome[name] for name in _TELLING):
+            visits.forget(self.vault, self.run_id, visit.number)
+        else:
+            visits.mark_done(self.vault, self.run_id, visit.number, datetime.now(UTC), outcome)
         counts = " ".join(f"{name}={value}" for name, value in outcome.items() if isinstance(value, int))
         _log.info(
             "visit done: customer=%s run=%s visit=%d %s",

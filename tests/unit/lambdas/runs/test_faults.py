@@ -15,6 +15,7 @@ from moto import mock_aws
 from moto.s3 import models as moto_s3
 
 from privacy import (
+    archived,
     aws_clients,
     contract,
     environment,
@@ -65,6 +66,34 @@ def furnish_more(region: Region) -> None:
     region.delete_version("acme", "feedback/stale.jsonl")
     region.put("acme", "feedback/hidden.jsonl", row(ANNA))
     region.hide("acme", "feedback/hidden.jsonl")
+
+
+def furnish_without_index(region: Region) -> None:
+    """Files that are walked, and archived ones: known to the index, and never looked into."""
+    more = [
+        {"name": "dumps", "format": "jsonl", "prefix": "dumps/", "subject": "author.email",
+         "personal": {"author.email": "email"}, "as_of": "at", "index": "scan"},
+        {"name": "cellar", "format": "jsonl", "prefix": "cellar/", "subject": "author.email",
+         "personal": {"author.email": "email"}, "archived": "restore"},
+    ]  # fmt: skip
+    boto3.client("dynamodb").update_item(
+        TableName=stored_state.REGISTRY,
+        Key={"pk": {"S": "customer#acme"}},
+        UpdateExpression="SET datasets = :datasets",
+        ExpressionAttributeValues={":datasets": {"S": json.dumps([*stored_state.DATASETS, *more])}},
+    )
+    region.put("acme", "dumps/current.jsonl", row(BOB) + row(ANNA))
+    region.put("acme", "dumps/older.jsonl", row(BOB))
+    region.put("acme", "dumps/older.jsonl", row(ANNA))
+    region.put("acme", "dumps/older.jsonl", row(BOB))
+    for _ in range(2):
+        region.put("acme", "dumps/others.jsonl", row(BOB))
+    region.put("acme", "cellar/unread.jsonl", row(BOB) + row(ANNA), StorageClass="GLACIER")
+    region.put("acme", "feedback/a.jsonl", row(ANNA) + b"not json\n")
+    region.progress.messages = [
+        message for message in region.progress.messages
+        if not message["s3"]["object"]["key"].startswith("dumps/")
+    ]  # fmt: skip
 
 
 def furnish_little(region: Region) -> None:
@@ -199,6 +228,12 @@ SCENARIOS = {
         {"erasure of Anna": "completed", "erasure of Bob": "partial"},
         start=6, functions=frozenset({"visit_objects", "index_objects"}), floor=150,
     ),
+    "files without an index, and archived ones": Scenario(
+        (Step(furnish_without_index), INDEX, ERASE_ANNA, SETTLE),
+        {"erasure of Anna": "partial"},
+        start=1, functions=frozenset({"index_objects", "plan_run", "visit_objects", "complete_run"}),
+        chunks=2, floor=300,
+    ),
     "a run that is abandoned": Scenario(
         (Step(furnish), INDEX, ERASE_ANNA, SETTLE), {"erasure of Anna": "failed"},
         functions=frozenset({"complete_run"}),
@@ -260,6 +295,7 @@ def region(document: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
     monkeypatch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
     monkeypatch.setattr(planning, "BATCH_VISITS", 1)
     monkeypatch.setattr(sweeping, "SETTLING", sweeping.timedelta(0))
+    monkeypatch.setattr(archived, "WAIT", sweeping.timedelta(0))
     monkeypatch.setattr(vault_items, "pause", lambda _: None)
     monkeypatch.setattr(requests, "pause", lambda _: None)
     faults = Faults()
