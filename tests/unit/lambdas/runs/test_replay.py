@@ -349,6 +349,19 @@ def test_references_of_another_secret_are_not_taken_for_this_vaults(world: "Worl
     assert world.requests.pending("acme", 1) == []
 
 
+def test_entries_of_an_earlier_vault_of_the_customer_are_passed_over(world: "World") -> None:
+    world.put_record("1", ANNA, name="Anna")
+    world.erase(ANNA)
+    world.run()
+    world.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": "vault"}, "sk": {"S": "subject-secret"}})
+    vault.forget()
+    world.put_record("2", BOB, name="Bob")
+    world.erase(BOB)
+    world.run()
+    outcome = world.replay(past_the_second())
+    assert (outcome["entries"], outcome["skipped"], outcome["subjects"]) == (1, 1, 1)
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [
