@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from privacy import vault_items
 from privacy.registry import Customer, Dataset
@@ -92,12 +92,11 @@ class Marker:
         return cls(**{**noted, **packed})
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A row in which subjects that a visit is about have to be named."""
 
     place: Position
-    refs: frozenset[str]
+    refs: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -118,7 +117,7 @@ class Entries:
         """
         if self.positions is None or marker.base is None or marker.reading != reading:
             return None
-        found: dict[Position, list[str]] = {}
+        found: dict[Position, tuple[str, ...]] = {}
         try:
             splices = unpacked_splices(marker.splices)
             for ref in refs:
@@ -126,11 +125,10 @@ class Entries:
                 if packed is None or self.versions[ref] != marker.base or not packed.startswith(reading):
                     return None
                 for place in moved(unpacked_positions(packed[len(reading) :]), splices):
-                    found.setdefault(place, []).append(ref)
+                    found[place] = (*found.get(place, ()), ref)
         except PackedWrongError:
             return None
-        ordered = sorted(found, key=lambda place: place.offset)
-        return [Target(place, frozenset(found[place])) for place in ordered]
+        return [Target(place, found[place]) for place in sorted(found)]
 
 
 def reading_of(customer: Customer, dataset: Dataset) -> bytes:

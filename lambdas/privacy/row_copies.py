@@ -95,10 +95,13 @@ class RowCopy:
         view = memoryview(text)
         done = 0
         for (_, start, stop), new in zip(found, self._edited(found, rows), strict=True):
-            yield view[done:start]
-            yield new
+            if done < start:
+                yield view[done:start]
+            if new:
+                yield new
             done = stop
-        yield view[done:left]
+        if done < left:
+            yield view[done:left]
         return left
 
     def _edited(self, found: Sequence[tuple[Target, int, int]], rows: Sequence[bytes]) -> Iterator[bytes]:
@@ -110,9 +113,10 @@ class RowCopy:
         edits = self._edits
         subjects = (subject for block in blocks for subject in block.subjects)
         for (target, _, _), row, text, subject in zip(found, rows, texts, subjects, strict=True):
-            if isinstance(subject, Unreadable) or not target.refs.issubset(edits.references(subject)):
+            refs = edits.references(subject)
+            if isinstance(subject, Unreadable) or not set(target.refs).issubset(refs):
                 raise PositionsWrongError
-            new = edits.become(self._reader, text, subject, _refuse)
+            new = edits.become(self._reader, text, subject, refs, _refuse)
             end = row[len(text) :]
             if new is not None and new != text:
                 edits.subject_after(self._reader, new, subject)

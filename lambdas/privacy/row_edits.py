@@ -76,10 +76,14 @@ class RowEdits:
             yield content_left
 
     def become(
-        self, reader: RowReader, row: bytes, subject: Subject, report: Callable[[str], None]
+        self,
+        reader: RowReader,
+        row: bytes,
+        subject: Subject,
+        refs: Sequence[str],
+        report: Callable[[str], None],
     ) -> bytes | None:
-        """Return what becomes of a row, None where it goes; `report` what cannot be read or changed."""
-        refs = self.references(subject)
+        """Return what becomes of a row of `refs`, None where it goes; `report` what cannot be done."""
         gone = self._gone(reader, row, refs)
         if gone and not self.elements:
             self.done.rows_dropped += 1
@@ -159,7 +163,9 @@ class RowEdits:
             offset += sum(map(len, rows[start:position])) + position - start
             start = position + 1
             row, subject = rows[position], block.subjects[position]
-            new = self.become(reader, row, subject, partial(self._report, block, position))
+            new = self.become(
+                reader, row, subject, self.references(subject), partial(self._report, block, position)
+            )
             end = int(block.ended or start < len(rows))  # its line feed
             if new is not None:
                 kept.append(new)

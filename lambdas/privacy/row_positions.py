@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from privacy.references import ReferenceOf
 from privacy.row_blocks import MAX_LINE_BYTES, Subject, Unreadable, named
@@ -30,8 +30,7 @@ _REMEMBERED: Final = 65_536
 _SHORT: Final = 256  # characters of an identifier that is remembered
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(NamedTuple):
     """A row at `offset` in the plain content, `length` bytes with its line feed."""
 
     offset: int
@@ -43,8 +42,7 @@ class Position:
         return self.offset + self.length
 
 
-@dataclass(frozen=True, slots=True)
-class Splice:
+class Splice(NamedTuple):
     """A row that became another one, or nothing (`new` is 0); lengths with the line feed."""
 
     offset: int

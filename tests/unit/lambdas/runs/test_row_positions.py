@@ -221,7 +221,7 @@ def test_a_position_that_is_not_about_the_row_is_noticed(
     content: bytes, offset: int, length: int, size: int
 ) -> None:
     edits = RowEdits(frozenset({"ann"}), {}, reference)
-    targets = [Target(Position(offset, length), frozenset({"ann"}))]
+    targets = [Target(Position(offset, length), ("ann",))]
     with pytest.raises(PositionsWrongError):
         list(RowCopy(JsonLines("to[]"), 0, targets, edits).applied(cut(content, size)))
 
@@ -229,7 +229,7 @@ def test_a_position_that_is_not_about_the_row_is_noticed(
 def test_a_line_inside_a_row_of_several_lines_is_not_taken_for_the_row() -> None:
     content = b'1,bob,"x\n2,ann,y\n"\n'
     edits = RowEdits(frozenset({"ann"}), {}, reference)
-    targets = [Target(Position(0, len(content)), frozenset({"ann"}))]
+    targets = [Target(Position(0, len(content)), ("ann",))]
     with pytest.raises(PositionsWrongError):
         list(RowCopy(reader_of("csv without header"), 0, targets, edits).applied([content]))
 
