@@ -11,6 +11,7 @@ from privacy.journal import Journal
 from privacy.object_store import ObjectChangedError, Rewrite, StoredObject
 from privacy.registry import Dataset
 from privacy.row_edits import ChangesOf, Edited, RowEdits
+from privacy.scratch import on_disk
 from privacy.vault import Vault
 from privacy.visits import Visit
 
@@ -26,7 +27,7 @@ class Outcome(Edited):
 
     `old_version` is the current version that was found, `new_version` the one written in its place,
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
-    object's compression could not be undone: nothing of it was touched then. `purged` is false where a
+    object's content could not be decoded: nothing of it was touched then. `purged` is false where a
     correction found nothing to correct: other versions stay then. `indexed` says whether the index had seen
     the old version.
     """
@@ -71,8 +72,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
     Doing it again changes nothing more, and tells the same outcome. An object that is gone, or hidden by a
     delete marker, loses all of its versions to an erasure, none to a correction. Of one whose compression is
     damaged everything stays, entries and older versions too: they may be all that is left of it. Raises
-    ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError and
-    row_blocks.LineTooLongError where it cannot be read.
+    ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError,
+    row_blocks.LineTooLongError and scratch.ObjectTooLargeError where it cannot be read.
     """
     key = visit.key or ""
     dataset = vault.customer.dataset_of(key)
@@ -135,7 +136,7 @@ def _change(
     if dataset.format == "object":
         stored = object_store.describe(vault, key)
     else:
-        rows.reader_of(dataset)
+        rows.check_readable(dataset)
         stored = object_store.read(vault, key)
     if stored is None:
         return Outcome()
@@ -156,7 +157,8 @@ def _change(
         else:
             outcome.kept_version = stored.version_id
         return outcome
-    return _rewrite(
+    rewrite = _rewrite_parquet if dataset.format == "parquet" else _rewrite
+    return rewrite(
         vault,
         dataset,
         stored,
@@ -216,6 +218,40 @@ def _rewrite(
         outcome.sha256_before = before.hexdigest()
         outcome.sha256_after = rewrite.sha256
         if outcome.rows_dropped or outcome.rows_changed:
+            outcome.versions_removed = 1  # the old one, once it is replaced
+            journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
+            outcome.new_version = outcome.kept_version = rewrite.commit()
+    return outcome
+
+
+def _rewrite_parquet(
+    vault: Vault,
+    dataset: Dataset,
+    stored: StoredObject,
+    erase: frozenset[str],
+    changes: ChangesOf,
+    journal: Journal,
+    outcome: Outcome,
+) -> Outcome:
+    from privacy.parquet_visits import ParquetEdits  # Arrow is large: only who meets such a file waits for it
+
+    before = hashlib.sha256()
+    reference = rows.reference_of(vault)
+    elements = dataset.remove == "element"
+    edits = ParquetEdits(dataset.subject or "", erase, changes, reference, elements=elements)
+    with (
+        on_disk(stored, before.update) as file,
+        Rewrite(vault, stored, lambda upload: journal.note(upload=upload)) as rewrite,
+    ):
+        try:
+            written = edits.apply(file, rewrite.write)
+        except codecs.DamagedContentError as error:
+            outcome.damaged = str(error)
+            return outcome
+        outcome.take(edits.done)
+        outcome.sha256_before = before.hexdigest()
+        outcome.sha256_after = rewrite.sha256 if written else outcome.sha256_before
+        if written:
             outcome.versions_removed = 1  # the old one, once it is replaced
             journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
             outcome.new_version = outcome.kept_version = rewrite.commit()

@@ -111,7 +111,7 @@ def test_a_subject_may_stand_in_a_list(config: dict[str, Any]) -> None:
         ({"csv": {"header": True}}, ".csv.header: unknown key; valid keys are delimiter, quote, encoding,"),
         ({"subject": "to[]", "personal": {"to[]": "email"}}, ".subject is 'to[]': a csv row has no lists"),
         ({"subject": None}, ".subject: missing; it says which field of a row identifies"),
-        ({"remove": "element"}, ".remove is 'element': only a jsonl subject in a list"),
+        ({"remove": "element"}, ".remove is 'element': only a jsonl or parquet subject in a list"),
     ],
 )
 def test_a_mistake_in_a_csv_dataset_is_said(config: dict[str, Any], changes: object, said: str) -> None:
@@ -226,13 +226,12 @@ def change(config: dict[str, Any], path: tuple[str | int, ...], value: object) -
         (
             ("datasets", 1, "remove"),
             "element",
-            "datasets[1].remove is 'element': only a jsonl subject in a list, such as recipients[].email",
+            "datasets[1].remove is 'element': only a jsonl or parquet subject in a list, such as",
         ),
-        (("datasets", 1, "format"), "parquet", "format is 'parquet': parquet is known but not there yet"),
         (
             ("datasets", 1, "format"),
             "xml",
-            "customers[0].datasets[1].format is 'xml': use one of 'records', 'jsonl', 'csv', 'object'",
+            "datasets[1].format is 'xml': use one of 'records', 'jsonl', 'csv', 'parquet', 'object'",
         ),
         (
             ("datasets", 1, "index"),

@@ -43,6 +43,12 @@ DATASETS = [
      "personal": {"recipients[].email": "email", "text": "text"}},
     {"name": "threads", "format": "jsonl", "prefix": "threads/", "subject": "members[]",
      "personal": {"members[]": "id", "title": "text"}, "remove": "element"},
+    {"name": "orders", "format": "parquet", "prefix": "orders/", "subject": "buyer.email",
+     "personal": {"buyer.email": "email", "buyer.name": "name", "note": "text", "amount": "other"}},
+    {"name": "visits", "format": "parquet", "prefix": "visits/", "subject": "guests[].email",
+     "personal": {"guests[].email": "email", "title": "text"}},
+    {"name": "groups", "format": "parquet", "prefix": "groups/", "subject": "members[].email",
+     "personal": {"members[].email": "email", "title": "text"}, "remove": "element"},
     {"name": "letters", "format": "object", "prefix": "letters/", "subject": None, "personal": {}},
 ]  # fmt: skip
 
