@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import imports, load, visits
+from benchmarks import imports, load, parquet_visits, visits
 from components.catalogue import FUNCTIONS
 from lambdas.privacy import environment
 
@@ -58,7 +58,7 @@ def _imports(rounds: int) -> bool:
 def _visits(rows: int) -> bool:
     print(f"\nVisits of files of {rows:,} rows: rows a second, and as a part of what a baseline does")
     sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
-    measured = visits.measure(rows, rounds=5)
+    measured = [*visits.measure(rows, rounds=5), parquet_visits.measure(rows, rounds=5)]
     for each in measured:
         slow = "" if each.good else "  TOO SLOW"
         ratio = each.rows / each.baseline_rows
@@ -70,6 +70,11 @@ def _visits(rows: int) -> bool:
             over = "" if taken <= visits.MEMORY_LIMIT else "  TOO MUCH"
             good &= not over
             print(f"  {kind} of {size:>9,} rows{taken:>9.0f} MiB above its imports{over}")
+    for size in (200_000, 5_000_000):
+        taken, limit = parquet_visits.peak_memory(size)
+        over = "" if taken <= limit else "  TOO MUCH"
+        good &= not over
+        print(f"  parquet of {size:>9,} rows{taken:>7.0f} MiB of {limit:.0f} (one row group and 150){over}")
     return good
 
 

@@ -46,7 +46,7 @@ def test_a_customer_is_read_as_it_is_written() -> None:
     customer = stack_settings("eu-west").customers[0]
     assert (customer.id, customer.subject_id) == ("acme", "email")
     assert customer.contract == Contract(starts=date(2026, 1, 1), ends=date(2027, 12, 31), graceDays=30)
-    assert customer.prefixes == ("feedback/", "letters/")
+    assert customer.prefixes == ("feedback/", "letters/", "orders/")
     assert customer.datasets[1].personal == {"author.name": "name", "author.email": "email", "text": "text"}
     assert customer.programs[1].scopes == ("read",)
 
@@ -92,6 +92,37 @@ def test_a_subject_may_stand_in_a_list(config: dict[str, Any]) -> None:
     assert (dataset.subject, dataset.remove) == ("to[].email", "element")
 
 
+PARQUET = {
+    "name": "sales",
+    "format": "parquet",
+    "prefix": "sales/",
+    "subject": "buyers[].email",
+    "personal": {"buyers[].email": "email", "note": "text"},
+}
+
+
+def test_a_parquet_dataset_says_where_it_lies_and_whose_its_rows_are(config: dict[str, Any]) -> None:
+    acme(config)["datasets"].append({**PARQUET, "remove": "element"})
+    dataset = parse_settings(config, project="gdpr", stack="eu-west").customers[0].datasets[4]
+    assert (dataset.format, dataset.subject, dataset.remove) == ("parquet", "buyers[].email", "element")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"prefix": None}, ".prefix: missing; it says where in the bucket the files lie"),
+        ({"subject": None}, ".subject: missing; it says which field of a row identifies"),
+        ({"csv": {}}, ".csv is a mapping: a dataset of format parquet has no csv"),
+        ({"subject": "no", "personal": {"no": "id"}, "remove": "element"}, ".remove is 'element': only a"),
+        ({"personal": {"note": "text"}}, "the subject field buyers[].email is personal too"),
+    ],
+)
+def test_a_mistake_in_a_parquet_dataset_is_said(config: dict[str, Any], changes: object, said: str) -> None:
+    assert isinstance(changes, dict)
+    acme(config)["datasets"].append({**PARQUET, **changes})
+    assert any("customers[0].datasets[4]" in problem and said in problem for problem in problems(config))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -117,7 +148,7 @@ def test_a_subject_may_stand_in_a_list(config: dict[str, Any]) -> None:
 def test_a_mistake_in_a_csv_dataset_is_said(config: dict[str, Any], changes: object, said: str) -> None:
     assert isinstance(changes, dict)
     acme(config)["datasets"].append({**CSV, **changes})
-    assert any(f"customers[0].datasets[3]{said}" in problem for problem in problems(config))
+    assert any(f"customers[0].datasets[4]{said}" in problem for problem in problems(config))
 
 
 @pytest.mark.parametrize(
