@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy import scratch
+from privacy import scratch, thrift_compact
+from privacy.parquet_files import (
+    DATA_PAGE,
+    OFFSET_INDEX,
+    OFFSET_INDEX_BYTES,
+    PAGE_OFFSET,
+    PAGES,
+    ParquetSource,
+    list_of,
+)
 from privacy.parquet_visits import ParquetEdits
 from privacy.row_edits import ChangesOf
 
@@ -300,6 +309,13 @@ def test_the_way_of_storing_stays_column_by_column() -> None:
             ):
                 assert getattr(old, what) == getattr(new, what), (what, old.path_in_schema)
             assert (old.bloom_filter_offset is None) == (new.bloom_filter_offset is None)
+    made = ParquetSource(io.BytesIO(left))
+    for chunk in (each for chunks in made.chunks for each in chunks):
+        start, length = (chunk.described[number][1] for number in (OFFSET_INDEX, OFFSET_INDEX_BYTES))
+        index, _ = thrift_compact.read(made.raw(start, start + length))
+        places = [page[PAGE_OFFSET][1] for page in list_of(index, PAGES)]
+        assert places[0] == chunk.meta[DATA_PAGE][1]
+        assert all(made.header_at(place)[0][1] == (thrift_compact.I32, 3) for place in places)
     reader = pq.ParquetFile(io.BytesIO(left), page_checksum_verification=True)
     assert reader.read().num_rows == rows - 2
     assert loaded(left).filter(pa.compute.field("snappy") == "7").num_rows == rows // 50
