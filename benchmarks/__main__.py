@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import imports, indexed_visits, load, visits
+from benchmarks import imports, indexed_visits, load, parquet_visits, visits
 from components.catalogue import FUNCTIONS
 from lambdas.privacy import environment
 
@@ -78,7 +78,11 @@ def _visits(rows: int) -> bool:
     print(f"\nVisits of files of {rows:,} rows: rows a second, and as a part of what a baseline does")
     sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
     rounds = 5 if rows <= 200_000 else 2
-    measured = visits.measure(rows, rounds) + indexed_visits.measure(rows, rounds)
+    measured = [
+        *visits.measure(rows, rounds),
+        *indexed_visits.measure(rows, rounds),
+        parquet_visits.measure(rows, rounds),
+    ]
     for each in measured:
         slow = "" if each.good else "  TOO SLOW"
         ratio = each.rows / each.baseline_rows
@@ -102,6 +106,11 @@ def _memory() -> bool:
             good &= not over
             name = kind if kind == indexed_visits.REINDEXED else f"{kind}, through the index,"
             print(f"  {name} of {size:>9,} rows{taken:>9.0f} MiB above its imports{over}")
+    for size in (200_000, 5_000_000):
+        taken, limit = parquet_visits.peak_memory(size)
+        over = "" if taken <= limit else "  TOO MUCH"
+        good &= not over
+        print(f"  parquet of {size:>9,} rows{taken:>7.0f} MiB of {limit:.0f} (one row group and 150){over}")
     return good
 
 

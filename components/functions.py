@@ -85,6 +85,7 @@ class PrivacyFunction(pulumi.ComponentResource):
             code=package(spec.package),
             memory_size=spec.memory,
             timeout=spec.timeout,
+            ephemeral_storage=lambda_.FunctionEphemeralStorageArgs(size=spec.disk) if spec.disk else None,
             environment=lambda_.FunctionEnvironmentArgs(variables=variables) if variables else None,
             dead_letter_config=lambda_.FunctionDeadLetterConfigArgs(target_arn=args.dead_letters_arn),
             logging_config=lambda_.FunctionLoggingConfigArgs(

@@ -25,15 +25,14 @@ from .settings_values import (
     PRINCIPAL_ARN,
     RESTORED_TABLE,
     contract_date,
-    known_format,
     text_matching,
 )
 
 Scope = Literal["ingest", "erase", "correct", "access", "read", "unmask"]
 """What a program may do: one OAuth2 scope `privacy/<scope>` each."""
 
-Format = Literal["records", "jsonl", "csv", "object"]
-"""How a dataset is kept: database records, files of JSON lines or csv, or whole files of one data subject."""
+Format = Literal["records", "jsonl", "csv", "parquet", "object"]
+"""How a dataset is kept: database records, files of rows, or whole files of one data subject."""
 
 PersonalKind = Literal["name", "email", "phone", "text", "address", "id", "other"]
 """What a personal field holds; `text` is free text that may name anybody, `other` anything else personal."""
@@ -119,7 +118,7 @@ class Dataset:
     """
 
     name: _Name
-    format: Annotated[Format, BeforeValidator(known_format)]
+    format: Format
     prefix: _Prefix | None = None
     subject: _FieldPath | None = None
     personal: dict[_FieldPath, PersonalKind]

@@ -13,6 +13,7 @@ _WANTED: Final = {
     "records": frozenset[str](),
     "jsonl": frozenset({"prefix", "subject"}),
     "csv": frozenset({"prefix", "subject"}),
+    "parquet": frozenset({"prefix", "subject"}),
     "object": frozenset({"prefix"}),
 }
 """What says where a dataset's data lies and whose it is, by format."""
@@ -67,7 +68,7 @@ def _lists(place: Place, dataset: Mapping[str, Any], subject: object) -> Iterato
         fix = "a csv row has no lists; name a column"
         yield Problem(path_of((*place, "subject")), shown(subject), fix)
     elif dataset.get("remove") == "element" and not in_list:
-        fix = "only a jsonl subject in a list, such as recipients[].email, has elements; remove it"
+        fix = "only a jsonl or parquet subject in a list, such as recipients[].email, has elements; remove it"
         yield Problem(path_of((*place, "remove")), shown("element"), fix)
 
 

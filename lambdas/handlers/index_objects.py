@@ -13,6 +13,7 @@ from privacy.requests import RequestBusyError, RequestStore
 from privacy.row_blocks import LineTooLongError
 from privacy.rows import DatasetUnknownError
 from privacy.run_lock import RunLock
+from privacy.scratch import ObjectTooLargeError
 from privacy.step_failures import error_name, reported
 from privacy.vault import open_vault
 from privacy.vault_items import TableBusyError
@@ -33,6 +34,7 @@ _FAILURES: Final = (
     DatasetUnknownError,
     LineTooLongError,
     MalformedEventError,
+    ObjectTooLargeError,
     RequestBusyError,
     TableBusyError,
     UnknownBucketError,

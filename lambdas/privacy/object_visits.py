@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,8 @@ from privacy.object_store import ObjectArchivedError, ObjectChangedError, Rewrit
 from privacy.registry import Dataset
 from privacy.row_copies import PositionsWrongError, RowCopy
 from privacy.row_edits import ChangesOf, Edited, RowEdits
-from privacy.row_positions import RowPositions
+from privacy.row_positions import RowPositions, Splice
+from privacy.scratch import on_disk
 from privacy.vault import Vault
 from privacy.visits import Visit
 
@@ -37,7 +38,7 @@ class Outcome(Edited):
 
     `old_version` is the current version that was found, `new_version` the one written in its place,
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
-    object's compression could not be undone: nothing of it was touched then. `purged` is false where a
+    object's content could not be decoded: nothing of it was touched then. `purged` is false where a
     correction found nothing to correct: other versions stay then. `read_back` says whether a listing made
     after the last deletion showed nothing but the kept version. `indexed` says whether the index had seen the
     old version; `entries` are the versions that entries of subjects were about before anything was done.
@@ -93,8 +94,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
     delete marker, loses all of its versions to an erasure, none to a correction. Of one whose compression is
     damaged everything stays, entries and older versions too: they may be all that is left of it. Of one that
     is archived everything stays as well, and what its dataset says is done (`privacy.archived`). Raises
-    ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError and
-    row_blocks.LineTooLongError where it cannot be read.
+    ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError,
+    row_blocks.LineTooLongError and scratch.ObjectTooLargeError where it cannot be read.
     """
     key = visit.key or ""
     dataset = vault.customer.dataset_of(key)
@@ -199,7 +200,7 @@ def _change(
     if dataset.format == "object":
         stored = object_store.describe(vault, key)
     else:
-        rows.reader_of(dataset)
+        rows.check_readable(dataset)
         stored = object_store.read(vault, key)
     if stored is None:
         return Outcome(entries=entries.versions, erase=visit.erase)
@@ -233,6 +234,8 @@ def _change(
             outcome.kept_version = stored.version_id
         return outcome
     work = _Work(vault, dataset, erase, changes, journal, marker, entries, last_erasure)
+    if dataset.format == "parquet":
+        return work.rewrite_parquet(stored)
     targets = work.targets()
     if targets is not None:
         try:
@@ -329,13 +332,7 @@ class _Work:
         Raises PositionsWrongError where one of them is not what the index says; nothing was written then.
         """
         vault, marker = self.vault, self.marker
-        outcome = Outcome(
-            old_version=stored.version_id,
-            kept_version=stored.version_id,
-            indexed=marker is not None,
-            entries=self.entries.versions,
-            erase=frozenset(self.erase),
-        )
+        outcome = self._found(stored)
         reference = rows.reference_of(vault)
         positions = None
         if marker is None and self.dataset.index != "scan":
@@ -377,22 +374,65 @@ class _Work:
             outcome.sha256_before = digests.before.hexdigest()
             outcome.sha256_after = rewrite.sha256
             if outcome.rows_dropped or outcome.rows_changed:
-                outcome.versions_removed = 1  # the old one, once it is replaced
-                after = marker.rewritten(edits.splices, self._reading) if marker else None
-                noted = after.noted() if after else None
-                self.journal.note(
-                    outcome=outcome.noted(),
-                    indexed=outcome.indexed,
-                    marker=noted,
-                    replaced=[*self.journal.facts.get("replaced", ()), stored.version_id],
-                    uploaded_at=vault_items.instant(stored.last_modified),
-                    checksum=rewrite.checksum,
-                )
-                outcome.new_version = outcome.kept_version = rewrite.commit()
+                self._commit(rewrite, outcome, edits.splices)
                 if positions is not None and not positions.unreadable:
                     found = rows.found_by(positions, reader)
-                    self._index(stored, outcome.new_version, rewrite.size, found)
+                    self._index(stored, outcome.new_version or "", rewrite.size, found)
         return outcome
+
+    def rewrite_parquet(self, stored: StoredObject) -> Outcome:
+        """Write what the version of a parquet file becomes. Raises scratch.ObjectTooLargeError."""
+        from privacy.parquet_visits import ParquetEdits  # Arrow is large: only who meets such a file waits
+
+        outcome = self._found(stored)
+        before = hashlib.sha256()
+        edits = ParquetEdits(
+            self.dataset.subject or "",
+            frozenset(self.erase),
+            self.changes,
+            rows.reference_of(self.vault),
+            elements=self.dataset.remove == "element",
+        )
+        with (
+            on_disk(stored, before.update) as file,
+            Rewrite(self.vault, stored, lambda upload: self.journal.note(upload=upload)) as rewrite,
+        ):
+            try:
+                written = edits.apply(file, rewrite.write)
+            except codecs.DamagedContentError as error:
+                outcome.damaged = str(error)
+                return outcome
+            outcome.take(edits.done)
+            outcome.sha256_before = before.hexdigest()
+            outcome.sha256_after = rewrite.sha256 if written else outcome.sha256_before
+            if written:
+                self._commit(rewrite, outcome, None)
+        return outcome
+
+    def _found(self, stored: StoredObject) -> Outcome:
+        """Return the outcome of a visit that has not changed anything yet."""
+        return Outcome(
+            old_version=stored.version_id,
+            kept_version=stored.version_id,
+            indexed=self.marker is not None,
+            entries=self.entries.versions,
+            erase=frozenset(self.erase),
+        )
+
+    def _commit(self, rewrite: Rewrite, outcome: Outcome, splices: Sequence[Splice] | None) -> None:
+        """Make what was written the current version, once it is noted what that comes to."""
+        stored = rewrite.source
+        outcome.versions_removed = 1  # the old one, once it is replaced
+        after = self.marker.rewritten(splices, self._reading) if self.marker else None
+        self.journal.note(
+            outcome=outcome.noted(),
+            indexed=outcome.indexed,
+            marker=after.noted() if after else None,
+            replaced=[*self.journal.facts.get("replaced", ()), stored.version_id],
+            uploaded_at=vault_items.instant(stored.last_modified),
+            checksum=rewrite.checksum,
+        )
+        outcome.new_version = outcome.kept_version = rewrite.commit()
 
     def _index(self, old: StoredObject, version_id: str, size: int, found: rows.Subjects) -> None:
         """Bring the index up to date with the version that was written, as its event would.

@@ -60,11 +60,16 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     """Return whose an object is: of its rows, read to the end, or as a whole (`object`).
 
     Of a file whose compression is damaged, whose the rows before the damage are: their requests then find
-    the file, and say so. Raises DatasetUnknownError and LineTooLongError.
+    the file, and say so. Raises DatasetUnknownError, LineTooLongError and, for a file of parquet,
+    scratch.ObjectTooLargeError.
     """
     if dataset.format == "object":
         ref = subject_of_object(vault, stored)
         return Subjects(Counter({ref: 1} if ref else {}))
+    if dataset.format == "parquet" and dataset.subject is not None:
+        from privacy import parquet_visits  # Arrow is large: only who meets such a file waits for it
+
+        return Subjects(*parquet_visits.subjects(stored, dataset.subject, reference_of(vault)))
     reader = reader_of(dataset)
     positions = RowPositions(reference_of(vault), INDEX_BYTES)
     _, content = codecs.unpacked(stored.chunks())
@@ -85,6 +90,12 @@ def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[by
         yield from content
     except codecs.DamagedContentError:
         positions.note_unreadable(1)
+
+
+def check_readable(dataset: Dataset) -> None:
+    """Raise DatasetUnknownError unless the dataset says how to read its files of rows."""
+    if dataset.format != "parquet" or dataset.subject is None:
+        reader_of(dataset)
 
 
 def reader_of(dataset: Dataset) -> RowReader:

@@ -16,6 +16,7 @@ from privacy.object_visits import visit_object
 from privacy.record_visits import RecordChange, RecordChangedError, visit_records
 from privacy.row_blocks import LineTooLongError, UnreadableRowError
 from privacy.rows import DatasetUnknownError
+from privacy.scratch import ObjectTooLargeError
 from privacy.step_failures import StepFailedError, error_name
 from privacy.vault import Vault
 from privacy.vault_items import TableBusyError
@@ -42,6 +43,7 @@ _FAILURES: Final = (
     DatasetUnknownError,
     LineTooLongError,
     ObjectChangedError,
+    ObjectTooLargeError,
     PurgeIncompleteError,
     RecordChangedError,
     TableBusyError,

@@ -272,6 +272,7 @@ def test_the_functions_read_what_the_registry_holds() -> None:
         ("profiles", "records", None, None),
         ("feedback", "jsonl", "feedback/", "author.email"),
         ("letters", "object", "letters/", None),
+        ("orders", "parquet", "orders/", "buyer.email"),
     ]
     assert dict(read.datasets[1].personal) == {"author.name": "name", "author.email": "email", "text": "text"}
 

@@ -56,6 +56,12 @@ DATASETS = [
      "index": "scan"},
     {"name": "vault", "format": "jsonl", "prefix": "vault/", "subject": "by.email",
      "personal": {"by.email": "email", "text": "text"}, "archived": "restore"},
+    {"name": "orders", "format": "parquet", "prefix": "orders/", "subject": "buyer.email",
+     "personal": {"buyer.email": "email", "buyer.name": "name", "note": "text", "amount": "other"}},
+    {"name": "stays", "format": "parquet", "prefix": "stays/", "subject": "guests[].email",
+     "personal": {"guests[].email": "email", "title": "text"}},
+    {"name": "groups", "format": "parquet", "prefix": "groups/", "subject": "members[].email",
+     "personal": {"members[].email": "email", "title": "text"}, "remove": "element"},
     {"name": "letters", "format": "object", "prefix": "letters/", "subject": None, "personal": {}},
 ]  # fmt: skip
 
