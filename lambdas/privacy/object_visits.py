@@ -374,10 +374,10 @@ class _Work:
             outcome.sha256_before = digests.before.hexdigest()
             outcome.sha256_after = rewrite.sha256
             if outcome.rows_dropped or outcome.rows_changed:
-                self._commit(rewrite, outcome, edits.splices)
+                version_id = self._commit(rewrite, outcome, edits.splices)
                 if positions is not None and not positions.unreadable:
                     found = rows.found_by(positions, reader)
-                    self._index(stored, outcome.new_version or "", rewrite.size, found)
+                    self._index(stored, version_id, rewrite.size, found)
         return outcome
 
     def rewrite_parquet(self, stored: StoredObject) -> Outcome:
@@ -419,8 +419,8 @@ class _Work:
             erase=frozenset(self.erase),
         )
 
-    def _commit(self, rewrite: Rewrite, outcome: Outcome, splices: Sequence[Splice] | None) -> None:
-        """Make what was written the current version, once it is noted what that comes to."""
+    def _commit(self, rewrite: Rewrite, outcome: Outcome, splices: Sequence[Splice] | None) -> str:
+        """Note what the visit comes to, make what was written the current version, and return its id."""
         stored = rewrite.source
         outcome.versions_removed = 1  # the old one, once it is replaced
         after = self.marker.rewritten(splices, self._reading) if self.marker else None
@@ -432,7 +432,8 @@ class _Work:
             uploaded_at=vault_items.instant(stored.last_modified),
             checksum=rewrite.checksum,
         )
-        outcome.new_version = outcome.kept_version = rewrite.commit()
+        outcome.new_version = outcome.kept_version = version_id = rewrite.commit()
+        return version_id
 
     def _index(self, old: StoredObject, version_id: str, size: int, found: rows.Subjects) -> None:
         """Bring the index up to date with the version that was written, as its event would.
