@@ -269,9 +269,10 @@ class _Work:
                 noted = after.noted() if after else None
                 self.journal.note(outcome=outcome.noted(), indexed=outcome.indexed, marker=noted)
                 outcome.new_version = outcome.kept_version = rewrite.commit()
-                if positions is not None and not positions.unreadable:
+                if positions is not None:
                     found = rows.found_by(positions, reader)
-                    self._index(stored, outcome.new_version, rewrite.size, found)
+                    if found.positions is not None:
+                        self._index(stored, outcome.new_version, rewrite.size, found)
         return outcome
 
     def _index(self, old: StoredObject, version_id: str, size: int, found: rows.Subjects) -> None:
