@@ -375,9 +375,10 @@ class _Work:
             outcome.sha256_after = rewrite.sha256
             if outcome.rows_dropped or outcome.rows_changed:
                 version_id = self._commit(rewrite, outcome, edits.splices)
-                if positions is not None and not positions.unreadable:
+                if positions is not None:
                     found = rows.found_by(positions, reader)
-                    self._index(stored, version_id, rewrite.size, found)
+                    if found.positions is not None:
+                        self._index(stored, version_id, rewrite.size, found)
         return outcome
 
     def rewrite_parquet(self, stored: StoredObject) -> Outcome:

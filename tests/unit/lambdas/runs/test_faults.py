@@ -111,6 +111,10 @@ def overwrite(region: Region) -> None:
     region.put("acme", "feedback/b.jsonl", row(BOB) + row(ANNA) + b"not json\n")
 
 
+def overwrite_legibly(region: Region) -> None:
+    region.put("acme", "feedback/b.jsonl", row(BOB) + row(ANNA) + row(DORA))
+
+
 def upload(region: Region) -> None:
     region.put("acme", "feedback/new.jsonl", row(ANNA) + row(CARL))
     region.put("acme", "letters/a b+c", b"dear sirs", Metadata={"subject": region.ref("acme", ANNA)})
@@ -158,6 +162,10 @@ CORRECT_BOB = post(
         {"dataset": "feedback", "set": {"author.name": "Bob"}},
         {"dataset": "profiles", "set": {"name": "Bob"}},
     ],
+)  # fmt: skip
+CORRECT_DORA = post(
+    "correction of Dora", "correction", subject=DORA,
+    changes=[{"dataset": "feedback", "set": {"author.name": "Dora"}}],
 )  # fmt: skip
 
 
@@ -233,6 +241,17 @@ SCENARIOS = {
         {"erasure of Anna": "partial"},
         start=1, functions=frozenset({"index_objects", "plan_run", "visit_objects", "complete_run"}),
         chunks=2, floor=300,
+    ),
+    "a changed object indexed in its visit, and visited by positions": Scenario(
+        (
+            Step(furnish_little), INDEX, Step(overwrite_legibly), Step(hold_back), ERASE_BOB, SETTLE,
+            Step(release), SETTLE, CORRECT_DORA, SETTLE, ERASE_ANNA, SETTLE,
+        ),
+        {
+            "erasure of Bob": "completed", "correction of Dora": "completed",
+            "erasure of Anna": "completed",
+        },
+        start=4, functions=frozenset({"visit_objects", "index_objects"}), floor=150,
     ),
     "a run that is abandoned": Scenario(
         (Step(furnish), INDEX, ERASE_ANNA, SETTLE), {"erasure of Anna": "failed"},
