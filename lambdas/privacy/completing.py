@@ -40,12 +40,13 @@ def complete_run(
     this is told, go last.
     """
     customer = vault.customer.id
-    # Of a run that broke off nothing is told: it may have left a million visits undone.
-    noted = RunNotes() if error else visits.notes(vault, run_id)
+    # A run that broke off may have left a million visits undone: a redrive finds by walking what it walked to.
+    noted = visits.notes(vault, run_id, walked=not error)
     mine = taken(requests, customer, run_id)
     for request in mine:
+        restoring = [] if error else _restoring(request, noted)
         # Past the day on which an answer is due, it is answered with what there is.
-        if clock() <= parse_timestamp(request.due_at) and (restoring := _restoring(request, noted)):
+        if restoring and clock() <= parse_timestamp(request.due_at):
             waits = _waiting(request, noted, restoring)
             if requests.postpone(customer, request.id, run_id, until=clock() + archived.WAIT, detail=waits):
                 _log.info("request waits for a restoration: customer=%s request=%s", customer, request.id)

@@ -77,7 +77,7 @@ def ending(
     table: str, customer: str, request_id: str, *, state: str, at: str, detail: Mapping[str, Any] | None
 ) -> "list[TransactWriteItemTypeDef]":
     """Return the writes that end a request which has not ended, and remove its marker."""
-    update = "SET #state = :state, completed_at = :at"
+    update = "SET #state = :state, completed_at = :at" + (" REMOVE detail" if detail is None else "")
     values: Item = {
         ":state": {"S": state},
         ":at": {"S": at},

@@ -108,15 +108,15 @@ def between(vault: Vault, run_id: str, first: int, last: int, *, backward: bool 
         yield _visit(item, shared)
 
 
-def notes(vault: Vault, run_id: str) -> RunNotes:
-    """Return everything the run has written down."""
+def notes(vault: Vault, run_id: str, *, walked: bool = True) -> RunNotes:
+    """Return everything the run has written down; unless `walked`, without visits that share what they ask."""
     found = RunNotes()
     shared: dict[str, vault_items.Item] = {}
     for item in vault_items.query(vault, vault_items.run_pk(run_id)):
         sk = item["sk"]["S"]
         if sk.startswith(_SHARED):  # these sort before the visits
             shared[sk] = item
-        elif sk.startswith(_VISIT):
+        elif sk.startswith(_VISIT) and (walked or "shared" not in item):
             found.visits.append(_visit(item, shared))
         elif "problem" in item:
             found.problems[sk.removeprefix(_PROBLEM)] = item["problem"]["S"]

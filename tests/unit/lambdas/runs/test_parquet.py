@@ -145,7 +145,7 @@ def test_a_value_that_does_not_fit_is_reported_and_its_row_stays(world: "World")
 
 def test_a_row_goes_with_one_of_its_several_subjects_or_only_the_element(world: "World") -> None:
     person = pa.struct([("email", pa.string()), ("role", pa.string())])
-    for prefix, name in (("visits", "guests"), ("groups", "members")):
+    for prefix, name in (("stays", "guests"), ("groups", "members")):
         schema = pa.schema([("title", pa.string()), (name, pa.list_(person))])
         both = [{"email": BOB, "role": "a"}, {"email": ANNA, "role": "b"}]
         rows = [{"title": "1", name: both}, {"title": "2", name: []}, {"title": "3", name: None}]

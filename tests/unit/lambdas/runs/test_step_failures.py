@@ -99,7 +99,7 @@ def test_what_leaves_a_handler_carries_nothing_of_the_original(
     [
         ("plan_run", planning, "_leave_tombstones"),
         ("visit_objects", visiting.visits, "between"),
-        ("verify_run", object_store, "versions"),
+        ("verify_run", visiting.visits, "notes"),
         ("complete_run", visiting.visits, "clear"),
         ("index_objects", vault_items, "erased_since"),
     ],
