@@ -19,7 +19,7 @@ BENCH_ARGS ?=
 PYTEST_ARGS ?=
 UV_ARGS ?=
 
-.PHONY: help venv build build-local up demo lint test bench requirements
+.PHONY: help venv build build-local up demo lint test bench costs requirements
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test: lint build-local ## Everything that CI runs: lint, then all tests
 
 bench: build-local ## Measure import times and visits of files, and run a minute of load
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+costs: $(STAMP) ## Count the AWS calls of an upload and an erasure, and update the README's costs
+	$(BIN)/python -m benchmarks --costs
 
 requirements: $(STAMP) ## Compile requirements/*.in into hashed files
 	for source in requirements/*.in; do \

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import imports, load, visits
+from benchmarks import imports, indexed_visits, load, parquet_visits, visits
 from components.catalogue import FUNCTIONS
 from lambdas.privacy import environment
 
@@ -14,12 +14,16 @@ _BUILD = Path(__file__).resolve().parent.parent / "build" / "local"
 def main() -> int:
     """Measure what was asked for; return the exit status."""
     options = _options()
+    if options.costs:
+        return int(not _costs())
     failed = False
     everything = not (options.load_only or options.imports_only or options.visits_only)
     if everything or options.imports_only:
         failed |= not _imports(options.rounds)
     if everything or options.visits_only:
-        failed |= not _visits(options.rows)
+        for rows in options.rows:
+            failed |= not _visits(rows)
+        failed |= not _memory()
     if everything or options.load_only:
         failed |= not _load(options.seconds, options.workers, options.seed)
     return int(failed)
@@ -30,12 +34,27 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--imports-only", action="store_true", help="measure import times and stop")
     parser.add_argument("--load-only", action="store_true", help="only the load run")
     parser.add_argument("--visits-only", action="store_true", help="only the visits of files")
-    parser.add_argument("--rows", type=int, default=200_000, help="of the visited files (default: 200,000)")
+    parser.add_argument(
+        "--costs", action="store_true", help="only count calls, and update the README's table"
+    )
+    sizes = "of the visited files (default: 200,000 and 1,000,000)"
+    parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000], help=sizes)
     parser.add_argument("--rounds", type=int, default=9, help="imports of each module (default: 9)")
     parser.add_argument("--seconds", type=float, default=60, help="length of the load (default: 60)")
     parser.add_argument("--workers", type=int, help="this many workers instead of the best number")
     parser.add_argument("--seed", type=int, default=1, help="of the mix of requests (default: 1)")
     return parser.parse_args()
+
+
+def _costs() -> bool:
+    sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
+    from benchmarks import costs
+
+    costs.update()
+    print(costs.table())
+    calls = costs.shared(people=1000, files=100)
+    print(f"S3 calls of a run for 1,000 people in 100 shared files: {calls}")
+    return set(calls.values()) == {100}
 
 
 def _imports(rounds: int) -> bool:
@@ -58,18 +77,40 @@ def _imports(rounds: int) -> bool:
 def _visits(rows: int) -> bool:
     print(f"\nVisits of files of {rows:,} rows: rows a second, and as a part of what a baseline does")
     sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
-    measured = visits.measure(rows, rounds=5)
+    rounds = 5 if rows <= 200_000 else 2
+    measured = [
+        *visits.measure(rows, rounds),
+        *indexed_visits.measure(rows, rounds),
+        parquet_visits.measure(rows, rounds),
+    ]
     for each in measured:
         slow = "" if each.good else "  TOO SLOW"
         ratio = each.rows / each.baseline_rows
-        print(f"  {each.name:<20}{each.rows:>11,.0f}{ratio:>7.2f} of {each.baseline}{slow}")
-    good = all(each.good for each in measured)
+        print(f"  {each.name:<26}{each.rows:>11,.0f}{ratio:>7.2f} of {each.baseline}{slow}")
+    return all(each.good for each in measured)
+
+
+def _memory() -> bool:
+    print("\nPeak memory of visits")
+    good = True
     for kind in visits.LIMITS:
         for size in (200_000, 5_000_000):
             taken = visits.peak_memory(kind, size)
             over = "" if taken <= visits.MEMORY_LIMIT else "  TOO MUCH"
             good &= not over
             print(f"  {kind} of {size:>9,} rows{taken:>9.0f} MiB above its imports{over}")
+    for kind in (*indexed_visits.KINDS, indexed_visits.REINDEXED):
+        for size in (200_000, 5_000_000):
+            taken = indexed_visits.peak_memory(kind, size)
+            over = "" if taken <= visits.MEMORY_LIMIT else "  TOO MUCH"
+            good &= not over
+            name = kind if kind == indexed_visits.REINDEXED else f"{kind}, through the index,"
+            print(f"  {name} of {size:>9,} rows{taken:>9.0f} MiB above its imports{over}")
+    for size in (200_000, 5_000_000):
+        taken, limit = parquet_visits.peak_memory(size)
+        over = "" if taken <= limit else "  TOO MUCH"
+        good &= not over
+        print(f"  parquet of {size:>9,} rows{taken:>7.0f} MiB of {limit:.0f} (one row group and 150){over}")
     return good
 
 

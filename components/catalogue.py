@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from .iam.purposes import Purpose
 
-Package = Literal["api", "runs"]
+Package = Literal["api", "runs", "rows"]
 """Deployment packages; `make build` makes one folder each."""
 
 API_TIMEOUT: Final = 28
@@ -15,20 +15,25 @@ API_TIMEOUT: Final = 28
 LONGEST_TIMEOUT: Final = 900
 """Seconds; Lambda's own limit."""
 
+LARGEST_DISK: Final = 10_240
+"""MiB of /tmp; Lambda's own limit (quota "/tmp directory storage"). A parquet file that does not fit cannot
+be visited, and next to 1 GiB of memory all of it costs about a fiftieth more."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionSpec:
     """One function.
 
-    `memory` is in MiB and `timeout` in seconds. `requests` are DynamoDB actions on the request table; a
-    function that starts runs also takes and returns a customer's run lock there. `evidence` are the kinds of
-    evidence that it writes.
+    `memory` and `disk` (/tmp; Lambda's own 512 where None) are in MiB and `timeout` in seconds. `requests`
+    are DynamoDB actions on the request table; a function that starts runs also takes and returns a
+    customer's run lock there. `evidence` are the kinds of evidence that it writes.
     """
 
     module: str
     package: Package
     why: str
     memory: int = 512
+    disk: int | None = None
     timeout: int = API_TIMEOUT
     registry: bool = True
     requests: tuple[str, ...] = ()
@@ -92,9 +97,10 @@ _FUNCTIONS: Final = (
     ),
     FunctionSpec(
         module="index_objects",
-        package="runs",
+        package="rows",
         why="Keep the index of who is in which object, from bucket events.",
         memory=1024,
+        disk=LARGEST_DISK,
         timeout=LONGEST_TIMEOUT,
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
@@ -113,9 +119,10 @@ _FUNCTIONS: Final = (
     ),
     FunctionSpec(
         module="visit_objects",
-        package="runs",
+        package="rows",
         why="Visit objects and records, each once, and do what the requests ask.",
         memory=1769,  # one whole CPU (Lambda Developer Guide, "Configure Lambda function memory")
+        disk=LARGEST_DISK,
         timeout=LONGEST_TIMEOUT,
         purpose="visit",
     ),
@@ -147,9 +154,10 @@ _FUNCTIONS: Final = (
     ),
     FunctionSpec(
         module="reindex_objects",
-        package="runs",
+        package="rows",
         why="Compare objects with the index, and put the index right.",
         memory=1769,  # one whole CPU, as for a visit
+        disk=LARGEST_DISK,
         timeout=LONGEST_TIMEOUT,
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
@@ -189,6 +197,14 @@ _FUNCTIONS: Final = (
         requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
         watches_runs=True,
+    ),
+    FunctionSpec(
+        module="redrive_run",
+        package="runs",
+        why="Have the requests that failed in a run taken up again; the operator calls it.",
+        timeout=LONGEST_TIMEOUT,
+        requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
+        starts_runs=True,
     ),
 )
 

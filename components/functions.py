@@ -47,6 +47,7 @@ class PrivacyFunction(pulumi.ComponentResource):
     function_name: pulumi.Output[str]
     invoke_arn: pulumi.Output[str]
     role_arn: pulumi.Output[str]
+    log_group: pulumi.Output[str]
 
     def __init__(
         self, name: str, args: PrivacyFunctionArgs, opts: pulumi.ResourceOptions | None = None
@@ -84,6 +85,7 @@ class PrivacyFunction(pulumi.ComponentResource):
             code=package(spec.package),
             memory_size=spec.memory,
             timeout=spec.timeout,
+            ephemeral_storage=lambda_.FunctionEphemeralStorageArgs(size=spec.disk) if spec.disk else None,
             environment=lambda_.FunctionEnvironmentArgs(variables=variables) if variables else None,
             dead_letter_config=lambda_.FunctionDeadLetterConfigArgs(target_arn=args.dead_letters_arn),
             logging_config=lambda_.FunctionLoggingConfigArgs(
@@ -100,6 +102,7 @@ class PrivacyFunction(pulumi.ComponentResource):
         self.function_name = function.name
         self.invoke_arn = function.invoke_arn
         self.role_arn = role.arn
+        self.log_group = logs.name
         self.register_outputs({"arn": self.arn, "functionName": self.function_name, "roleArn": self.role_arn})
 
 

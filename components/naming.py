@@ -95,6 +95,11 @@ class RegionNames:
         return f"arn:aws:s3:::{self.evidence_bucket}"
 
     @property
+    def any_alarm(self) -> str:
+        """ARN pattern of this stack's alarms."""
+        return self.arn("cloudwatch", f"alarm:{self.name('*')}")
+
+    @property
     def registry_table(self) -> str:
         """Table that maps clients and buckets to customers."""
         return self.name("registry")

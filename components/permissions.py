@@ -110,6 +110,7 @@ def _lines() -> Iterator[str]:
         ("Queue of bucket events", resources.events_queue(_NAMES, "object-events")),
         ("Queue of dead letters", resources.queue(_NAMES, "dead-letters")),
         ("Queue of bucket events that keep failing", resources.queue(_NAMES, "object-events-dead")),
+        ("Topic of alarms", resources.alarms_topic(_NAMES)),
     ):
         yield f"### {title}\n"
         yield from _table(statements, with_principals=True)

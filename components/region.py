@@ -8,6 +8,7 @@ import pulumi
 import pulumi_aws as aws
 
 from .account import AccountSettings, AccountSettingsArgs
+from .alarms import Alarms, AlarmsArgs
 from .api import PrivacyApi, PrivacyApiArgs
 from .catalogue import FUNCTIONS
 from .evidence import EvidenceBucket, EvidenceBucketArgs
@@ -169,6 +170,16 @@ class Region(pulumi.ComponentResource):
                 region_key_arn=key.arn,
                 dead_letters_arn=dead_letters.arn,
                 function_arn=functions["sweep_runs"].arn,
+            ),
+            opts=child,
+        )
+        Alarms(
+            f"{name}-alarms",
+            AlarmsArgs(
+                names=names,
+                region_key_arn=key.arn,
+                log_groups={module: function.log_group for module, function in functions.items()},
+                recipient=settings.operator.alarms,
             ),
             opts=child,
         )

@@ -1,6 +1,7 @@
 """The run's state machine in Amazon States Language, as a pure function.
 
-Inputs and outputs hold ids and counts only: an execution's history shows every one of them for 90 days.
+Inputs and outputs hold ids, counts and names of errors only: an execution's history shows every one of them
+for 90 days. The cause of an error, which is a text, goes no further than the state that was caught.
 """
 
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ def run_definition(steps: RunSteps) -> State:
         "TimeoutSeconds": RUN_SECONDS,
         "StartAt": "Plan",
         "States": {
-            "Plan": step(steps.plan, run, OutputPath="$.Payload", Next="VisitAll", Catch=catch("Abandon")),
+            "Plan": step(steps.plan, run, OutputPath="$.Payload", Next="VisitAll", Catch=catch("PlanFailed")),
             "VisitAll": {
                 "Type": "Map",
                 "Label": "visits",
@@ -77,14 +78,20 @@ def run_definition(steps: RunSteps) -> State:
                 "ItemProcessor": _visit_batch(steps.visit),
                 "ResultPath": None,
                 "Next": "Verify",
-                "Catch": catch("Abandon"),
+                "Catch": catch("VisitAllFailed"),
             },
-            "Verify": step(steps.verify, run, ResultPath=None, Next="Complete", Catch=catch("Abandon")),
-            "Complete": step(steps.complete, run, ResultPath=None, Next="Completed", Catch=catch("Abandon")),
+            "Verify": step(steps.verify, run, ResultPath=None, Next="Complete", Catch=catch("VerifyFailed")),
+            "Complete": step(
+                steps.complete, run, ResultPath=None, Next="Completed", Catch=catch("CompleteFailed")
+            ),
             "Completed": {"Type": "Succeed"},
+            "PlanFailed": _failed_at("plan", run),
+            "VisitAllFailed": _failed_at("visit", run),
+            "VerifyFailed": _failed_at("verify", run),
+            "CompleteFailed": _failed_at("complete", run),
             "Abandon": step(
                 steps.complete,
-                {**run, "error.$": "$.failure.Error"},
+                {**run, "step.$": "$.step", "error.$": "$.error"},
                 ResultPath=None,
                 Next="Abandoned",
                 Catch=catch("Abandoned"),
@@ -102,7 +109,12 @@ def _visit_batch(visit: str) -> State:
         "StartAt": "Visit",
         "States": {
             "Visit": step(
-                visit, batch, OutputPath="$.Payload", Next="AllVisited", Catch=catch("VisitFailed")
+                visit,
+                # Every other attempt goes through the batch backward: see the function.
+                {**batch, "attempt.$": "$$.State.RetryCount"},
+                OutputPath="$.Payload",
+                Next="AllVisited",
+                Catch=catch("NoteFailure"),
             ),
             "AllVisited": {
                 "Type": "Choice",
@@ -111,6 +123,14 @@ def _visit_batch(visit: str) -> State:
             },
             # The results of all batches together may have 256 KiB (Step Functions quotas): keep nothing.
             "Visited": {"Type": "Pass", "Result": {}, "End": True},
+            # A visit that takes its function down with it cannot note what happened.
+            "NoteFailure": step(
+                visit,
+                {**batch, "error.$": "$.failure.Error"},
+                ResultPath=None,
+                Next="VisitFailed",
+                Catch=catch("VisitFailed"),
+            ),
             "VisitFailed": {
                 "Type": "Fail",
                 "Error": "VisitFailed",
@@ -129,6 +149,15 @@ def step(function: str, payload: State, **rest: object) -> State:
         "TimeoutSeconds": STEP_SECONDS,
         "Retry": _RETRY,
         **rest,
+    }
+
+
+def _failed_at(step: str, run: State) -> State:
+    """What the run goes on with after a step has failed: whose run it is, the step and the error's name."""
+    return {
+        "Type": "Pass",
+        "Parameters": {**run, "step": step, "error.$": "$.failure.Error"},
+        "Next": "Abandon",
     }
 
 

@@ -25,15 +25,14 @@ from .settings_values import (
     PRINCIPAL_ARN,
     RESTORED_TABLE,
     contract_date,
-    known_format,
     text_matching,
 )
 
 Scope = Literal["ingest", "erase", "correct", "access", "read", "unmask"]
 """What a program may do: one OAuth2 scope `privacy/<scope>` each."""
 
-Format = Literal["records", "jsonl", "csv", "object"]
-"""How a dataset is kept: database records, files of JSON lines or csv, or whole files of one data subject."""
+Format = Literal["records", "jsonl", "csv", "parquet", "object"]
+"""How a dataset is kept: database records, files of rows, or whole files of one data subject."""
 
 PersonalKind = Literal["name", "email", "phone", "text", "address", "id", "other"]
 """What a personal field holds; `text` is free text that may name anybody, `other` anything else personal."""
@@ -64,10 +63,11 @@ _Principal = Annotated[str, BeforeValidator(text_matching(*PRINCIPAL_ARN))]
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Operator:
-    """The processor: the company that runs this stack."""
+    """The processor: the company that runs this stack. Its alarms go to the address `alarms`."""
 
     name: _Text
     contact: _Contact
+    alarms: _Contact | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -112,15 +112,21 @@ class Dataset:
     """What lies where: a prefix of the vault's bucket, or records in its table.
 
     `remove` says what an erasure takes where the subject stands in a list: the row, or only the element.
+    `as_of` names the field with a row's own time. With `index` scan the dataset is walked in every run that
+    concerns it, and has no bucket events. `archived` says what a run does about files that S3 has to bring
+    back before they can be read: have that done and wait, or say so and leave them.
     """
 
     name: _Name
-    format: Annotated[Format, BeforeValidator(known_format)]
+    format: Format
     prefix: _Prefix | None = None
     subject: _FieldPath | None = None
     personal: dict[_FieldPath, PersonalKind]
     remove: Literal["row", "element"] = "row"
     csv: Csv | None = None
+    as_of: _FieldPath | None = None
+    index: Literal["events", "scan"] = "events"
+    archived: Literal["report", "restore"] = "report"
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)

@@ -13,6 +13,7 @@ _WANTED: Final = {
     "records": frozenset[str](),
     "jsonl": frozenset({"prefix", "subject"}),
     "csv": frozenset({"prefix", "subject"}),
+    "parquet": frozenset({"prefix", "subject"}),
     "object": frozenset({"prefix"}),
 }
 """What says where a dataset's data lies and whose it is, by format."""
@@ -45,6 +46,8 @@ def dataset_checks(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem
     if isinstance(subject, str):
         yield from _personal(place, dataset, subject)
     yield from _lists(place, dataset, subject)
+    yield from _as_of(place, dataset)
+    yield from _files_only(place, dataset)
     if dataset.get("csv") is not None:
         yield from _csv(place, dataset, subject)
 
@@ -65,8 +68,39 @@ def _lists(place: Place, dataset: Mapping[str, Any], subject: object) -> Iterato
         fix = "a csv row has no lists; name a column"
         yield Problem(path_of((*place, "subject")), shown(subject), fix)
     elif dataset.get("remove") == "element" and not in_list:
-        fix = "only a jsonl subject in a list, such as recipients[].email, has elements; remove it"
+        fix = "only a jsonl or parquet subject in a list, such as recipients[].email, has elements; remove it"
         yield Problem(path_of((*place, "remove")), shown("element"), fix)
+
+
+def _as_of(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem]:
+    field, personal = dataset.get("as_of"), dataset.get("personal")
+    if not isinstance(field, str):
+        return
+    here = path_of((*place, "as_of"))
+    if dataset["format"] not in ("jsonl", "csv"):
+        fix = f"only rows of jsonl and csv files have a time of their own, not {dataset['format']}; remove it"
+        yield Problem(here, shown(field), fix)
+    elif field == dataset.get("subject") or (isinstance(personal, Mapping) and field in personal):
+        # A correction could set it, and with that what an earlier erasure covers.
+        fix = "is a personal field; name the field that says when the row was written"
+        yield Problem(here, shown(field), fix)
+    elif dataset["format"] == "csv":
+        if "[]" in field:
+            yield Problem(here, shown(field), "a csv row has no lists; name a column")
+        dialect = dataset.get("csv")
+        columns = dialect.get("columns") if isinstance(dialect, Mapping) else None
+        if isinstance(columns, list | tuple) and field not in columns:
+            fix = "is not among the dataset's columns; name one of them"
+            yield Problem(here, shown(field), fix)
+
+
+def _files_only(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem]:
+    if dataset["format"] != "records":
+        return
+    for key, default in (("index", "events"), ("archived", "report")):
+        if dataset.get(key, default) != default:
+            fix = "records lie in the vault's table, where this means nothing; remove it"
+            yield Problem(path_of((*place, key)), shown(dataset[key]), fix)
 
 
 def _csv(place: Place, dataset: Mapping[str, Any], subject: object) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ _PRIVATE_KEYS: Final = frozenset({"contact"})
 
 _LONGEST_VALUE: Final = 60
 
-LATER_KEYS: Final = {"index": "walking a dataset in every run is", "status": "terminating a contract is"}
+LATER_KEYS: Final = {"status": "terminating a contract is"}
 """Keys that the config may have one day; the program must not pretend that it heeds them already."""
 
 

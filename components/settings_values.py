@@ -28,9 +28,6 @@ PRINCIPAL_ARN: Final = (
     "the ARN of an AWS account, role or user, without wildcards, such as arn:aws:iam::111122223333:root",
 )
 
-LATER_FORMATS: Final = ("parquet",)
-"""Formats that the config may name one day; the program must not pretend that it handles them already."""
-
 
 def text_matching(pattern: str, description: str) -> Callable[[Any], str]:
     """Return a validator of texts that match the whole pattern; its error says what to write instead."""
@@ -61,10 +58,3 @@ def contract_date(value: Any) -> date:  # noqa: ANN401 -- whatever the file hold
             except ValueError:
                 raise ValueError("there is no such day; write one such as 2026-12-31") from None
     raise ValueError("write a day as 2026-12-31 (UTC)")
-
-
-def known_format(value: Any) -> Any:  # noqa: ANN401 -- whatever the file holds
-    """Refuse formats that are planned, saying so; anything else goes on to the ordinary check."""
-    if value in LATER_FORMATS:
-        raise ValueError(f"{value} is known but not there yet; use records, jsonl, csv or object for now")
-    return value

@@ -99,6 +99,9 @@ def customer_item(customer: Customer, *, bucket: str, table: str, key_arn: str) 
             "personal": dataset.personal,
             "remove": dataset.remove,
             "csv": dataclasses.asdict(dataset.csv or Csv()) if dataset.format == "csv" else None,
+            "as_of": dataset.as_of,
+            "index": dataset.index,
+            "archived": dataset.archived,
         }
         for dataset in customer.datasets
     ]

@@ -16,11 +16,21 @@ from .keys import rotated_key
 from .lifecycle import lifecycle_rules
 from .naming import RegionNames
 from .roles import bounded_role
-from .settings import Customer
+from .settings import Customer, Dataset
 from .tables import BACKUP_DAYS, protected_table
 
-EVENTS = ("s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:LifecycleExpiration:*")
-"""Bucket events that change which subjects are in which object."""
+EVENTS = (
+    "s3:ObjectCreated:*",
+    "s3:ObjectRemoved:*",
+    "s3:LifecycleExpiration:*",
+    "s3:ObjectRestore:Completed",
+)
+"""Bucket events that change which subjects are in which object, or let the index look into one."""
+
+
+def indexed_files(customer: Customer) -> list[Dataset]:
+    """Return the datasets of files whose events keep an index; the others are walked."""
+    return [d for d in customer.datasets if d.prefix is not None and d.index == "events"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +191,8 @@ class CustomerVault(pulumi.ComponentResource):
             # Rules for noncurrent versions need a versioned bucket.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
-        if customer.prefixes:
+        indexed = indexed_files(customer)
+        if indexed:
             s3.BucketNotification(
                 f"{name}-events",
                 bucket=bucket.bucket,
@@ -192,8 +203,7 @@ class CustomerVault(pulumi.ComponentResource):
                         events=EVENTS,
                         filter_prefix=dataset.prefix,
                     )
-                    for dataset in customer.datasets
-                    if dataset.prefix is not None
+                    for dataset in indexed
                 ],
                 opts=child,
             )

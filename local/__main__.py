@@ -62,6 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     reindexer.add_argument("customer", nargs="?", help="one of its customers (default: all)")
     reindexer.add_argument("--dry-run", action="store_true", help="compare and report, put nothing right")
     reindexer.set_defaults(run=_reindex)
+    again = commands.add_parser(
+        "redrive",
+        help="have the requests that failed in a run taken up again",
+        description="Make the requests that ended failed in a run pending again and start a run, in a stack "
+        "that `up` keeps up. Mend first what made them fail.",
+    )
+    again.add_argument("stack")
+    again.add_argument("customer", help="the customer's id")
+    again.add_argument("run_id", help="the run, as a failed request names it")
+    again.set_defaults(run=_redrive)
 
     demo = commands.add_parser(
         "demo",
@@ -91,6 +101,17 @@ def _reindex(options: argparse.Namespace) -> int:
     from local.reindex import reindex
 
     return reindex(options.stack, options.customer, dry_run=options.dry_run)
+
+
+def _redrive(options: argparse.Namespace) -> None:
+    from local.redrive import redrive  # as above
+    from local.stacks import Stack
+
+    answer = redrive(Stack.read(options.stack), options.customer, options.run_id)
+    run = f"run {answer['run_id']} takes them up" if answer["run_id"] else "the next run takes them up"
+    print(f"{answer['requests']} requests are pending again; {run}")
+    if answer["superseded"]:
+        print(f"{answer['superseded']} corrections stay failed: newer ones about the same people came since")
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
-"""Build the two Lambda packages: `python -m local build [production|local|all]`.
+"""Build the three Lambda packages: `python -m local build [production|local|all]`.
 
     build/<target>/api    handlers + privacy + what requirements/lambda-api.txt pins
-    build/<target>/runs   handlers + privacy + what requirements/lambda-runs.txt pins
+    build/<target>/runs   handlers + privacy
+    build/<target>/rows   handlers + privacy + the used parts of requirements/lambda-rows.txt
 
 `production` takes wheels for Lambda's arm64 and Python 3.13, whatever this machine is; `local` takes
 this machine's. A package has the same bytes for the same sources, so that Pulumi, which hashes the
@@ -15,7 +16,9 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final, Literal
 
@@ -26,7 +29,12 @@ from local.errors import LocalError
 Target = Literal["production", "local"]
 
 TARGETS: Final[tuple[Target, ...]] = ("production", "local")
-PACKAGES: Final = ("api", "runs")
+PACKAGES: Final[Mapping[str, str | None]] = {"api": "lambda-api.txt", "runs": None, "rows": "lambda-rows.txt"}
+"""The packages with the file that pins their libraries, if they have any but boto3."""
+
+UNPACKED_LIMIT: Final = 250 * 1024 * 1024
+ZIPPED_LIMIT: Final = 50 * 1024 * 1024
+"""Bytes of a package that Lambda takes, unpacked and zipped (quota "Deployment package size")."""
 
 _PRODUCTION: Final = (
     # Lambda's Python 3.13 runs on Amazon Linux 2023, whose glibc is 2.34.
@@ -41,37 +49,65 @@ _CONTRACT: Final = Path("privacy/openapi.yaml")
 _NOT_PACKAGED: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 """Notes that the installer leaves about the installation; nothing reads them in Lambda."""
 
+_UNUSED: Final = (
+    *("pyarrow/include/*", "pyarrow/src/*", "pyarrow/tests/*", "pyarrow/interchange/*"),
+    *("pyarrow/*.pxd", "pyarrow/*.pxi", "pyarrow/*.pyx", "pyarrow/*.h", "pyarrow/*.cmake"),
+    # The linker asks for libarrow.so.<major>; these are the same once more, under other names.
+    *(f"pyarrow/lib{name}.so{more}" for name in ("arrow*", "parquet*") for more in ("", ".*.*.*")),
+    *(
+        f"pyarrow/libarrow_{name}.*"
+        for name in ("flight", "python_flight", "python_parquet_encryption", "s3")
+    ),
+    *(
+        f"pyarrow/_{name}.*.so"
+        for name in (
+            *("acero", "azurefs", "csv", "cuda", "dataset", "dataset_orc", "dataset_parquet"),
+            *("dataset_parquet_encryption", "feather", "flight", "gcsfs", "hdfs", "json", "orc"),
+            *("parquet_encryption", "pyarrow_cpp_tests", "s3fs", "substrait"),
+        )
+    ),
+)
+"""Parts of libraries, by path, that no function loads: of Arrow everything but its core and parquet. (Its
+extensions are linked to acero, dataset and substrait: those stay.)"""
+
 
 def build(target: Target, root: Path = ROOT, say: Callable[[str], None] = print) -> list[Path]:
-    """Bring both packages of a target up to date; their folders.
+    """Bring the packages of a target up to date; their folders.
 
-    Raises LocalError with the installer's words when the dependencies cannot be installed.
+    Raises LocalError with the installer's words when the dependencies cannot be installed, and where a
+    package is larger than Lambda takes.
     """
     return [_build_package(target, package, root, say) for package in PACKAGES]
 
 
 def _build_package(target: Target, package: str, root: Path, say: Callable[[str], None]) -> Path:
-    requirements = root / "requirements" / f"lambda-{package}.txt"
+    pinned = PACKAGES[package]
+    requirements = root / "requirements" / pinned if pinned else None
     folder = root / "build" / target / package
     stamp = folder.with_name(f".{package}.sha256")
     platform = (
         "|".join(_PRODUCTION) if target == "production" else f"{sys.version}|{sysconfig.get_platform()}"
     )
-    wanted = _digest([Path(__file__), requirements, *_source_files(root)], f"{target}|{package}|{platform}")
+    inputs = [Path(__file__), *([requirements] if requirements else []), *_source_files(root)]
+    wanted = _digest(inputs, f"{target}|{package}|{platform}")
     if folder.is_dir() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         say(f"build/{target}/{package} is up to date")
         return folder
-    libraries = _libraries(target, package, requirements, root / "build" / ".libraries", platform)
+    cache = root / "build" / ".libraries"
+    libraries = _libraries(target, package, requirements, cache, platform) if requirements else None
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{package}-") as scratch:
         fresh = Path(scratch) / package
-        _copy(libraries, fresh)
+        if libraries:
+            _copy(libraries, fresh)
         for source in _source_files(root):
             relative = source.relative_to(root / "lambdas")
             if relative == _CONTRACT:
                 _write(fresh / relative.with_suffix(".json"), _as_json(source))
             else:
                 _write(fresh / relative, source.read_bytes())
+        if target == "production":
+            _check_size(fresh)
         stamp.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         fresh.rename(folder)
@@ -124,8 +160,28 @@ def _copy(source: Path, destination: Path) -> None:
     for file in _files(source):
         relative = file.relative_to(source)
         scripts = relative.parts[0] == "bin"
-        if not scripts and file.name not in _NOT_PACKAGED and "__pycache__" not in relative.parts:
+        packaged = file.name not in _NOT_PACKAGED and "__pycache__" not in relative.parts
+        if packaged and not scripts and not any(fnmatch(relative.as_posix(), part) for part in _UNUSED):
             _write(destination / relative, file.read_bytes())
+
+
+def _check_size(folder: Path) -> None:
+    """Raise LocalError where Lambda would refuse the package."""
+    files = list(_files(folder))
+    with tempfile.TemporaryFile() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for each in files:
+                archive.write(each, each.relative_to(folder))
+        sizes = {
+            "unpacked": (sum(each.stat().st_size for each in files), UNPACKED_LIMIT),
+            "zipped": (file.tell(), ZIPPED_LIMIT),
+        }
+    for what, (size, limit) in sizes.items():
+        if size > limit:
+            raise LocalError(
+                f"package {folder.name} has {size:,} bytes {what}, and Lambda takes {limit:,}: "
+                "leave more of its libraries out (_UNUSED in local/build.py)"
+            )
 
 
 def _files(folder: Path) -> Iterator[Path]:

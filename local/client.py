@@ -11,7 +11,7 @@ from typing import Any, Self
 import httpx
 
 FINAL_STATES = frozenset({"completed", "partial", "failed"})
-"""A request in one of these stays as it is."""
+"""A request in one of these stays as it is; only an operator's redrive makes a failed one pending again."""
 
 _TOKEN_MARGIN_SECONDS = 60
 _POLL_SECONDS = 0.25

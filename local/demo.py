@@ -3,6 +3,7 @@
 Every line with a tick is a check; the first that fails ends the demo with exit code 1.
 """
 
+import io
 import json
 import time
 from collections import Counter
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
+import pyarrow.parquet as pq
 
 from local.build import build
 from local.client import PrivacyClient, ProblemError
@@ -150,9 +152,9 @@ def _data_in(
         for customer, mine in data[stack.name].customers.items():
             with stack.client(customer) as api:
                 calls = send(api, mine)
-            rows = sum(len(file.lines) for file in mine.files)
+            rows = sum(len(file.people) for file in mine.files_of_rows)
             story.say(
-                f"{customer}: {len(mine.records)} records, {rows:,} rows in {len(mine.files)} files, "
+                f"{customer}: {len(mine.records)} records, {rows:,} rows in {len(mine.files_of_rows)} files, "
                 f"{len(mine.letters)} letters ({calls} calls)  [{story.seconds:.0f} s]"
             )
     for stack in stacks:
@@ -171,6 +173,7 @@ def _requests(story: Story, api: PrivacyClient, cast: Cast, mine: CustomerData) 
     changes = [
         {"dataset": "profiles", "set": {"name": _NEW_NAME}},
         {"dataset": "feedback", "set": {"author.name": _NEW_NAME}},
+        {"dataset": "orders", "set": {"buyer.name": _NEW_NAME}},
     ]
     correction = api.request_correction(cast.corrected.email, changes)
     story.check(correction.state == "pending", f"correction request {correction.id} accepted")
@@ -221,6 +224,7 @@ def _erased(
     story.check(not lost, "the letters of the erased are gone")
     story.check(set(versions.values()) == {1}, "every file has one version: the older ones are gone, too")
     _files(story, view, mine, cast, before)
+    _tables(story, view, mine, cast)
 
     records = view.records()
     there_still = {
@@ -266,6 +270,26 @@ def _files(story: Story, view: VaultView, mine: CustomerData, cast: Cast, before
     )
     untouched = sum(sum(lines.values()) for lines in before.lines.values())
     story.check(untouched > 0, f"{untouched:,} rows of everybody else are byte for byte as sent, in order")
+
+
+def _tables(story: Story, view: VaultView, mine: CustomerData, cast: Cast) -> None:
+    rows = corrected_rows = 0
+    for table in mine.tables:
+        sent, now = (pq.read_table(io.BytesIO(each)) for each in (table.content, view.body(table.key)))
+        expected = sent.to_pylist()
+        for row, person in zip(expected, table.people, strict=True):
+            if person == cast.corrected:
+                row["buyer"]["name"] = _NEW_NAME
+                corrected_rows += 1
+        erased = (cast.erased, cast.erased_here_only)
+        left = [row for row, who in zip(expected, table.people, strict=True) if who not in erased]
+        if not now.schema.equals(sent.schema, check_metadata=True) or now.to_pylist() != left:
+            raise DemoFailureError(f"{table.key}: not what was sent, less the erased, plus the correction")
+        rows += len(left)
+    story.check(
+        corrected_rows > 0,
+        f"{rows} rows of parquet have the values and the schema as sent, {corrected_rows} the corrected name",
+    )
 
 
 def _strangers(story: Story, api: PrivacyClient, here: Stack, there: Stack, erasure: str) -> None:

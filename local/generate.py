@@ -5,12 +5,16 @@ region, and nobody is in two regions. The shape follows the stack's own config, 
 a customer has are filled.
 """
 
+import io
 import json
 import random
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 PEOPLE: Final = 80
 """People of one region."""
@@ -19,7 +23,13 @@ ROWS: Final = 5_000
 """Rows in the files of one customer."""
 
 FILES: Final = 8
-"""Files of rows of one customer."""
+"""Files of JSON lines of one customer."""
+
+TABLES: Final = 2
+"""Files of parquet of one customer that has a dataset of them."""
+
+TABLE_ROWS: Final = 500
+"""Rows in one of them."""
 
 
 def _words(text: str) -> list[str]:
@@ -137,6 +147,16 @@ class RowFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Table:
+    """One file of parquet; `people[i]` is who row i is about."""
+
+    dataset: str
+    key: str
+    content: bytes
+    people: tuple[Person, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Letter:
     """One file that belongs to one person."""
 
@@ -155,9 +175,15 @@ class CustomerData:
     records: tuple[Record, ...]
     files: tuple[RowFile, ...]
     letters: tuple[Letter, ...]
+    tables: tuple[Table, ...]
+
+    @property
+    def files_of_rows(self) -> tuple[RowFile | Table, ...]:
+        """All files that hold rows of several people."""
+        return (*self.files, *self.tables)
 
     def rows_of(self, person: Person) -> int:
-        """How many rows are about the person."""
+        """How many JSON lines are about the person."""
         return sum(file.people.count(person) for file in self.files)
 
 
@@ -267,6 +293,11 @@ def _customer_data(
             for dataset in customer.of_format("object")
             for number, person in enumerate(people[:8] + people[-4:], start=1)
         ),
+        tables=tuple(
+            _table(chance, dataset, customer, people, month)
+            for dataset in customer.of_format("parquet")
+            for month in range(1, TABLES + 1)
+        ),
     )
 
 
@@ -318,6 +349,17 @@ def _line(
     # Customers' exporters differ: spaces or none, escapes or UTF-8. A row must come out as it went in.
     separators = chance.choice(((",", ":"), (", ", ": ")))
     return json.dumps(row, ensure_ascii=chance.random() < 0.3, separators=separators).encode() + b"\n"
+
+
+def _table(
+    chance: random.Random, dataset: Dataset, customer: Customer, people: Sequence[Person], month: int
+) -> Table:
+    about = chance.choices(people, k=TABLE_ROWS)
+    about[0] = people[0]
+    rows = [json.loads(_line(chance, dataset, customer, person, n)) for n, person in enumerate(about)]
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out, compression="zstd", row_group_size=TABLE_ROWS // 4)
+    return Table(dataset.name, f"{dataset.prefix}2026-{month:02d}.parquet", out.getvalue(), tuple(about))
 
 
 def _text(chance: random.Random, person: Person) -> str:

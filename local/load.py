@@ -27,6 +27,8 @@ def send(client: PrivacyClient, data: CustomerData) -> int:
         calls.append(_call(client.put_record, record.dataset, record.id, subject, record.fields))
     for file in data.files:
         calls.append(_call(client.upload, file.dataset, file.key, file.content))
+    for table in data.tables:
+        calls.append(_call(client.upload, table.dataset, table.key, table.content))
     for letter in data.letters:
         subject = letter.person.identifier(setting)
         calls.append(_call(client.upload, letter.dataset, letter.key, letter.content, subject=subject))
@@ -36,7 +38,7 @@ def send(client: PrivacyClient, data: CustomerData) -> int:
 
 def expected_index_entries(data: CustomerData) -> int:
     """How many "this object holds rows of this subject" entries the vault has once all is indexed."""
-    return sum(len(set(file.people)) for file in data.files) + len(data.letters)
+    return sum(len(set(file.people)) for file in data.files_of_rows) + len(data.letters)
 
 
 def wait_until_indexed(emulator: Emulator, stack: Stack, data: CustomerData, *, seconds: float = 60) -> None:

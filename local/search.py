@@ -7,13 +7,15 @@ Unicode forms and cases, percent-encoded, as JSON escapes, inside base64, and as
 
 Not looked through: the parts of unfinished uploads, services that no stack uses, backups (the emulator keeps
 none), and what functions hold in memory or in their temporary folders. Contents are unpacked where they are
-gzip, not where they are zstd, and read as UTF-8: in a csv file of another encoding, a text with letters
-beyond ASCII is not found. Neither is a text that is stored in parts.
+gzip or zstd, decoded where they are parquet (values and metadata, not what may lie beside them), and read as
+UTF-8: in a csv file of another encoding, a text with letters beyond ASCII is not found. Neither is a text
+that is stored in parts.
 """
 
 import base64
 import gzip
 import hashlib
+import io
 import json
 import ssl
 import unicodedata
@@ -24,6 +26,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
 from botocore.exceptions import ClientError
 
 from local.emulator import ACCOUNT, Emulator
@@ -168,12 +173,18 @@ def _tags(s3: Any, which: dict[str, str]) -> list[dict[str, str]]:
 
 
 def _unpacked(body: bytes) -> bytes:
-    if not body.startswith(b"\x1f\x8b"):
-        return b""
     try:
-        return gzip.decompress(body)
-    except (OSError, EOFError, zlib.error):  # only looks like gzip: its bytes are searched as they are
-        return b""
+        if body.startswith(b"\x1f\x8b"):
+            return gzip.decompress(body)
+        if body.startswith(b"\x28\xb5\x2f\xfd"):
+            with zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True) as reader:
+                return reader.read()
+        if body.startswith(b"PAR1"):
+            table = pq.read_table(io.BytesIO(body))
+            return _json([table.schema.to_string(), _json(table.schema.metadata), table.to_pylist()])
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError, pa.ArrowException):
+        pass  # only looks like it: its bytes are searched as they are
+    return b""
 
 
 def _items(emulator: Emulator, region: str) -> Iterator[tuple[str, bytes]]:

@@ -274,4 +274,15 @@ def region_key(names: RegionNames) -> list[Statement]:
                 "ArnLike": {"aws:SourceArn": names.any_vault_bucket},
             },
         ),
+        Statement(
+            sid="Alarms",
+            why="CloudWatch tells of this stack's alarms through an encrypted topic.",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="Service", names=["cloudwatch.amazonaws.com"]),
+            conditions={
+                "StringEquals": {"aws:SourceAccount": names.account},
+                "ArnLike": {"aws:SourceArn": names.any_alarm},
+            },
+        ),
     ]

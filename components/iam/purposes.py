@@ -55,6 +55,7 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
     ),
     "plan": VaultRights(
         why="Write tombstones, find what the requests touch, and write down the visits.",
+        bucket=("s3:ListBucketVersions",),
         table=("dynamodb:BatchWriteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"),
     ),
     "visit": VaultRights(
@@ -65,8 +66,10 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
             "s3:DeleteObjectVersion",
             "s3:GetObject",
             "s3:GetObjectTagging",
+            "s3:GetObjectVersion",
             "s3:PutObject",
             "s3:PutObjectTagging",
+            "s3:RestoreObject",
         ),
         bucket=("s3:ListBucketVersions",),
         table=(
@@ -100,8 +103,8 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         objects_index=("dynamodb:Query", "dynamodb:Scan"),
     ),
     "close": VaultRights(
-        why="Read a run's or a reindex's own notes at its end, and remove them from the vault.",
-        table=("dynamodb:BatchWriteItem", "dynamodb:Query"),
+        why="Read a run's or a reindex's own notes at its end, and remove them; keep what a redrive needs.",
+        table=("dynamodb:BatchWriteItem", "dynamodb:Query", "dynamodb:UpdateItem"),
     ),
     "replay": VaultRights(
         why="Read a customer's erasure ledger after a restoration, and note who is to be erased again.",

@@ -178,3 +178,31 @@ def events_queue(names: RegionNames, name: str) -> list[Statement]:
         ),
         *queue(names, name),
     ]
+
+
+def alarms_topic(names: RegionNames) -> list[Statement]:
+    """Policy of the topic of alarms. IAM decides who in the account subscribes; nobody else can."""
+    topic = names.arn("sns", names.name("alarms"))
+    return [
+        Statement(
+            sid="Alarms",
+            why="CloudWatch tells of this stack's alarms.",
+            actions=["sns:Publish"],
+            resources=[topic],
+            principals=Principals(kind="Service", names=["cloudwatch.amazonaws.com"]),
+            conditions={
+                "StringEquals": {"aws:SourceAccount": names.account},
+                "ArnLike": {"aws:SourceArn": names.any_alarm},
+            },
+        ),
+        Statement(
+            sid="DenyWithoutTls",
+            why="Nothing travels unencrypted.",
+            effect="Deny",
+            principals=EVERYBODY,
+            # A topic's policy takes no action by wildcard; the others change the topic, not send to it.
+            actions=["sns:Publish", "sns:Subscribe"],
+            resources=[topic],
+            conditions={"Bool": {"aws:SecureTransport": "false"}},
+        ),
+    ]

@@ -8,14 +8,21 @@ from privacy.registry import Registry
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
 from privacy.run_steps import open_step
+from privacy.step_failures import reported
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 _lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
 
 
+@reported("complete")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """{customer, run_id, error?} → {customer, run_id, next_run}: the id of the run it started, or null."""
-    step = open_step(_registry, event, "close")
-    next_run = complete_run(step.vault, _requests, _lock, step.run_id, error=event.get("error"))
-    return {**step.ids, "next_run": next_run}
+    """{customer, run_id} → {customer, run_id, next_run}: the id of the run it started, or null.
+
+    A run that failed comes with the `error` and the `step` that it ended with.
+    """
+    run = open_step(_registry, event, "close")
+    next_run = complete_run(
+        run.vault, _requests, _lock, run.run_id, error=event.get("error"), step=event.get("step")
+    )
+    return {**run.ids, "next_run": next_run}

@@ -13,6 +13,8 @@ from privacy.requests import RequestBusyError, RequestStore
 from privacy.row_blocks import LineTooLongError
 from privacy.rows import DatasetUnknownError
 from privacy.run_lock import RunLock
+from privacy.scratch import ObjectTooLargeError
+from privacy.step_failures import error_name, reported
 from privacy.vault import open_vault
 from privacy.vault_items import TableBusyError
 
@@ -32,12 +34,14 @@ _FAILURES: Final = (
     DatasetUnknownError,
     LineTooLongError,
     MalformedEventError,
+    ObjectTooLargeError,
     RequestBusyError,
     TableBusyError,
     UnknownBucketError,
 )
 
 
+@reported("index")
 def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str, str]]]:
     """Index what the messages tell, and name those that have to come again (`batchItemFailures`)."""
     failed = []
@@ -46,7 +50,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, list[dict[str,
             _take(message["body"])
         except _FAILURES as error:
             # Only the kind: an error's text may quote an object key.
-            _log.error("message not taken: message=%s error=%s", message["messageId"], _kind(error))
+            _log.error("message not taken: message=%s error=%s", message["messageId"], error_name(error))
             come_again_soon(message)
             failed.append({"itemIdentifier": message["messageId"]})
     return {"batchItemFailures": failed}
@@ -58,7 +62,3 @@ def _take(body: str) -> None:
         if customer is None:
             raise UnknownBucketError
         Indexer(open_vault(customer, "index"), _requests, _lock).take(object_event)
-
-
-def _kind(error: Exception) -> str:
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

@@ -7,10 +7,12 @@ from privacy.registry import Registry
 from privacy.reindex_planning import batches, plan_reindex
 from privacy.reindexing import open_reindex
 from privacy.run_steps import Context
+from privacy.step_failures import reported
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 
 
+@reported("plan-reindex")
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """{reindex_id, input: {customer, dry_run?}} → {customer, reindex_id, dry_run, done, batches}."""
     step = open_reindex(_registry, {**event["input"], "reindex_id": event["reindex_id"]}, "reindex")

@@ -7,11 +7,13 @@ from privacy.planning import batches, plan_run
 from privacy.registry import Registry
 from privacy.requests import RequestStore
 from privacy.run_steps import open_step
+from privacy.step_failures import reported
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 
 
+@reported("plan")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """{customer, run_id} → the same with the number of visits and the batches to visit them in."""
     step = open_step(_registry, event, "plan")

@@ -10,12 +10,14 @@ from privacy.reindexing import compare_between, open_reindex
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
 from privacy.run_steps import Context
+from privacy.step_failures import reported
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 _lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
 
 
+@reported("compare")
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """{customer, reindex_id, dry_run, first, last} → the same with `done`; if not done, call again."""
     step = open_reindex(_registry, event, "reindex")

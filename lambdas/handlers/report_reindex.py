@@ -7,10 +7,12 @@ from privacy.registry import Registry
 from privacy.reindex_report import report_reindex
 from privacy.reindexing import open_reindex
 from privacy.run_steps import Context
+from privacy.step_failures import reported
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 
 
+@reported("report")
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """{customer, reindex_id, dry_run} → the same with `done` and, if done, `counts`; if not, call again."""
     step = open_reindex(_registry, event, "close")

@@ -6,6 +6,7 @@ from privacy import environment
 from privacy.registry import Registry
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
+from privacy.step_failures import reported
 from privacy.sweeping import sweep
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
@@ -15,6 +16,7 @@ _lock: Final = RunLock(
 )
 
 
+@reported("sweep")
 def handler(_event: object, _context: object) -> dict[str, int]:
     """Sweep every customer of the region; return how many runs were started."""
     return {"started": len(sweep(_registry.customer_ids(), _requests, _lock))}

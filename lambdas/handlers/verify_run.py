@@ -6,12 +6,14 @@ from privacy import environment
 from privacy.registry import Registry
 from privacy.requests import RequestStore
 from privacy.run_steps import open_step
+from privacy.step_failures import reported
 from privacy.verifying import verify_run
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 
 
+@reported("verify")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """{customer, run_id} → the same with the number of problems found."""
     step = open_step(_registry, event, "verify")

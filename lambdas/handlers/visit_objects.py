@@ -5,16 +5,27 @@ from typing import Any, Final
 from privacy import environment
 from privacy.registry import Registry
 from privacy.run_steps import Context, open_step
+from privacy.step_failures import reported
 from privacy.visiting import Visitor
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 
 
+@reported("visit")
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
-    """{customer, run_id, first, last} → the same with `done`; if not done, `first` is where to go on."""
+    """{customer, run_id, first, last} → the same with `done`; if not done, first and last are what is left.
+
+    With an `error`, which the batch was given up with, nothing is visited: it is noted on what is not done.
+    """
     step = open_step(_registry, event, "visit")
-    first, last = event["first"], event["last"]
-    stopped = Visitor(step.vault, step.run_id).visit_batch(first, last, context.get_remaining_time_in_millis)
-    if stopped is None:
+    visitor, first, last = Visitor(step.vault, step.run_id), event["first"], event["last"]
+    if "error" in event:
+        visitor.note_abandoned(first, last, event["error"])
         return {**step.ids, "first": first, "last": last, "done": True}
-    return {**step.ids, "first": stopped, "last": last, "done": False}
+    # A visit that takes its function down with it stops those behind it. So every other attempt comes from
+    # the other end, and all but that one get done.
+    backward = event.get("attempt", 0) % 2 == 1
+    left = visitor.visit_batch(first, last, context.get_remaining_time_in_millis, backward=backward)
+    if left is None:
+        return {**step.ids, "first": first, "last": last, "done": True}
+    return {**step.ids, "first": left[0], "last": left[1], "done": False}

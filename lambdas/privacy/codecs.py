@@ -36,7 +36,7 @@ class DamagedContentError(Exception):
 class Packer(Protocol):
     """Makes the stored form of what it is given."""
 
-    def compress(self, content: bytes, /) -> bytes:
+    def compress(self, content: bytes | memoryview, /) -> bytes | memoryview:
         """Take more content; return what is ready of the stored form."""
 
     def flush(self) -> bytes:
@@ -44,7 +44,7 @@ class Packer(Protocol):
 
 
 class _Plain:
-    def compress(self, content: bytes, /) -> bytes:
+    def compress(self, content: bytes | memoryview, /) -> bytes | memoryview:
         return content
 
     def flush(self) -> bytes:

@@ -1,21 +1,22 @@
 """One object compared with what the index says of it, and the index put right."""
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError
-
-from privacy import comparisons, indexing, object_store, rows, vault_items
+from privacy import archived, comparisons, object_index, object_store, rows, vault_items
 from privacy.comparisons import Comparison, Difference
 from privacy.indexing import Indexer
-from privacy.object_store import ObjectChangedError, StoredObject, Version
+from privacy.late_arrivals import late_arrivals
+from privacy.object_index import EntryAbout, Marker
+from privacy.object_store import ObjectArchivedError, ObjectChangedError, StoredObject, Version
 from privacy.registry import Dataset
 from privacy.row_blocks import LineTooLongError
 from privacy.rows import DatasetUnknownError, Subjects
+from privacy.scratch import ObjectTooLargeError
 from privacy.vault import Vault
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ ATTEMPTS: Final = 5
 
 _PARALLEL: Final = 8
 _CHUNK: Final = 1000  # entries read, and repairs handed out, at a time
-_ARCHIVED: Final = "InvalidObjectState"
+_REMOVED: Final = {"superfluous-entry", "vanished-object"}
+# The index has the time of the upload from its event, a reindex from the listing.
+_NOT_COMPARED: Final = {"indexed_at", "uploaded_at"}
 
 
 @dataclass(slots=True)
@@ -44,22 +47,49 @@ class _Held:
 class _Content:
     """What an object's versions hold: for each subject, the newest and the oldest version with its rows.
 
-    `current` is the newest version, where it could be read; `unreadable` names why others could not.
+    `current` is the newest version, where it could be read; `unreadable` names why others could not, and
+    `archived` are those of them that S3 would have to bring back, newest first. Where rows are is known of
+    `current` alone: what older versions have of it nobody uses, and all of it would fill the memory.
     """
 
     newest: dict[str, _Held] = field(default_factory=dict)
     oldest: dict[str, _Held] = field(default_factory=dict)
     current: _Held | None = None
     unreadable: dict[str, str] = field(default_factory=dict)
+    archived: list[str] = field(default_factory=list)
+
+    @property
+    def current_id(self) -> str | None:
+        """Id of the newest version, where it could be read."""
+        return self.current.version.id if self.current is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Repair:
-    """A difference, and the item that has to be there; None where there has to be none."""
+    """A difference, and the item that has to be there; None where there has to be none.
 
-    difference: Difference
+    `over` is the version that the item names which is there. Without a difference the item was not wrong,
+    and goes along with others.
+    """
+
+    difference: Difference | None
     key: "Item"
+    over: str | None
     wanted: "Item | None" = None
+
+
+@dataclass(slots=True)
+class _Compared:
+    """The entries of an object compared: what to put right, and what is known of the others.
+
+    `followed` are the subjects whose entries are right by way of the marker's base; `exact` whether the
+    entries of others are, or will be, about the current version. `indexed` are all versions that are named.
+    """
+
+    repairs: list[_Repair] = field(default_factory=list)
+    followed: list[str] = field(default_factory=list)
+    exact: bool = False
+    indexed: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +99,6 @@ class Comparer:
     indexer: Indexer
     reindex_id: str
     dry_run: bool
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     @property
     def vault(self) -> Vault:
@@ -80,10 +109,11 @@ class Comparer:
         """Note every difference between the object's versions and the index, and put the index right.
 
         Reads every version to its end and holds the subjects of all of them. An entry is right if the
-        newest version that holds rows of its subject is the one it names. Somebody who was found without an
-        entry and had been erased after the version was uploaded is asked to be erased again, as by the
-        index function. Can be done again at any point. Raises ObjectChangedError where somebody else kept
-        writing the object.
+        newest version that holds rows of its subject is the one it names, or where its rows in the current
+        version follow from the marker. Files that are scanned have no index, and are left alone. Somebody
+        who was found without an entry and had been erased after the version was uploaded is asked to be
+        erased again, as by the index function. Can be done again at any point. Raises ObjectChangedError
+        where somebody else kept writing the object.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -100,10 +130,13 @@ class Comparer:
         listed = object_store.versions(self.vault, key)
         versions = [version for version in listed if not version.is_marker]
         dataset = self.vault.customer.dataset_of(key)
+        if dataset is not None and dataset.index == "scan":
+            return True
         content = _read(self.vault, dataset, key, versions) if dataset is not None else _Content()
-        repairs = self._entry_differences(comparison, dataset, versions, content)
-        mark = vault_items.get(self.vault, vault_items.object_pk(key), vault_items.INDEXED)
-        marked = mark["version_id"]["S"] if mark else None
+        marker = object_index.read_marker(self.vault, key)
+        marked = marker.version_id if marker else None
+        compared = self._entry_differences(comparison, dataset, versions, content, marker)
+        repairs = compared.repairs
         if (difference := _mark_difference(comparison, dataset, versions, content, marked)) is not None:
             repairs.append(difference)
         lasting = [
@@ -116,28 +149,80 @@ class Comparer:
         # about one that is gone, or the listing has changed.
         if object_store.versions(self.vault, key) != listed:
             return False
-        found = [*(repair.difference for repair in repairs), *lasting]
+        found = [*(repair.difference for repair in repairs if repair.difference is not None), *lasting]
         self._note(comparison, dataset, found)
         if self.dry_run:
             return True
+        if dataset is not None:
+            self._note_unread(dataset, key, content, compared.indexed | {marked})
+        wanted = self._wanted_marker(dataset, content, marker, compared)
+        if wanted is not None and dataset is not None:
+            repairs += self._rebased(dataset, content, marker, compared.followed)
         if not self._put_right(repairs):
             return False
-        unseen = content.current if marked != _id(content.current) else None
-        if not self._erase_late(comparison, listed, content, unseen):
+        unseen = content.current if marked != content.current_id else None
+        if dataset is not None and not self._erase_late(comparison, dataset, listed, content, unseen):
             return False
         if object_store.versions(self.vault, key) != listed:
             return False
-        if content.current is None or marked == _id(content.current):
+        if wanted is None:
             return True
-        return vault_items.put_over(self.vault, indexing.marker(key, content.current.version.id), marked)
+        return vault_items.put_over(self.vault, object_index.marker_item(key, wanted), marked)
+
+    def _wanted_marker(
+        self, dataset: Dataset | None, content: _Content, marker: Marker | None, compared: _Compared
+    ) -> Marker | None:
+        """Return the marker to write: of the current version, and entries about it; None where all is well.
+
+        A marker leads from entries of one version, its base, to the rows: so it has to be about the current
+        one as soon as some of the entries are.
+        """
+        current = content.current
+        if current is None or dataset is None:
+            return None
+        wanted = Marker.of(self.vault.customer, dataset, current.version.id, current.found)
+        if marker is not None and marker.version_id == wanted.version_id and not compared.exact:
+            return None
+        return wanted if marker != wanted else None
+
+    def _rebased(
+        self,
+        dataset: Dataset,
+        content: _Content,
+        marker: Marker | None,
+        followed: Sequence[str],
+    ) -> list[_Repair]:
+        """Return entries about the current version, in place of those about the marker's base."""
+        current = content.current
+        if current is None or marker is None or not followed:
+            return []
+        about = _about(self.vault, dataset, current)
+        return [
+            _Repair(None, about.key_of(ref), over=marker.base, wanted=about.entry(ref, current.found))
+            for ref in followed
+        ]
+
+    def _note_unread(
+        self, dataset: Dataset, key: str, content: _Content, indexed: Collection[str | None]
+    ) -> None:
+        """Have every erasure visit an object with an archived version that the index never looked into."""
+        unknown = next((version for version in content.archived if version not in indexed), None)
+        if unknown is not None:
+            archived.note_unread(self.vault, dataset, key, unknown)
 
     def _entry_differences(
-        self, comparison: Comparison, dataset: Dataset | None, versions: Sequence[Version], content: _Content
-    ) -> list[_Repair]:
-        found: list[_Repair] = []
+        self,
+        comparison: Comparison,
+        dataset: Dataset | None,
+        versions: Sequence[Version],
+        content: _Content,
+        marker: Marker | None,
+    ) -> _Compared:
+        compared = _Compared()
         known = vault_items.subjects_of(self.vault, comparison.key)
         refs = sorted({*known, *content.newest})
-        at = self.clock()
+        # Not made again for every subject: all of a version's entries have most in common.
+        abouts: dict[str, EntryAbout] = {}
         for start in range(0, len(refs), _CHUNK):
             chunk = refs[start : start + _CHUNK]
             sk = vault_items.object_sk(comparison.key)
@@ -149,12 +234,23 @@ class Comparer:
             for ref in chunk:
                 held, entry = content.newest.get(ref), entries.get(ref)
                 wanted = None
+                indexed = entry["version_id"]["S"] if entry else None
+                if indexed is not None:
+                    compared.indexed.add(indexed)
                 if held is not None and dataset is not None:
-                    wanted = indexing.entry(dataset, held.stored, held.found, ref, at)
+                    if held.version.id not in abouts:
+                        abouts[held.version.id] = _about(self.vault, dataset, held)
+                    about = abouts[held.version.id]
+                    wanted = about.entry(ref, held.found)
+                    if held is content.current:
+                        if entry is not None and _follows(entry, wanted, marker, ref, held, about.reading):
+                            compared.followed.append(ref)
+                            continue
+                        compared.exact = True
                 difference = _entry_difference(comparison, dataset, versions, content, ref, entry, wanted)
                 if difference is not None:
-                    found.append(_Repair(difference, keys[ref], wanted))
-        return found
+                    compared.repairs.append(_Repair(difference, keys[ref], over=indexed, wanted=wanted))
+        return compared
 
     def _note(self, comparison: Comparison, dataset: Dataset | None, found: Sequence[Difference]) -> None:
         comparisons.note_differences(self.vault, self.reindex_id, found)
@@ -179,14 +275,19 @@ class Comparer:
     def _repair(self, repair: _Repair) -> bool:
         difference = repair.difference
         if repair.wanted is not None:
-            return vault_items.put_over(self.vault, repair.wanted, difference.index_version)
-        if difference.kind in {"superfluous-entry", "vanished-object"} and difference.index_version:
+            return vault_items.put_over(self.vault, repair.wanted, repair.over)
+        if difference is not None and difference.kind in _REMOVED and repair.over is not None:
             pk, sk = repair.key["pk"]["S"], repair.key["sk"]["S"]
-            vault_items.delete_version(self.vault, pk, sk, difference.index_version)
+            vault_items.delete_version(self.vault, pk, sk, repair.over)
         return True
 
     def _erase_late(
-        self, comparison: Comparison, listed: Sequence[Version], content: _Content, unseen: _Held | None
+        self,
+        comparison: Comparison,
+        dataset: Dataset,
+        listed: Sequence[Version],
+        content: _Content,
+        unseen: _Held | None,
     ) -> bool:
         """Look for who was erased after the upload of a version that the index did not know.
 
@@ -202,7 +303,8 @@ class Comparer:
                 concerned.setdefault(held.version.id, (held.version, set()))[1].add(ref)
         for version, refs in concerned.values():
             uploaded_at = vault_items.instant(version.last_modified)
-            late = vault_items.erased_since(self.vault, refs, uploaded_at)
+            again = partial(object_store.read_version, self.vault, comparison.key, version.id)
+            late = late_arrivals(self.vault, dataset, refs, uploaded_at, again)
             if late:
                 if object_store.versions(self.vault, comparison.key) != listed:
                     return False
@@ -222,9 +324,13 @@ def _read(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Version])
             if stored is None:
                 raise ObjectChangedError
             found = rows.subjects(vault, dataset, stored)
-        except (ClientError, DatasetUnknownError, LineTooLongError) as error:
-            content.unreadable[version.id] = _reason(error)
+        except (DatasetUnknownError, LineTooLongError, ObjectArchivedError, ObjectTooLargeError) as error:
+            content.unreadable[version.id] = type(error).__name__
+            if isinstance(error, ObjectArchivedError):
+                content.archived.append(version.id)
             continue
+        if number:
+            found.positions = None
         held = _Held(version, stored, found)
         if number == 0:
             content.current = held
@@ -234,14 +340,27 @@ def _read(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Version])
     return content
 
 
-def _reason(error: Exception) -> str:
-    """Return why a version cannot be read; raise what may be different the next time."""
-    if isinstance(error, ClientError):
-        code = error.response["Error"]["Code"]
-        if code != _ARCHIVED:
-            raise error
-        return code
-    return type(error).__name__
+def _about(vault: Vault, dataset: Dataset, held: _Held) -> EntryAbout:
+    """Return what the entries of a version that was read have in common."""
+    return EntryAbout.of(
+        vault.customer,
+        dataset,
+        key=held.stored.key,
+        version_id=held.version.id,
+        size=held.stored.size,
+        uploaded_at=held.version.last_modified,
+    )
+
+
+def _follows(
+    entry: "Item", wanted: "Item", marker: Marker | None, ref: str, held: _Held, reading: bytes
+) -> bool:
+    """Return whether an entry of the version that a visit rewrote leads to what it would say of this one."""
+    if marker is None or marker.version_id != held.version.id or marker.base == held.version.id:
+        return False
+    if any(entry.get(name) != wanted[name] for name in ("object", "dataset")):
+        return False
+    return object_index.leads_to(entry, marker, ref, held.found, reading)
 
 
 def _entry_difference(
@@ -268,7 +387,9 @@ def _entry_difference(
         return None  # nobody can tell
     if wanted is None:
         return Difference("superfluous-entry", *base)
-    names = (entry.keys() | wanted.keys()) - {"indexed_at"}
+    names = (entry.keys() | wanted.keys()) - _NOT_COMPARED
+    if stored != content.current_id:
+        names -= {"at"}
     differs = tuple(sorted(name for name in names if entry.get(name) != wanted.get(name)))
     return Difference("wrong-entry", *base, differs) if differs else None
 
@@ -286,7 +407,7 @@ def _mark_difference(
         if marked is None:
             return None
         gone = Difference("vanished-object", comparison.digest, _name(dataset), index_version=marked)
-        return _Repair(gone, key)
+        return _Repair(gone, key, over=marked)
     if content.current is None or marked == content.current.version.id:
         return None
     unmarked = Difference(
@@ -296,11 +417,7 @@ def _mark_difference(
         index_version=marked,
         object_version=content.current.version.id,
     )
-    return _Repair(unmarked, key)  # marked at the very end, when late arrivals were looked for
-
-
-def _id(held: _Held | None) -> str | None:
-    return held.version.id if held is not None else None
+    return _Repair(unmarked, key, over=marked)  # marked at the very end, when late arrivals were looked for
 
 
 def _name(dataset: Dataset | None) -> str | None:

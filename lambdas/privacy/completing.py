@@ -2,15 +2,16 @@
 
 import hashlib
 import logging
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import vault_items, visits
+from privacy import archived, request_values, visits
 from privacy.requests import EndState, Request, RequestStore
 from privacy.run_lock import RunLock
 from privacy.run_steps import taken
+from privacy.step_failures import shown
+from privacy.timestamps import parse_timestamp
 from privacy.vault import Vault
 from privacy.verifying import NOT_DONE
 from privacy.visits import RunNotes, Visit
@@ -20,8 +21,6 @@ _log: Final = logging.getLogger("privacy")
 REPORTED: Final = 100
 """Problems and unreadable lines that a request's answer names one by one; all of them are counted."""
 
-_ERROR_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,79}")
-
 
 def complete_run(
     vault: Vault,
@@ -30,22 +29,33 @@ def complete_run(
     run_id: str,
     *,
     error: str | None = None,
+    step: str | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> str | None:
     """End the run's requests, remove what was kept for it, release the lock; start the next run if need be.
 
-    `error` is the name of what ended the run early: its requests then end failed. Returns the next run's
-    id, or None. Can be done again at any point: the values kept for a request go first, then it ends, and
-    the visits, from which all of this is told, go last.
+    `error` is the name of what ended the run early, `step` where that was: its requests then end failed.
+    Returns the next run's id, or None. Can be done again at any point: the values kept for a request go
+    first (of one that failed, they are given some days more), then it ends, and the visits, from which all of
+    this is told, go last.
     """
     customer = vault.customer.id
-    noted = visits.notes(vault, run_id)
+    # A run that broke off may have left a million visits undone: a redrive finds by walking what it walked to.
+    noted = visits.notes(vault, run_id, walked=not error)
     mine = taken(requests, customer, run_id)
     for request in mine:
-        state, detail = _failed_run(error) if error else _result(request, noted)
-        pk = vault_items.request_pk(request.id)
-        kept = (vault_items.CHANGES, vault_items.LATE, vault_items.REPLAY)
-        vault_items.batch_write(vault, delete=[vault_items.key(pk, sk) for sk in kept])
+        restoring = [] if error else _restoring(request, noted)
+        # Past the day on which an answer is due, it is answered with what there is.
+        if restoring and clock() <= parse_timestamp(request.due_at):
+            waits = _waiting(request, noted, restoring)
+            if requests.postpone(customer, request.id, run_id, until=clock() + archived.WAIT, detail=waits):
+                _log.info("request waits for a restoration: customer=%s request=%s", customer, request.id)
+            continue
+        state, detail = _failed_run(error, step) if error else _result(request, noted)
+        if state == "failed":
+            request_values.keep_for_redrive(vault, request, noted.of(request.id))
+        else:
+            request_values.drop(vault, request)
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
             _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
     visits.clear(vault, run_id)
@@ -59,29 +69,63 @@ def complete_run(
     return lock.start_run_or_leave_to_sweep(customer)
 
 
-def _failed_run(error: str) -> tuple[EndState, dict[str, Any]]:
-    name = error if _ERROR_NAME.fullmatch(error) else "unknown"
-    return "failed", {"problems": [{"reason": "run-failed", "error": name}], "problem_count": 1}
+def _failed_run(error: str, step: str | None) -> tuple[EndState, dict[str, Any]]:
+    problem = {"reason": "run-failed", **({"step": step} if step else {}), **shown(error)}
+    return "failed", {"problems": [problem], "problem_count": 1}
 
 
 def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any] | None]:
     """Return how the request ends, and what its answer says about it. Names no object key and no content."""
-    concerned = [visit for visit in noted.visits if request.id in visit.requests]
+    concerned = noted.of(request.id)
     problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
     if request.id in noted.problems:
         problems.append({"reason": noted.problems[request.id]})
-    unparsed = [visit for visit in concerned if visit.outcome and visit.outcome.get("unparsed_count")]
-    detail: dict[str, Any] = {}
+    hard = len(problems)
+    problems += [{**_place(visit), "reason": archived.REPORTED} for visit in concerned if _is_archived(visit)]
+    detail = _unparsed(request, concerned)
     if problems:
         detail |= {"problems": problems[:REPORTED], "problem_count": len(problems)}
-    if unparsed:
-        detail |= {
-            "unparsed": list(_lines(unparsed))[:REPORTED],
-            "unparsed_count": sum(visit.outcome["unparsed_count"] for visit in unparsed if visit.outcome),
-        }
-    if problems:
+    if hard:
         return "failed", detail
-    return ("partial", detail) if unparsed else ("completed", None)
+    return ("partial", detail) if detail else ("completed", None)
+
+
+def _unparsed(request: Request, concerned: Sequence[Visit]) -> dict[str, Any]:
+    """Return what could not be read: in this run, and in runs before that had to wait for something."""
+    unparsed = [visit for visit in concerned if visit.outcome and visit.outcome.get("unparsed_count")]
+    lines = list(_lines(unparsed))
+    count = sum(visit.outcome["unparsed_count"] for visit in unparsed if visit.outcome)
+    earlier = request.detail or {}
+    again = {_place(visit).get("object") for visit in concerned}
+    listed: list[dict[str, Any]] = earlier.get("unparsed", [])
+    kept = [line for line in listed if line["object"] not in again]
+    lines += kept
+    count += earlier.get("unparsed_count", 0) - (len(listed) - len(kept))
+    return {"unparsed": lines[:REPORTED], "unparsed_count": count} if lines else {}
+
+
+def _restoring(request: Request, noted: RunNotes) -> list[Visit]:
+    return [
+        visit
+        for visit in noted.visits
+        if request.id in visit.requests
+        and visit.outcome is not None
+        and visit.outcome.get("archived") == archived.RESTORING
+    ]
+
+
+def _waiting(request: Request, noted: RunNotes, restoring: Sequence[Visit]) -> dict[str, Any]:
+    """Return what the answer of a request says that waits for S3 to bring objects back."""
+    concerned = [visit for visit in noted.visits if request.id in visit.requests]
+    return {
+        **_unparsed(request, concerned),
+        "waiting": [_place(visit) for visit in restoring[:REPORTED]],
+        "waiting_count": len(restoring),
+    }
+
+
+def _is_archived(visit: Visit) -> bool:
+    return visit.outcome is not None and bool(visit.outcome.get("archived"))
 
 
 def _in_order(visit: Visit) -> bool:
@@ -91,7 +135,7 @@ def _in_order(visit: Visit) -> bool:
 def _problem(visit: Visit) -> dict[str, str]:
     problem = {**_place(visit), "reason": visit.problem or NOT_DONE}
     # What the last attempt ended with: an operator finds more of it in the log under the run's id.
-    return problem if visit.failure is None else {**problem, "error": visit.failure}
+    return problem if visit.failure is None else {**problem, **shown(visit.failure)}
 
 
 def _lines(unparsed: Iterable[Visit]) -> Iterable[dict[str, Any]]:

@@ -38,6 +38,7 @@ class CsvRows:
         self._delimiter: Final = dialect.delimiter.encode("ascii")
         self._quote: Final = dialect.quote.encode("ascii")
         self._columns: dict[str, list[int]] | None = None
+        self.head = 0
         self._grammar: Final = _Grammar(self._delimiter, self._quote)
         self._places: list[int] = []
         self._known: dict[bytes, Subject] = {}
@@ -52,7 +53,10 @@ class CsvRows:
         held = b""
         for piece, is_last in _with_last(whole_lines(content)):
             text = held + piece if held else piece
+            has_header = self._columns is not None
             block = self._block(text, line, offset, is_last=is_last)
+            if not has_header and self._columns is not None:
+                self.head = offset + _length_to_header(block)
             held = text[len(block.content) :]
             if block.rows:
                 yield block
@@ -79,6 +83,17 @@ class CsvRows:
                         changed |= new != fields[place]
                         fields[place] = new
         return mark + self._delimiter.join(fields) + ending if changed else None
+
+    def values(self, row: bytes, field: str) -> list[str]:
+        """Return the row's values in the columns of that name. Raises UnreadableRowError."""
+        fields = self._grammar.fields(row.removeprefix(_BOM).removesuffix(b"\r"))
+        if fields is None:
+            raise UnreadableRowError(_NOT_A_ROW.reason)
+        places = (self._columns or {}).get(field, ())
+        try:
+            return [self._read(fields[place]) for place in places if place < len(fields)]
+        except UnicodeDecodeError:
+            raise UnreadableRowError("not in the dataset's encoding") from None
 
     def _block(self, text: bytes, line: int, offset: int, *, is_last: bool) -> Block:
         lines = text.split(b"\n")
@@ -280,6 +295,14 @@ class _Grammar:
                 return None
             place += 1
         return None
+
+
+def _length_to_header(block: Block) -> int:
+    """Return how much of a block goes to the end of its first row that is not blank, which is the header."""
+    rows = [block.rows[0].removeprefix(b"" if block.offset else _BOM), *block.rows[1:]]
+    header = next(number for number, row in enumerate(rows) if not is_blank(row))
+    length = sum(len(row) + 1 for row in block.rows[: header + 1])
+    return min(length, len(block.content))
 
 
 def _with_last(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

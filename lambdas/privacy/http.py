@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from privacy import contract, problems
 from privacy.problems import Fault, ProblemError
 from privacy.registry import Customer, Registry
+from privacy.step_failures import where
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 
@@ -108,7 +109,7 @@ def _handler(answer: Callable[[Event], Answer]) -> Handler:
             _log.error("AWS refused: %s %s request=%s", error.operation_name, code, instance)
             return _internal(instance)
         except Exception as error:  # noqa: BLE001 - the last line: anything else would leak its text to the log
-            _log.error("failed: %s at %s request=%s", type(error).__name__, _where(error), instance)
+            _log.error("failed: %s at %s request=%s", type(error).__name__, where(error), instance)
             return _internal(instance)
 
     return handler
@@ -246,11 +247,3 @@ def _problem(problem: ProblemError, instance: str) -> Response:
 def _internal(instance: str) -> Response:
     detail = "It is our fault. Quote the instance when you ask about it."
     return _problem(ProblemError(problems.INTERNAL, detail), instance)
-
-
-def _where(error: BaseException) -> str:
-    """Return where the exception was raised, as file and line: a traceback's text could quote values."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "nowhere"

@@ -10,21 +10,18 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote_plus
 
-from privacy import object_store, rows, vault_items
+from privacy import archived, object_index, object_store, rows, vault_items
 from privacy.identifiers import uuid7
-from privacy.object_store import StoredObject
+from privacy.late_arrivals import Late, late_arrivals
+from privacy.object_store import ObjectArchivedError
 from privacy.registry import Dataset
 from privacy.requests import RequestStore
-from privacy.rows import Subjects
 from privacy.run_lock import RunLock
 from privacy.vault import Vault
 from privacy.vault_items import instant
-
-if TYPE_CHECKING:
-    from privacy.vault_items import Item
 
 _log: Final = logging.getLogger("privacy")
 _SUBJECTS_PER_REQUEST: Final = 1000
@@ -48,6 +45,11 @@ class ObjectEvent:
     def created(self) -> bool:
         """Whether the version is new."""
         return self.name.startswith("ObjectCreated:")
+
+    @property
+    def restored(self) -> bool:
+        """Whether an archived version can be read for some days."""
+        return self.name == "ObjectRestore:Completed"
 
     @property
     def removed(self) -> bool:
@@ -95,22 +97,36 @@ class Indexer:
         dataset = self.vault.customer.dataset_of(event.key)
         if dataset is None:
             _log.info("object outside every dataset: customer=%s", self.vault.customer.id)
-        elif event.created:
+        elif event.created or event.restored:
             self._index(dataset, event)
         elif event.removed:
             self._forget(event)
 
     def _index(self, dataset: Dataset, event: ObjectEvent) -> None:
-        marker = vault_items.get(self.vault, vault_items.object_pk(event.key), vault_items.INDEXED)
-        if marker and marker["version_id"]["S"] == event.version_id:
+        marker = object_index.read_marker(self.vault, event.key)
+        if marker and marker.version_id == event.version_id:
             return  # seen before, or written by a visit out of a version that had been indexed
-        stored = object_store.read_version(self.vault, event.key, event.version_id)
+        describes = dataset.format == "object"  # whose it is, its metadata say, also of an archived one
+        read = object_store.describe_version if describes else object_store.read_version
+        try:
+            stored = read(self.vault, event.key, event.version_id)
+        except ObjectArchivedError:
+            # Every erasure visits it from now on: it cannot be told whom it holds.
+            archived.note_unread(self.vault, dataset, event.key, event.version_id)
+            text = "object archived, not looked into: customer=%s dataset=%s"
+            _log.warning(text, self.vault.customer.id, dataset.name)
+            return
         if stored is None:
             return
         found = rows.subjects(self.vault, dataset, stored)
-        vault_items.batch_write(
+        object_index.write_entries(
             self.vault,
-            put=[entry(dataset, stored, found, ref, datetime.now(UTC)) for ref in found.rows],
+            dataset,
+            key=event.key,
+            version_id=event.version_id,
+            size=stored.size,
+            uploaded_at=event.at,
+            found=found,
         )
         _log.info(
             "object indexed: customer=%s dataset=%s subjects=%d rows=%d unreadable=%d",
@@ -120,29 +136,39 @@ class Indexer:
             found.rows.total(),
             found.unreadable,
         )
-        late = vault_items.erased_since(self.vault, found.rows, instant(event.at))
+        late = late_arrivals(
+            self.vault,
+            dataset,
+            found.rows,
+            instant(stored.last_modified if event.restored else event.at),
+            lambda: object_store.read_version(self.vault, event.key, event.version_id),
+        )
         if late and object_store.describe_version(self.vault, event.key, event.version_id) is None:
             # A visit purged this version while it was read: the entries just written are about nothing.
-            self._drop_entries(event.key, dict.fromkeys(late, event.version_id))
+            object_index.drop_entries(self.vault, event.key, dict.fromkeys(late, event.version_id))
             return
         if late:
             self.erase_late(event.key, event.version_id, event.at, late)
-        mark_indexed(self.vault, event.key, event.version_id)
+        marker = object_index.Marker.of(self.vault.customer, dataset, event.version_id, found)
+        object_index.mark_indexed(self.vault, event.key, marker)
+        if event.restored:
+            archived.forget_unread(self.vault, event.key, event.version_id)
 
-    def erase_late(self, key: str, version_id: str, at: datetime, late: Mapping[str, str]) -> None:
+    def erase_late(self, key: str, version_id: str, at: datetime, late: Mapping[str, Late]) -> None:
         """Ask for the erasure, from this object alone, of subjects that had been erased before.
 
-        `at` is when the version was uploaded; `late` are the subjects with the requests that erased them.
+        `at` is when the version was uploaded; `late` are the subjects with what they are erased for.
         """
         customer = self.vault.customer.id
-        by_request: dict[str, list[str]] = {}
-        for ref, request_id in sorted(late.items()):
-            by_request.setdefault(request_id, []).append(ref)
-        for followed, refs in by_request.items():
+        alike: dict[Late, list[str]] = {}
+        for ref, arrival in sorted(late.items()):
+            alike.setdefault(arrival, []).append(ref)
+        for arrival, refs in alike.items():
+            followed = arrival.request
             for start in range(0, len(refs), _SUBJECTS_PER_REQUEST):
                 chunk = refs[start : start + _SUBJECTS_PER_REQUEST]
                 # The same event makes the same id, so that a repeated event makes no second request.
-                text = "\n".join([self.vault.customer.bucket, key, version_id, followed, *chunk])
+                text = "\n".join([self.vault.customer.bucket, key, version_id, *arrival.words, *chunk])
                 request_id = uuid7(at, hashlib.sha256(text.encode()).digest())
                 vault_items.batch_write(
                     self.vault,
@@ -150,6 +176,7 @@ class Indexer:
                         {
                             **vault_items.key(vault_items.request_pk(request_id), vault_items.LATE),
                             "key": {"S": key},
+                            **({} if arrival.until is None else {"until": {"S": arrival.until}}),
                             **vault_items.backstop(),
                         }
                     ],
@@ -175,62 +202,14 @@ class Indexer:
         """Remove the entries of a key of which no version is left."""
         if object_store.versions(self.vault, event.key):
             return
-        entries = {
-            item["pk"]["S"].removeprefix("subject#"): item["version_id"]["S"]
-            for item in vault_items.batch_get(
-                self.vault,
-                [
-                    vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(event.key))
-                    for ref in vault_items.subjects_of(self.vault, event.key)
-                ],
-            )
-        }
-        marker = vault_items.get(self.vault, vault_items.object_pk(event.key), vault_items.INDEXED)
+        refs = vault_items.subjects_of(self.vault, event.key)
+        entries = object_index.read_entries(self.vault, event.key, refs)
+        marker = object_index.read_marker(self.vault, event.key)
         # Listed again after the entries were read: had a new version been uploaded and indexed before
         # they were, it would be in this listing. One that comes later changes the entries' version.
         if object_store.versions(self.vault, event.key):
             return
-        self._drop_entries(event.key, entries)
+        object_index.drop_entries(self.vault, event.key, entries.versions)
         if marker:
-            vault_items.delete_version(
-                self.vault,
-                vault_items.object_pk(event.key),
-                vault_items.INDEXED,
-                marker["version_id"]["S"],
-            )
-
-    def _drop_entries(self, object_key: str, entries: Mapping[str, str]) -> None:
-        for ref, version_id in entries.items():
-            vault_items.delete_version(
-                self.vault, vault_items.subject_pk(ref), vault_items.object_sk(object_key), version_id
-            )
-
-
-def entry(dataset: Dataset, stored: StoredObject, found: Subjects, ref: str, at: datetime) -> "Item":
-    """Return the entry that says: this version of the object holds rows of this subject."""
-    return {
-        **vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(stored.key)),
-        "object": {"S": stored.key},
-        "dataset": {"S": dataset.name},
-        "version_id": {"S": stored.version_id},
-        "rows": {"N": str(found.rows[ref])},
-        "size": {"N": str(stored.size)},
-        "indexed_at": {"S": instant(at)},
-    }
-
-
-def marker(object_key: str, version_id: str) -> "Item":
-    """Return the item that says: the version's subjects all have entries, checked against tombstones."""
-    return {
-        **vault_items.key(vault_items.object_pk(object_key), vault_items.INDEXED),
-        "version_id": {"S": version_id},
-    }
-
-
-def mark_indexed(vault: Vault, object_key: str, version_id: str) -> None:
-    """Note that the version's subjects all have entries, and were all checked against the tombstones.
-
-    A visit relies on it: the version that it writes carries a new time, so it has to know whether somebody
-    in it was erased before the upload was looked at.
-    """
-    vault.dynamodb.put_item(TableName=vault.customer.table, Item=marker(object_key, version_id))
+            pk = vault_items.object_pk(event.key)
+            vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marker.version_id)

@@ -18,7 +18,7 @@ import orjson
 
 from privacy.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
 from privacy.row_blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
-from privacy.subject_paths import EACH, Path, path_of, subject_of, values_at
+from privacy.subject_paths import EACH, Path, path_of, printed, subject_of, values_at
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -29,6 +29,8 @@ _ESCAPED_NAME: Final = re.compile(rb"\\u00[2-7]")
 
 class JsonLines:
     """Reads files whose rows are JSON documents, one a line, with the subject at one path."""
+
+    head = 0
 
     def __init__(self, subject: str) -> None:
         self._path: Final = path_of(subject)
@@ -78,6 +80,15 @@ class JsonLines:
         document = loads_uniquely(body)
         differs = [set_fields(document, fields) for fields in changes]
         return mark + dumps_exactly(document) + ending if any(differs) else None
+
+    def values(self, row: bytes, field: str) -> list[str]:
+        """Return the single values at a dotted path of the row as they print, also of a member given twice.
+
+        Raises UnreadableRowError where the row cannot be read.
+        """
+        _, body, _ = _parts(row)
+        found = map(printed, values_at(loads_members(body), path_of(field), set()))
+        return [text for text in found if text is not None]
 
     def without(self, row: bytes, gone: Callable[[str], bool]) -> bytes | None:
         """Return the row without the list elements whose subject is `gone`, or None where nothing changes.

@@ -21,13 +21,20 @@ _log: Final = logging.getLogger("privacy")
 
 READ_BYTES: Final = 128 * 1024
 """What is read at a time: the rows of it stay in the processor's cache while they are looked at."""
+COPY_BYTES: Final = 1024 * 1024
+"""What is read at a time where only a few rows of it are looked at."""
 PART_BYTES: Final = 16 * 1024 * 1024
 """Objects up to this size are written with one call, larger ones in parts of it."""
+
+RESTORED_DAYS: Final = 3
+"""How long an archived object can be read once S3 has brought it back."""
 
 _MOST_PARTS: Final = 9_000  # S3 takes 10,000 parts: a tenth is kept for rows that grow
 _DELETE_LIMIT: Final = 1000  # versions in one DeleteObjects
 _GONE: Final = {"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"}
 _REFUSED: Final = {"AccessDenied", "403"}
+_ARCHIVED: Final = "InvalidObjectState"
+_NOT_ARCHIVED: Final = {_ARCHIVED, "ObjectAlreadyInActiveTierError", *_GONE}
 _CHANGED: Final = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
 _KEPT_HEADERS: Final = (
     "CacheControl",
@@ -44,6 +51,14 @@ _KEPT_HEADERS: Final = (
 
 class ObjectChangedError(Exception):
     """Somebody else wrote or deleted the object meanwhile: it has to be visited again."""
+
+
+class ObjectArchivedError(Exception):
+    """S3 keeps the object in an archive and has to bring it back before it can be read."""
+
+    def __init__(self, storage_class: str) -> None:
+        super().__init__(storage_class)
+        self.storage_class = storage_class
 
 
 class PurgeIncompleteError(Exception):
@@ -74,10 +89,10 @@ class StoredObject:
     tag_count: int
     body: "StreamingBody | None" = None
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the content in pieces of `READ_BYTES`. Can be read once."""
+    def chunks(self, size: int = READ_BYTES) -> Iterator[bytes]:
+        """Yield the content in pieces of `size` bytes. Can be read once."""
         if self.body is not None:
-            yield from self.body.iter_chunks(READ_BYTES)
+            yield from self.body.iter_chunks(size)
 
 
 def versions(vault: Vault, key: str) -> list[Version]:
@@ -121,6 +136,17 @@ def describe(vault: Vault, key: str) -> StoredObject | None:
     return _current(vault, key, lambda: vault.s3.head_object(Bucket=vault.customer.bucket, Key=key))
 
 
+def checksum(vault: Vault, key: str) -> tuple[str, str] | None:
+    """Return id and checksum (as `Rewrite.checksum`) of the current version, or None. It may be archived."""
+    try:
+        answer = vault.s3.head_object(Bucket=vault.customer.bucket, Key=key, ChecksumMode="ENABLED")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            return None
+        raise
+    return answer["VersionId"], answer.get("ChecksumSHA256", "").partition("-")[0]  # … of how many parts
+
+
 def read_version(vault: Vault, key: str, version_id: str) -> StoredObject | None:
     """Open one version of the object, or return None where that version is gone."""
     return _version(
@@ -141,14 +167,15 @@ def describe_version(vault: Vault, key: str, version_id: str) -> StoredObject | 
     )
 
 
-def purge(vault: Vault, key: str, gone: list[Version]) -> None:
-    """Delete these versions and markers of the key. Raises PurgeIncompleteError."""
+def purge(vault: Vault, key: str, gone: list[str]) -> None:
+    """Delete the versions and markers of the key that have these ids. Raises PurgeIncompleteError."""
     for start in range(0, len(gone), _DELETE_LIMIT):
         answer = vault.s3.delete_objects(
             Bucket=vault.customer.bucket,
             Delete={
                 "Objects": [
-                    {"Key": key, "VersionId": version.id} for version in gone[start : start + _DELETE_LIMIT]
+                    {"Key": key, "VersionId": version_id}
+                    for version_id in gone[start : start + _DELETE_LIMIT]
                 ],
                 "Quiet": True,
             },
@@ -156,6 +183,24 @@ def purge(vault: Vault, key: str, gone: list[Version]) -> None:
         errors = [error["Code"] for error in answer.get("Errors", []) if error["Code"] not in _GONE]
         if errors:
             raise PurgeIncompleteError(errors[0])
+
+
+def restore(vault: Vault, key: str, storage_class: str) -> None:
+    """Have S3 bring the archived current version back, for RESTORED_DAYS; harmless where it is under way.
+
+    Raises ObjectChangedError where what is there now is not archived.
+    """
+    asked: Any = {"GlacierJobParameters": {"Tier": "Standard"}}
+    if storage_class != "INTELLIGENT_TIERING":  # there it stays back
+        asked["Days"] = RESTORED_DAYS
+    try:
+        vault.s3.restore_object(Bucket=vault.customer.bucket, Key=key, RestoreRequest=asked)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in _NOT_ARCHIVED:
+            raise ObjectChangedError from error
+        if code != "RestoreAlreadyInProgress":
+            raise
 
 
 def abort_upload(vault: Vault, key: str, upload_id: str) -> None:
@@ -173,15 +218,16 @@ class Rewrite:
 
     Holds at most one part in memory. Nothing is visible before `commit`; leaving the `with` block without
     it removes what was sent. `began` is told the id of an upload in parts before the first part is sent, so
-    that somebody can remove them should this process end.
+    that somebody can remove them should this process end. `digest` is the SHA-256 of what was written.
     """
 
     vault: Vault
     source: StoredObject
     began: Callable[[str], None]
     size: int = 0
-    _digest: Any = field(default_factory=hashlib.sha256)
-    _held: bytearray = field(default_factory=bytearray)
+    digest: Any = field(default_factory=hashlib.sha256)
+    _held: list[memoryview] = field(default_factory=list)
+    _held_size: int = 0
     _upload_id: str | None = None
     _parts: list[Any] = field(default_factory=list)
 
@@ -204,18 +250,39 @@ class Rewrite:
     @property
     def sha256(self) -> str:
         """Digest of what was written so far, in hex."""
-        digest: str = self._digest.hexdigest()
+        digest: str = self.digest.hexdigest()
         return digest
 
-    def write(self, content: bytes) -> None:
+    @property
+    def checksum(self) -> str:
+        """The SHA-256 checksum that S3 will tell of the new version: of its content, or of its parts'.
+
+        Only once everything is written.
+        """
+        if self._upload_id is None:
+            return base64.b64encode(self.digest.digest()).decode()
+        parts = [base64.b64decode(part["ChecksumSHA256"]) for part in self._parts]
+        if self._held_size:
+            parts.append(hashlib.sha256(b"".join(self._held)).digest())
+        return base64.b64encode(hashlib.sha256(b"".join(parts)).digest()).decode()
+
+    def write(self, content: bytes | memoryview) -> None:
         """Add to the new content."""
-        self._digest.update(content)
-        self._held += content
+        self.digest.update(content)
+        self.write_digested(content)
+
+    def write_digested(self, content: bytes | memoryview) -> None:
+        """Add to the new content what the caller has put into the digest, or will before it commits."""
         self.size += len(content)
         part = max(PART_BYTES, self.source.size // _MOST_PARTS)
-        while len(self._held) > part:
-            self._send(bytes(self._held[:part]))
-            del self._held[:part]
+        left = memoryview(content)
+        while self._held_size + len(left) > part:
+            room = part - self._held_size
+            self._send(b"".join([*self._held, left[:room]]))
+            self._held, self._held_size, left = [], 0, left[room:]
+        if left:
+            self._held.append(left)
+            self._held_size += len(left)
 
     def commit(self) -> str:
         """Make the new content the object's current version and return its version id.
@@ -227,12 +294,12 @@ class Rewrite:
                 return self.vault.s3.put_object(
                     **self._where(),
                     **self._attributes(),
-                    Body=bytes(self._held),
+                    Body=b"".join(self._held),
                     IfMatch=self.source.etag,
-                    ChecksumAlgorithm="SHA256",
+                    ChecksumSHA256=base64.b64encode(self.digest.digest()).decode(),
                 )["VersionId"]
-            if self._held:
-                self._send(bytes(self._held))
+            if self._held_size:
+                self._send(b"".join(self._held))
             answer = self.vault.s3.complete_multipart_upload(
                 **self._where(),
                 UploadId=self._upload_id,
@@ -284,6 +351,7 @@ def _current(vault: Vault, key: str, call: Any) -> StoredObject | None:  # noqa:
             return None
         if code in {"PreconditionFailed", "412"}:
             raise ObjectChangedError from error
+        _raise_if_archived(error)
         # Without s3:ListBucket, S3 answers 403 for a key that is not there.
         if code in _REFUSED and not any(v.is_latest and not v.is_marker for v in versions(vault, key)):
             return None
@@ -297,9 +365,16 @@ def _version(vault: Vault, key: str, version_id: str, call: Any) -> StoredObject
         code = error.response["Error"]["Code"]
         if code in _GONE:
             return None
+        _raise_if_archived(error)
         if code in _REFUSED and all(version.id != version_id for version in versions(vault, key)):
             return None
         raise
+
+
+def _raise_if_archived(error: ClientError) -> None:
+    if error.response["Error"]["Code"] == _ARCHIVED:
+        answer: Any = error.response
+        raise ObjectArchivedError(answer.get("StorageClass", "")) from error
 
 
 def _stored(key: str, answer: Any) -> StoredObject:  # noqa: ANN401 - output of get or head

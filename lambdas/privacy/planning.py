@@ -2,19 +2,20 @@
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import ledger, vault_items, visits
+from privacy import archived, ledger, request_values, scanning, vault_items, visits
 from privacy.erasure_limits import ErasureLimit
 from privacy.ledger import Erasure
 from privacy.replaying import Group, groups
 from privacy.requests import Request, RequestStore
 from privacy.run_steps import MAX_REQUESTS
+from privacy.scanning import Found
 from privacy.timestamps import parse_timestamp
 from privacy.vault import Vault
 from privacy.visits import Visit
@@ -40,20 +41,23 @@ _PARALLEL: Final = 8
 class TakenRequest:
     """A request of the run with what it asks.
 
-    `late_key` is set for an erasure that follows an earlier one: it is about this object alone. `replayed`
+    `late_key` is set for an erasure that follows an earlier one: it is about this object alone, and with
+    `until` about those rows alone that are by their own time not after this instant. `replayed`
     is set for one that is repeated after a restoration: by reference, what it repeats.
     `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
     the subject's records), and datasets of rows; `details_gone` is set where that is
-    no longer known.
+    no longer known. `redriven` are the objects of the run that the request failed in, with their journals.
     """
 
     request: Request
     refs: tuple[str, ...]
     late_key: str | None = None
     replayed: Mapping[str, Group] = field(default_factory=dict)
+    until: str | None = None
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
     details_gone: bool = False
+    redriven: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def erases(self) -> bool:
@@ -86,9 +90,10 @@ class _Work:
 
     dataset: str | None = None
     requests: dict[str, None] = field(default_factory=dict)
-    erase: set[str] = field(default_factory=set)
+    erase: dict[str, str | None] = field(default_factory=dict)
     limits: dict[str, ErasureLimit] = field(default_factory=dict)
     correct: list[tuple[str, str]] = field(default_factory=list)
+    journal: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, taken: TakenRequest, ref: str) -> None:
         self.requests[taken.request.id] = None
@@ -96,20 +101,30 @@ class _Work:
         if limit is not None:
             self.limits[ref] = limit.widened(self.limits.get(ref))
         elif taken.erases:
-            self.erase.add(ref)
+            until = self.erase.get(ref, "")
+            self.erase[ref] = None if until is None or taken.until is None else max(until, taken.until)
         else:
             self.correct.append((taken.request.id, ref))
+
+    def join(self, other: "_Work") -> None:
+        """Ask also what the other asks, which is about subjects as a whole."""
+        self.requests |= other.requests
+        self.erase |= other.erase
+        self.correct += [pair for pair in other.correct if pair not in self.correct]
 
     def visit(self, number: int, key: str | None) -> Visit:
         return Visit(
             number=number,
             kind="records" if key is None else "object",
             requests=tuple(sorted(self.requests)),
-            erase=frozenset(self.erase | self.limits.keys()),
-            limits={ref: limit for ref, limit in self.limits.items() if ref not in self.erase},
+            erase=frozenset(self.erase.keys() | self.limits.keys()),
+            until={ref: until for ref, until in self.erase.items() if until is not None},
+            # Who is to be erased whatever the time needs no limit.
+            limits={r: limit for r, limit in self.limits.items() if self.erase.get(r, "") is not None},
             correct=tuple(sorted(self.correct)),
             key=key,
             dataset=self.dataset,
+            journal=self.journal,
         )
 
 
@@ -131,8 +146,10 @@ def plan_run(
     ledger.write(vault, run_id, at, [_erasure(t) for t in taken if t.erases and t.refs])
     _leave_tombstones(vault, taken, at)
     _put_tombstones_back(vault, taken)
-    work = _work(vault, taken)
-    visits.write(vault, run_id, work)
+    unread = archived.unread(vault)
+    wide = _wide(vault, taken, unread)
+    shared = {name: work.visit(0, None) for name, work in wide.items()}
+    planned = visits.write(vault, run_id, shared, _work(vault, taken, wide, unread))
     for t in taken:
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
@@ -142,9 +159,9 @@ def plan_run(
         vault.customer.id,
         run_id,
         len(taken),
-        len(work),
+        planned,
     )
-    return len(work)
+    return planned
 
 
 def batches(visit_count: int) -> list[dict[str, int]]:
@@ -165,7 +182,9 @@ def _take(vault: Vault, requests: RequestStore, run_id: str) -> list[TakenReques
             break
         if requests.claim(customer, request.id, run_id):
             refs = tuple(requests.refs(customer, request.id))
-            taken.append(_with_details(vault, TakenRequest(replace(request, run_id=run_id), refs)))
+            redriven = request_values.objects_to_redrive(vault, request)
+            mine = TakenRequest(replace(request, run_id=run_id), refs, redriven=redriven)
+            taken.append(_with_details(vault, mine))
     return taken
 
 
@@ -173,16 +192,15 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
     if taken.erases and taken.request.follows is None and taken.request.restored_from is None:
         return taken
     # They go just before the request ends: a run that was lost in between leaves a request without them.
-    sk = vault_items.CHANGES
-    if taken.erases:
-        sk = vault_items.LATE if taken.request.follows is not None else vault_items.REPLAY
-    item = vault_items.get(vault, vault_items.request_pk(taken.request.id), sk)
+    item = request_values.take(vault, taken.request)
     if item is None:
         return replace(taken, refs=(), details_gone=True)
-    if sk == vault_items.REPLAY:
+    if "key" in item:
+        return replace(
+            taken, late_key=item["key"]["S"], until=item["until"]["S"] if "until" in item else None
+        )
+    if taken.erases:
         return replace(taken, replayed={ref: group for group in groups(item) for ref in group.subjects})
-    if sk == vault_items.LATE:
-        return replace(taken, late_key=item["key"]["S"])
     changes: list[dict[str, Any]] = json.loads(item["changes"]["S"])
     formats = {dataset.name: dataset.format for dataset in vault.customer.datasets}
     return replace(
@@ -242,29 +260,91 @@ def _put_tombstones_back(vault: Vault, taken: Sequence[TakenRequest]) -> None:
         )
 
 
-def _work(vault: Vault, taken: Sequence[TakenRequest]) -> list[Visit]:
+def _wide(vault: Vault, taken: Sequence[TakenRequest], unread: Mapping[str, list[str]]) -> dict[str, _Work]:
+    """Return what is asked of every file of a dataset that is scanned or could not be read, by its name."""
+    found: dict[str, _Work] = {}
+    for dataset in vault.customer.datasets:
+        work = _Work(dataset.name)
+        for t in taken if dataset.index == "scan" or dataset.name in unread else ():
+            if t.late_key is None and (t.erases or dataset.name in t.datasets):
+                for ref in t.refs:
+                    work.add(t, ref)
+        if work.requests:
+            found[dataset.name] = work
+    return found
+
+
+def _work(
+    vault: Vault,
+    taken: Sequence[TakenRequest],
+    wide: Mapping[str, _Work],
+    unread: Mapping[str, list[str]],
+) -> Iterator[Visit]:
+    scanned = {d.name: wide[d.name] for d in vault.customer.datasets if d.name in wide and d.index == "scan"}
     objects: dict[str, _Work] = {}
     by_subject: dict[str, _Work] = {}
     holdings = _holdings(vault, {ref for t in taken if t.late_key is None for ref in t.refs})
+    _drop_entries_of(vault, scanned, holdings)
     for t in taken:
         for ref in t.refs:
             if t.late_key is not None:
                 objects.setdefault(t.late_key, _Work()).add(t, ref)
                 continue
+            for key, journal in t.redriven.items():
+                work = objects.setdefault(key, _Work())
+                work.add(t, ref)
+                work.journal = work.journal or journal
             held = holdings[ref]
             for key, dataset in held.objects.items():
+                if dataset in scanned:
+                    continue
                 if t.erases or dataset in t.datasets:
                     objects.setdefault(key, _Work()).add(t, ref)
             if held.records and (t.erases or any(t.wants_record(*record) for record in held.records)):
                 by_subject.setdefault(ref, _Work()).add(t, ref)
     numbers = count()
     # A visit for each subject: records that cannot be dealt with are then nobody else's problem.
-    found = [work.visit(next(numbers), None) for _, work in sorted(by_subject.items())]
+    for _, work in sorted(by_subject.items()):
+        yield work.visit(next(numbers), None)
+    for walked in vault.customer.datasets:
+        if walked.name not in wide:
+            continue
+        files: Iterable[Found] = (
+            scanning.files_below(vault, walked.prefix or "")
+            if walked.name in scanned
+            else (Found(key, None) for key in unread[walked.name])
+        )
+        for file in files:
+            if own := objects.pop(file.key, None):
+                own.join(wide[walked.name])
+                own.dataset = walked.name
+                yield replace(own.visit(next(numbers), file.key), scan=True, sole=file.sole)
+                continue
+            yield Visit(
+                number=next(numbers),
+                kind="object",
+                requests=(),
+                key=file.key,
+                dataset=walked.name,
+                scan=True,
+                sole=file.sole,
+                shared=walked.name,
+            )
     for key, work in sorted(objects.items()):
         below = vault.customer.dataset_of(key)
         work.dataset = below.name if below else None
-        found.append(work.visit(next(numbers), key))
-    return found
+        yield work.visit(next(numbers), key)
+
+
+def _drop_entries_of(vault: Vault, scanned: Mapping[str, _Work], holdings: Mapping[str, _Holdings]) -> None:
+    """Remove the erased subjects' entries for datasets that had an index before they came to be scanned."""
+    stale = [
+        vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
+        for ref, held in holdings.items()
+        for key, dataset in held.objects.items()
+        if dataset in scanned and ref in scanned[dataset].erase
+    ]
+    vault_items.batch_write(vault, delete=stale)
 
 
 def _holdings(vault: Vault, refs: Iterable[str]) -> dict[str, _Holdings]:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy import aws_clients
+from privacy.step_failures import error_name
 
 FIRST_SECONDS: Final = 60
 MOST_SECONDS: Final = 3600
@@ -34,4 +35,4 @@ def come_again_soon(message: Mapping[str, Any]) -> None:
             VisibilityTimeout=seconds_until_next(int(message["attributes"]["ApproximateReceiveCount"])),
         )
     except (BotoCoreError, ClientError) as error:
-        _log.warning("message comes again later: error=%s", type(error).__name__)
+        _log.warning("message comes again later: error=%s", error_name(error))

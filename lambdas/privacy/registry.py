@@ -36,7 +36,10 @@ class Dataset:
     `prefix` is None for `records`, which live in the vault's table. `subject` is the field that identifies
     the subject of a row: a dotted path in `jsonl`, where `[]` after a name stands for every element of a
     list; the name of a column in `csv`. `personal` maps a field to its kind. `remove` says what an erasure
-    takes from a row that names several subjects in a list: the `row`, or only the `element`.
+    takes from a row that names several subjects in a list: the `row`, or only the `element`. `as_of` is the
+    field with the row's own time, where there is one. `index` says how a run finds subjects: by `events`, or
+    by a `scan` of all files. `archived` says what becomes of files that cannot be read before S3 has brought
+    them back: `report` or `restore`.
     """
 
     name: str
@@ -46,6 +49,9 @@ class Dataset:
     personal: Mapping[str, str]
     remove: str = "row"
     csv: CsvDialect | None = None
+    as_of: str | None = None
+    index: str = "events"
+    archived: str = "report"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,9 @@ def _customer(item: "Mapping[str, AttributeValueTypeDef]") -> Customer:
                 personal=entry["personal"],
                 remove=entry.get("remove", "row"),
                 csv=_dialect(entry["csv"]) if entry.get("csv") else None,
+                as_of=entry.get("as_of"),
+                index=entry.get("index", "events"),
+                archived=entry.get("archived", "report"),
             )
             for entry in json.loads(item["datasets"]["S"])
         ),

@@ -1,7 +1,7 @@
 """The plan of a reindex: every object that lies below a dataset's prefix, or that the index knows."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,7 +42,8 @@ def plan_reindex(vault: Vault, reindex_id: str, remaining: Callable[[], int]) ->
 
     Called again it goes on where it stopped. `remaining` tells the milliseconds left. Holds one page of a
     listing in memory. The objects are those of the bucket's listing and those that have entries: an entry
-    whose object is gone is found that way. An object that is uploaded behind the walk is left to its event.
+    whose object is gone is found that way. Files that are scanned have no index, and are left out. An object
+    that is uploaded behind the walk is left to its event.
     """
     walk = _Walk(**comparisons.noted(vault, reindex_id, _WALK))
     while not walk.done:
@@ -75,7 +76,8 @@ def batches(objects: int) -> list[dict[str, str]]:
 
 def _walk_bucket(vault: Vault, reindex_id: str, walk: _Walk) -> None:
     """Take one page of the bucket's listing."""
-    prefixes = sorted(dataset.prefix for dataset in vault.customer.datasets if dataset.prefix)
+    datasets = [dataset for dataset in vault.customer.datasets if dataset.index != "scan"]
+    prefixes = sorted(dataset.prefix for dataset in datasets if dataset.prefix)
     walk.prefix = next((prefix for prefix in prefixes if prefix >= (walk.prefix or "")), None)
     if walk.prefix is None:
         walk.last = None
@@ -84,12 +86,7 @@ def _walk_bucket(vault: Vault, reindex_id: str, walk: _Walk) -> None:
     if walk.key is not None:
         after = {"KeyMarker": walk.key, "VersionIdMarker": walk.version}
     page = vault.s3.list_object_versions(Bucket=vault.customer.bucket, Prefix=walk.prefix, **after)
-    keys = dict.fromkeys(version["Key"] for version in page.get("Versions", []))
-    if walk.last is not None:
-        keys.pop(walk.last, None)
-    comparisons.write(vault, reindex_id, keys)
-    walk.objects += len(keys)
-    walk.last = next(reversed(keys), walk.last)
+    walk.objects += _write(vault, reindex_id, walk, (version["Key"] for version in page.get("Versions", [])))
     walk.key, walk.version = page.get("NextKeyMarker"), page.get("NextVersionIdMarker")
     if not page["IsTruncated"]:
         walk.key = walk.version = walk.last = None
@@ -106,11 +103,22 @@ def _walk_index(vault: Vault, reindex_id: str, walk: _Walk) -> None:
         ExpressionAttributeNames={"#object": "object"},
         **after,
     )
-    keys = dict.fromkeys(item["object"]["S"] for item in page["Items"])
-    if walk.last is not None:
-        keys.pop(walk.last, None)
-    comparisons.write(vault, reindex_id, keys)
-    walk.indexed += len(keys)
-    walk.last = next(reversed(keys), walk.last)
+    walk.indexed += _write(vault, reindex_id, walk, (item["object"]["S"] for item in page["Items"]))
     walk.entry = page.get("LastEvaluatedKey")
     walk.done = walk.entry is None
+
+
+def _write(vault: Vault, reindex_id: str, walk: _Walk, page: Iterable[str]) -> int:
+    """Write down the objects of a page that were not on the one before; return how many they are."""
+    keys = dict.fromkeys(page)
+    if walk.last is not None:
+        keys.pop(walk.last, None)
+    walk.last = next(reversed(keys), walk.last)
+    compared = [key for key in keys if not _scanned(vault, key)]
+    comparisons.write(vault, reindex_id, compared)
+    return len(compared)
+
+
+def _scanned(vault: Vault, key: str) -> bool:
+    dataset = vault.customer.dataset_of(key)
+    return dataset is not None and dataset.index == "scan"

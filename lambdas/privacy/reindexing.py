@@ -15,6 +15,7 @@ from privacy.object_store import ObjectChangedError
 from privacy.registry import Registry
 from privacy.requests import RequestBusyError
 from privacy.run_steps import UnknownCustomerError
+from privacy.step_failures import StepFailedError, error_name
 from privacy.vault import Vault, open_vault
 from privacy.vault_items import TableBusyError
 from privacy.visiting import RESERVE_MILLISECONDS
@@ -26,11 +27,11 @@ _FAILURES: Final = (BotoCoreError, ClientError, ObjectChangedError, RequestBusyE
 _EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")  # it becomes a part of the evidence's keys
 
 
-class ComparisonsFailedError(Exception):
+class ComparisonsFailedError(StepFailedError):
     """Some of the objects could not be compared. Calling again takes up what is left."""
 
 
-class MalformedInputError(Exception):
+class MalformedInputError(StepFailedError):
     """What somebody gave the execution is no input of a reindex. Its text names the field and the fix."""
 
 
@@ -85,7 +86,7 @@ def compare_between(comparer: Comparer, first: str, last: str, remaining: Callab
             comparisons.mark_done(vault, reindex_id, comparison)
         except _FAILURES as error:
             failed += 1
-            _note_failure(comparer, comparison, _kind(error))
+            _note_failure(comparer, comparison, error_name(error))
     if failed:
         raise ComparisonsFailedError(f"{failed} objects between {first} and {last} failed")
     return True
@@ -100,8 +101,4 @@ def _note_failure(comparer: Comparer, comparison: Comparison, error: str) -> Non
         comparisons.note_failure(comparer.vault, comparer.reindex_id, comparison, error)
     except (BotoCoreError, ClientError) as failure:
         # The others go on; the report says that this one was not compared all the same.
-        _log.error(text, *place, _kind(failure))
-
-
-def _kind(error: Exception) -> str:
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__
+        _log.error(text, *place, error_name(failure))

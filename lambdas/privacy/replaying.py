@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final, Self
@@ -54,6 +54,7 @@ class Page:
     after: str = ""
     page: int = 0
     entries: int = 0
+    skipped: int = 0
     subjects: int = 0
     requests: int = 0
 
@@ -99,10 +100,13 @@ def replay_page(
     """Ask for the erasures of one page of the ledger; return where it stands then, and whether that was all.
 
     Doing it again makes nothing twice, but asks again for what ended failed or partial: a request's id
-    follows from whom it is about. Raises OtherSecretError before it has asked for anything.
+    follows from whom it is about. Entries under another subject secret are skipped, as those of an earlier
+    vault of the customer; raises OtherSecretError where there are no others: then nothing was asked for.
     """
-    entries, done = _entries(vault, page.after)
-    chunks = list(_chunks(entries))
+    read = _read(vault, page.after)
+    if read.done and page.skipped + read.skipped and not page.entries + len(read.entries):
+        raise OtherSecretError
+    chunks = list(_chunks(read.entries))
     made = [_ask(vault, requests, page.restored_from, chunk, clock()) for chunk in chunks]
     subjects = sum(len(group.subjects) for chunk in chunks for group in chunk)
     name = f"{''.join(filter(str.isdigit, page.restored_from))}/{page.page:06d}-{_digest(made).hex()[:16]}"
@@ -114,7 +118,8 @@ def replay_page(
             "customer": vault.customer.id,
             "restored_from": page.restored_from,
             "replayed_at": timestamp(clock()),
-            "ledger_entries": [entry.key for entry in entries],
+            "ledger_entries": [entry.key for entry in read.entries],
+            "skipped": read.skipped,
             "requests": made,
             "subjects": subjects,
         },
@@ -126,19 +131,20 @@ def replay_page(
         "ledger replayed: customer=%s page=%d entries=%d requests=%d subjects=%d",
         vault.customer.id,
         page.page,
-        len(entries),
+        len(read.entries),
         len(made),
         subjects,
     )
     gone_on = Page(
         restored_from=page.restored_from,
-        after=entries[-1].key if entries else page.after,
+        after=read.after,
         page=page.page + 1,
-        entries=page.entries + len(entries),
+        entries=page.entries + len(read.entries),
+        skipped=page.skipped + read.skipped,
         subjects=page.subjects + subjects,
         requests=page.requests + len(made),
     )
-    return gone_on, done
+    return gone_on, read.done
 
 
 def groups(item: "vault_items.Item") -> list[Group]:
@@ -148,19 +154,31 @@ def groups(item: "vault_items.Item") -> list[Group]:
     ]
 
 
-def _entries(vault: Vault, after: str) -> tuple[list[Entry], bool]:
-    """Return the page's entries, and whether no more come behind them. The same ones at each attempt."""
+@dataclass(slots=True)
+class _Read:
+    """What a page has of the ledger: the same at each attempt. `after` is the key of the last entry."""
+
+    after: str
+    entries: list[Entry] = field(default_factory=list)
+    skipped: int = 0
+    done: bool = False
+
+
+def _read(vault: Vault, after: str) -> _Read:
     secret = ledger.secret_digest(vault)
-    entries: list[Entry] = []
+    read = _Read(after)
     subjects = 0
     for entry in ledger.read(vault, after=after):
+        read.after = entry.key
         if entry.secret != secret:
-            raise OtherSecretError
-        entries.append(entry)
-        subjects += sum(len(erasure.subjects) for erasure in entry.erasures)
-        if len(entries) == PAGE_ENTRIES or subjects >= PAGE_SUBJECTS:
-            return entries, False
-    return entries, True
+            read.skipped += 1
+        else:
+            read.entries.append(entry)
+            subjects += sum(len(erasure.subjects) for erasure in entry.erasures)
+        if len(read.entries) + read.skipped == PAGE_ENTRIES or subjects >= PAGE_SUBJECTS:
+            return read
+    read.done = True
+    return read
 
 
 def _chunks(entries: Iterable[Entry]) -> Iterator[list[Group]]:

@@ -77,7 +77,7 @@ def ending(
     table: str, customer: str, request_id: str, *, state: str, at: str, detail: Mapping[str, Any] | None
 ) -> "list[TransactWriteItemTypeDef]":
     """Return the writes that end a request which has not ended, and remove its marker."""
-    update = "SET #state = :state, completed_at = :at"
+    update = "SET #state = :state, completed_at = :at" + (" REMOVE detail" if detail is None else "")
     values: Item = {
         ":state": {"S": state},
         ":at": {"S": at},
@@ -99,4 +99,60 @@ def ending(
             }
         },
         {"Delete": {"TableName": table, "Key": key(customer, f"pending#{request_id}")}},
+    ]
+
+
+def postponement(
+    table: str, customer: str, request_id: str, run_id: str, *, not_before: str, detail: Mapping[str, Any]
+) -> "list[TransactWriteItemTypeDef]":
+    """Return the writes that take a request back from its run, for a later one to go on with it."""
+    return [
+        {
+            "Update": {
+                "TableName": table,
+                "Key": key(customer, f"request#{request_id}"),
+                "UpdateExpression": "SET #state = :pending, detail = :detail REMOVE run_id",
+                "ConditionExpression": "#state = :running AND run_id = :run_id",
+                "ExpressionAttributeNames": {"#state": "state"},
+                "ExpressionAttributeValues": {
+                    ":pending": {"S": "pending"},
+                    ":running": {"S": "running"},
+                    ":run_id": {"S": run_id},
+                    ":detail": {"S": compact(detail)},
+                },
+            }
+        },
+        {
+            "Update": {
+                "TableName": table,
+                "Key": key(customer, f"pending#{request_id}"),
+                "UpdateExpression": "SET not_before = :not_before",
+                "ExpressionAttributeValues": {":not_before": {"S": not_before}},
+            }
+        },
+    ]
+
+
+def reopening(table: str, customer: str, request_id: str, run_id: str) -> "list[TransactWriteItemTypeDef]":
+    """Return the writes that make a request which ended failed in this run pending again, with its marker.
+
+    The run's id goes too: a step of that run which is made again must not take the request for its own.
+    """
+    return [
+        {
+            "Update": {
+                "TableName": table,
+                "Key": key(customer, f"request#{request_id}"),
+                "UpdateExpression": "SET #state = :pending, redriven_from = :run_id"
+                " REMOVE run_id, completed_at, detail",
+                "ConditionExpression": "#state = :failed AND run_id = :run_id",
+                "ExpressionAttributeNames": {"#state": "state"},
+                "ExpressionAttributeValues": {
+                    ":pending": {"S": "pending"},
+                    ":failed": {"S": "failed"},
+                    ":run_id": {"S": run_id},
+                },
+            }
+        },
+        {"Put": {"TableName": table, "Item": key(customer, f"pending#{request_id}")}},
     ]

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
@@ -20,7 +20,7 @@ from privacy.timestamps import timestamp
 from privacy.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
     Item = dict[str, AttributeValueTypeDef]
 
@@ -46,7 +46,10 @@ class RequestBusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as the table keeps it; times are RFC 3339 texts, `subjects` counts references."""
+    """A request as the table keeps it; times are RFC 3339 texts, `subjects` counts references.
+
+    `redriven_from` is the last run in which it failed and was then made pending again.
+    """
 
     id: str
     type: RequestType
@@ -59,6 +62,7 @@ class Request:
     completed_at: str | None = None
     detail: dict[str, Any] | None = None
     follows: str | None = None
+    redriven_from: str | None = None
     restored_from: str | None = None
 
     def public(self) -> dict[str, Any]:
@@ -261,16 +265,29 @@ class RequestStore:
     def pending(self, customer: str, limit: int) -> list[Request]:
         """Return at most `limit` requests that have not ended, oldest first (strongly consistent).
 
-        These are the ones with a marker: also those that a run which died had taken.
+        These are the ones with a marker: also those that a run which died had taken. Not those that wait
+        for a moment which is still to come.
         """
-        answer = aws_clients.dynamodb().query(
-            TableName=self.table,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": {"S": f"customer#{customer}"}, ":prefix": {"S": "pending#"}},
-            ConsistentRead=True,
-            Limit=limit,
-        )
-        ids = [item["sk"]["S"].removeprefix("pending#") for item in answer["Items"]]
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "FilterExpression": "attribute_not_exists(not_before) OR not_before <= :now",
+            "ExpressionAttributeValues": {
+                ":pk": {"S": f"customer#{customer}"},
+                ":prefix": {"S": "pending#"},
+                ":now": {"S": timestamp(datetime.now(UTC))},
+            },
+            "ConsistentRead": True,
+            "Limit": limit,
+        }
+        ids: list[str] = []
+        while len(ids) < limit:
+            answer = aws_clients.dynamodb().query(**query)
+            ids += [item["sk"]["S"].removeprefix("pending#") for item in answer["Items"]]
+            if "LastEvaluatedKey" not in answer:
+                break
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        del ids[limit:]
         found: dict[str, Request] = {}
         for start in range(0, len(ids), _BATCH_GET_LIMIT):
             keys = [key(customer, f"request#{id_}") for id_ in ids[start : start + _BATCH_GET_LIMIT]]
@@ -323,6 +340,64 @@ class RequestStore:
         writes = request_items.ending(
             self.table, customer, request_id, state=state, at=timestamp(at), detail=detail
         )
+        return self._carried_out(writes)
+
+    def of_run(self, customer: str, run_id: str) -> list[Request]:
+        """Return the requests that this run took, or that were redriven from it (strongly consistent).
+
+        Reads all of the customer's requests: for the operator, not for what happens often.
+        """
+        filters = "#run_id = :value OR redriven_from = :value"
+        return self._search(customer, "", filters, {"#run_id": "run_id"}, run_id)
+
+    def corrections_since(self, customer: str, request_id: str) -> list[Request]:
+        """Return the customer's corrections from this request on (strongly consistent)."""
+        return self._search(customer, request_id, "#type = :value", {"#type": "type"}, "correction")
+
+    def _search(
+        self, customer: str, first_id: str, filters: str, names: Mapping[str, str], value: str
+    ) -> list[Request]:
+        pages = (
+            aws_clients.dynamodb()
+            .get_paginator("query")
+            .paginate(
+                TableName=self.table,
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+                FilterExpression=filters,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={
+                    ":pk": {"S": f"customer#{customer}"},
+                    ":first": {"S": f"request#{first_id}"},
+                    ":last": {"S": "request#~"},  # behind every id
+                    ":value": {"S": value},
+                },
+                ConsistentRead=True,
+            )
+        )
+        return [_request(item) for page in pages for item in page["Items"]]
+
+    def reopen(self, customer: str, request_id: str, run_id: str) -> bool:
+        """Make a request that ended failed in this run pending again, with its marker, in one transaction.
+
+        Returns False, and changes nothing, where that is not how it ended, or no longer. Raises
+        RequestBusyError where other writers kept the transaction from going through.
+        """
+        return self._carried_out(request_items.reopening(self.table, customer, request_id, run_id))
+
+    def postpone(
+        self, customer: str, request_id: str, run_id: str, *, until: datetime, detail: Mapping[str, Any]
+    ) -> bool:
+        """Take the request back from its run: it is pending again, and no run takes it before `until`.
+
+        Returns False, and changes nothing, where the run does not have it any more. Raises RequestBusyError
+        where other writers kept the transaction from going through.
+        """
+        writes = request_items.postponement(
+            self.table, customer, request_id, run_id, not_before=timestamp(until), detail=detail
+        )
+        return self._carried_out(writes)
+
+    def _carried_out(self, writes: "Sequence[TransactWriteItemTypeDef]") -> bool:
         for attempt in range(ATTEMPTS):
             reasons = transact(aws_clients.dynamodb(), writes)
             if not reasons:
@@ -366,6 +441,7 @@ def _request(item: "Mapping[str, AttributeValueTypeDef]") -> Request:
             "run_id",
             "completed_at",
             "follows",
+            "redriven_from",
             "restored_from",
         )
         if name in item

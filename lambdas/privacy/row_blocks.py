@@ -49,7 +49,12 @@ class Block:
 
 
 class RowReader(Protocol):
-    """Reads one file. What it learns from the file's head, it keeps: every file takes a reader of its own."""
+    """Reads one file. What it learns from the file's head, it keeps: every file takes a reader of its own.
+
+    `head` is the length of that in the plain content, once it was read; 0 where rows speak for themselves.
+    """
+
+    head: int
 
     def blocks(self, content: Iterable[bytes]) -> Iterator[Block]:
         """Yield the file's rows. Raises LineTooLongError."""
@@ -58,6 +63,12 @@ class RowReader(Protocol):
         """Return the row with fields set, one change after the other, or None where nothing changes.
 
         Raises UnreadableRowError where the row cannot be read or written.
+        """
+
+    def values(self, row: bytes, field: str) -> list[str]:
+        """Return the single values at a field of the row as they print, each of several.
+
+        Raises UnreadableRowError where the row cannot be read.
         """
 
 

@@ -1,16 +1,20 @@
 """What a run's requests do to the rows of a file: everything else passes as it is."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
+from privacy.as_of import Dated
 from privacy.jsonl import JsonLines
 from privacy.references import ReferenceOf
 from privacy.row_blocks import Block, RowReader, Subject, Unreadable, UnreadableRowError, named
+from privacy.row_positions import RowPositions, Splice
 
 REPORTED_LINES: Final = 100
 """Unreadable lines named one by one; all of them are counted."""
 
+_MOST_SPLICES: Final = 20_000  # more are never kept: three bytes each at the least
 _REMEMBERED: Final = 65_536
 _SHORT: Final = 256  # characters of an identifier that is remembered
 
@@ -20,79 +24,67 @@ ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(slots=True)
 class Edited:
-    """What was done to a file so far."""
+    """What was done to a file so far. `spared` are the erased of whom newer rows stay."""
 
     rows_dropped: int = 0
     rows_changed: int = 0
     unparsed: list[dict[str, Any]] = field(default_factory=list)
     unparsed_count: int = 0
     erased: set[str] = field(default_factory=set)
+    spared: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
 class RowEdits:
     """Erasures and corrections, ready to be applied to one file.
 
-    With `elements`, an erasure takes the subject's elements out of a row's list and leaves the row.
+    With `elements`, an erasure takes the subject's elements out of a row's list and leaves the row. `dated`
+    says of whom it takes only older rows. `splices` are the rows that changed or went, in the order of the
+    file: None where they are too many, or where a row came to be somebody else's. `positions`, if given,
+    collects where rows are in the new content.
     """
 
     erase: frozenset[str]
     changes: ChangesOf
     reference: ReferenceOf
     elements: bool = False
+    dated: Dated | None = None
+    positions: RowPositions | None = None
+    splices: list[Splice] | None = field(default_factory=list)
     done: Edited = field(default_factory=Edited)
+    _shift: int = 0
     _harmless: set[Subject] = field(default_factory=lambda: {None})
 
     def applied(self, reader: RowReader, content: Iterable[bytes]) -> Iterator[bytes]:
         """Yield what the file's content becomes. Raises LineTooLongError."""
         for block in reader.blocks(content):
             # Most blocks are about nobody: one comparison of sets tells.
-            if self._harmless.issuperset(block.subjects):
-                yield block.content
-                continue
-            touched = [
-                n
-                for n, subject in enumerate(block.subjects)
-                if subject not in self._harmless and not self._is_harmless(subject)
-            ]
-            yield self._edited(reader, block, touched) if touched else block.content
+            touched: list[int] = []
+            if not self._harmless.issuperset(block.subjects):
+                touched = [
+                    n
+                    for n, subject in enumerate(block.subjects)
+                    if subject not in self._harmless and not self._is_harmless(subject)
+                ]
+            place = block.offset + self._shift
+            kept, subjects = block.rows, block.subjects
+            content_left = block.content
+            if touched:
+                kept, subjects, content_left = self._edited(reader, block, touched)
+            if self.positions is not None and kept:
+                self.positions.take(kept, subjects, place, ended=content_left.endswith(b"\n"))
+            yield content_left
 
-    def _is_harmless(self, subject: Subject) -> bool:
-        if isinstance(subject, Unreadable):
-            return False
-        for identifier in named(subject):
-            ref = self.reference(identifier)
-            if ref is not None and (ref in self.erase or ref in self.changes):
-                return False
-        if isinstance(subject, str) and len(subject) <= _SHORT:
-            if len(self._harmless) >= _REMEMBERED:
-                self._harmless = {None}
-            self._harmless.add(subject)
-        return True
-
-    def _edited(self, reader: RowReader, block: Block, touched: Sequence[int]) -> bytes:
-        rows = block.rows
-        kept: list[bytes] = []
-        start = 0
-        row: bytes | None = None
-        for position in touched:
-            kept += rows[start:position]
-            start = position + 1
-            row = self._row(reader, block, position)
-            if row is not None:
-                kept.append(row)
-        kept += rows[start:]
-        if not kept:
-            return b""
-        # A file whose last line had no end keeps it so, unless that line went: the one before has its own.
-        last_stays = start < len(rows) or row is not None
-        return b"\n".join(kept) + (b"\n" if block.ended or not last_stays else b"")
-
-    def _row(self, reader: RowReader, block: Block, position: int) -> bytes | None:
-        """Return what becomes of a row, None where it goes; report one that cannot be read or changed."""
-        row, subject = block.rows[position], block.subjects[position]
-        refs = [ref for ref in map(self.reference, named(subject)) if ref is not None]
-        gone = self.erase.intersection(refs)
+    def become(
+        self,
+        reader: RowReader,
+        row: bytes,
+        subject: Subject,
+        refs: Sequence[str],
+        report: Callable[[str], None],
+    ) -> bytes | None:
+        """Return what becomes of a row of `refs`, None where it goes; `report` what cannot be done."""
+        gone = self._gone(reader, row, refs)
         if gone and not self.elements:
             self.done.rows_dropped += 1
             self.done.erased |= gone
@@ -108,9 +100,86 @@ class RowEdits:
             if fields:
                 new = reader.corrected(new, fields) or new
         except UnreadableRowError as error:
-            self._report(block, position, str(error))
+            report(str(error))
         self.done.rows_changed += new != row
         return new
+
+    def _gone(self, reader: RowReader, row: bytes, refs: Sequence[str]) -> frozenset[str]:
+        asked = self.erase.intersection(refs)
+        gone = self.dated.concerned(reader, row, asked) if self.dated else asked
+        self.done.spared |= asked - gone
+        return gone
+
+    def note(self, splice: Splice) -> None:
+        """Keep what became of a row, after all those before it in the file."""
+        self._shift += splice.new - splice.old
+        if self.splices is not None:
+            self.splices.append(splice)
+            if len(self.splices) > _MOST_SPLICES:
+                self.splices = None
+
+    def subject_after(self, reader: RowReader, new: bytes, before: Subject) -> Subject:
+        """Return whose a row is that was changed, and note where it has become somebody else's."""
+        (block, *more) = reader.blocks([new + b"\n"])
+        if more or block.rows != [new]:
+            self.splices = None
+            return Unreadable("is not one row")
+        subject = block.subjects[0]
+        if isinstance(subject, Unreadable) or not set(self.references(subject)) <= set(
+            self.references(before)
+        ):
+            self.splices = None
+        return subject
+
+    def references(self, subject: Subject) -> list[str]:
+        """Return the references of the people that a row names."""
+        return [ref for ref in map(self.reference, named(subject)) if ref is not None]
+
+    def _is_harmless(self, subject: Subject) -> bool:
+        if isinstance(subject, Unreadable):
+            return False
+        for identifier in named(subject):
+            ref = self.reference(identifier)
+            if ref is not None and (ref in self.erase or ref in self.changes):
+                return False
+        if isinstance(subject, str) and len(subject) <= _SHORT:
+            if len(self._harmless) >= _REMEMBERED:
+                self._harmless = {None}
+            self._harmless.add(subject)
+        return True
+
+    def _edited(
+        self, reader: RowReader, block: Block, touched: Sequence[int]
+    ) -> tuple[list[bytes], list[Subject], bytes]:
+        """Return the rows that are left of a block, whose they are, and the content they make."""
+        rows = block.rows
+        kept: list[bytes] = []
+        subjects: list[Subject] = []
+        start, offset = 0, block.offset
+        new: bytes | None = None
+        for position in touched:
+            kept += rows[start:position]
+            subjects += block.subjects[start:position]
+            offset += sum(map(len, rows[start:position])) + position - start
+            start = position + 1
+            row, subject = rows[position], block.subjects[position]
+            new = self.become(
+                reader, row, subject, self.references(subject), partial(self._report, block, position)
+            )
+            end = int(block.ended or start < len(rows))  # its line feed
+            if new is not None:
+                kept.append(new)
+                subjects.append(subject if new == row else self.subject_after(reader, new, subject))
+            if new != row:
+                self.note(Splice(offset, len(row) + end, 0 if new is None else len(new) + end))
+            offset += len(row) + end
+        kept += rows[start:]
+        subjects += block.subjects[start:]
+        if not kept:
+            return [], [], b""
+        # A file whose last line had no end keeps it so, unless that line went: the one before has its own.
+        last_stays = start < len(rows) or new is not None
+        return kept, subjects, b"\n".join(kept) + (b"\n" if block.ended or not last_stays else b"")
 
     def _report(self, block: Block, position: int, reason: str) -> None:
         self.done.unparsed_count += 1

@@ -16,7 +16,8 @@ from privacy.jsonl import JsonLines
 from privacy.object_store import StoredObject
 from privacy.references import ReferenceOf, is_blank, subject_reference
 from privacy.registry import CsvDialect, Dataset
-from privacy.row_blocks import RowReader, Unreadable, named
+from privacy.row_blocks import RowReader
+from privacy.row_positions import INDEX_BYTES, RowPositions
 from privacy.vault import Vault
 
 _log: Final = logging.getLogger("privacy")
@@ -31,10 +32,14 @@ class DatasetUnknownError(Exception):
 
 @dataclass(slots=True)
 class Subjects:
-    """The subjects of an object with the number of their rows, and how many lines could not be read."""
+    """The subjects of an object with the number of their rows, and how many lines could not be read.
+
+    `positions` say where the rows are; None where there are none, or not all of them are known.
+    """
 
     rows: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
+    positions: RowPositions | None = None
 
 
 def reference_of(vault: Vault) -> ReferenceOf:
@@ -55,29 +60,42 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     """Return whose an object is: of its rows, read to the end, or as a whole (`object`).
 
     Of a file whose compression is damaged, whose the rows before the damage are: their requests then find
-    the file, and say so. Raises DatasetUnknownError and LineTooLongError.
+    the file, and say so. Raises DatasetUnknownError, LineTooLongError and, for a file of parquet,
+    scratch.ObjectTooLargeError.
     """
     if dataset.format == "object":
         ref = subject_of_object(vault, stored)
         return Subjects(Counter({ref: 1} if ref else {}))
-    found = Subjects()
+    if dataset.format == "parquet" and dataset.subject is not None:
+        from privacy import parquet_visits  # Arrow is large: only who meets such a file waits for it
+
+        return Subjects(*parquet_visits.subjects(stored, dataset.subject, reference_of(vault)))
     reader = reader_of(dataset)
-    reference = reference_of(vault)
+    positions = RowPositions(reference_of(vault), INDEX_BYTES)
     _, content = codecs.unpacked(stored.chunks())
-    for block in reader.blocks(_undamaged(content, found)):
-        for subject, count in Counter(block.subjects).items():
-            if isinstance(subject, Unreadable):
-                found.unreadable += count
-            refs = map(reference, named(subject))
-            found.rows.update({ref: count for ref in refs if ref is not None})
-    return found
+    for block in reader.blocks(_undamaged(content, positions)):
+        positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
+    return found_by(positions, reader)
 
 
-def _undamaged(content: Iterator[bytes], found: Subjects) -> Iterator[bytes]:
+def found_by(positions: RowPositions, reader: RowReader) -> Subjects:
+    """Return whose rows were found by reading a file to its end."""
+    positions.see_head(reader.head)
+    known = positions if positions.complete else None
+    return Subjects(positions.rows, positions.unreadable, known)
+
+
+def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[bytes]:
     try:
         yield from content
     except codecs.DamagedContentError:
-        found.unreadable += 1
+        positions.note_unreadable(1)
+
+
+def check_readable(dataset: Dataset) -> None:
+    """Raise DatasetUnknownError unless the dataset says how to read its files of rows."""
+    if dataset.format != "parquet" or dataset.subject is None:
+        reader_of(dataset)
 
 
 def reader_of(dataset: Dataset) -> RowReader:

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy import aws_clients
 from privacy.identifiers import uuid7
+from privacy.step_failures import error_name
 from privacy.timestamps import parse_timestamp, timestamp
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class RunLock:
             return self.start_run(customer)
         except (ClientError, BotoCoreError) as error:
             _log.warning(
-                "run not started, left to the sweep: customer=%s error=%s", customer, type(error).__name__
+                "run not started, left to the sweep: customer=%s error=%s", customer, error_name(error)
             )
             return None
 

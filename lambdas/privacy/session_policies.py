@@ -93,9 +93,11 @@ def index(vault: VaultResources) -> Policy:
 
 
 def plan(vault: VaultResources) -> Policy:
-    """Leave tombstones, look up what the requests touch, write the visits down."""
+    """Leave tombstones, look up what the requests touch, list what is scanned, write the visits down."""
     return _policy(
-        _table(vault, "GetItem", "Query", "UpdateItem", "BatchWriteItem"), _service_key(vault, "Decrypt")
+        _bucket(vault, "ListBucketVersions"),
+        _table(vault, "GetItem", "Query", "UpdateItem", "BatchWriteItem"),
+        _service_key(vault, "Decrypt"),
     )
 
 
@@ -106,11 +108,13 @@ def visit(vault: VaultResources) -> Policy:
             vault,
             "GetObject",
             "GetObjectTagging",
+            "GetObjectVersion",
             "PutObject",
             "PutObjectTagging",
             "AbortMultipartUpload",
             "DeleteObject",  # DeleteObjects asks for it even where every entry names a version
             "DeleteObjectVersion",
+            "RestoreObject",
         ),
         _bucket(vault, "ListBucketVersions"),
         _table(
@@ -152,8 +156,8 @@ def reindex(vault: VaultResources) -> Policy:
 
 
 def close(vault: VaultResources) -> Policy:
-    """Read what a run or a reindex noted, and remove its own items."""
-    return _policy(_table(vault, "Query", "BatchWriteItem"), _service_key(vault, "Decrypt"))
+    """Read what a run or reindex noted, remove its own items, say how long those of failed requests wait."""
+    return _policy(_table(vault, "Query", "BatchWriteItem", "UpdateItem"), _service_key(vault, "Decrypt"))
 
 
 def replay(vault: VaultResources) -> Policy:

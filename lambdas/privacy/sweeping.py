@@ -1,7 +1,7 @@
 """The sweep: starts runs that nobody started, and frees customers whose run died."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -9,19 +9,33 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
+from privacy.step_failures import StepFailedError, error_name
+from privacy.timestamps import timestamp
 
 SETTLING: Final = timedelta(seconds=60)
 """A younger lock is left alone: the function that took it may not have started the execution yet."""
 
+SOON: Final = timedelta(days=7)
+"""How long before its due date a request that has not ended is worth an alarm: time to mend what keeps it."""
+
+_LOOKED_AT: Final = 100
+"""The oldest requests that have not ended are looked at: they are the first to be due, or nearly."""
+
 _log: Final = logging.getLogger("privacy")
 
 
-class SweepIncompleteError(Exception):
+class SweepIncompleteError(StepFailedError):
     """Some customers could not be swept; the others were. Carries only how many."""
 
 
-def sweep(customers: Iterable[str], requests: RequestStore, lock: RunLock) -> list[str]:
-    """Sweep every customer; return those for whom a run was started.
+def sweep(
+    customers: Iterable[str],
+    requests: RequestStore,
+    lock: RunLock,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> list[str]:
+    """Sweep every customer; return those for whom a run was started. Logs whose requests are due soon.
 
     Raises SweepIncompleteError at the end where AWS refused for some of them, so that it is noticed.
     """
@@ -30,9 +44,10 @@ def sweep(customers: Iterable[str], requests: RequestStore, lock: RunLock) -> li
         try:
             if _sweep(customer, requests, lock):
                 started.append(customer)
+            _tell_what_is_due_soon(customer, requests, clock() + SOON)
         except (ClientError, BotoCoreError) as error:
             failed += 1
-            _log.error("not swept: customer=%s error=%s", customer, type(error).__name__)
+            _log.error("not swept: customer=%s error=%s", customer, error_name(error))
     if failed:
         raise SweepIncompleteError(f"{failed} customers")
     return started
@@ -48,3 +63,13 @@ def _sweep(customer: str, requests: RequestStore, lock: RunLock) -> bool:
     if not requests.pending(customer, limit=1):
         return False
     return lock.start_run(customer) is not None
+
+
+def _tell_what_is_due_soon(customer: str, requests: RequestStore, until: datetime) -> None:
+    """Log it where requests that have not ended are due: an alarm counts these lines."""
+    due = [
+        request for request in requests.pending(customer, _LOOKED_AT) if request.due_at <= timestamp(until)
+    ]
+    if due:
+        first = min(request.due_at for request in due)
+        _log.warning("requests due soon: customer=%s open=%d first_due=%s", customer, len(due), first)

@@ -4,7 +4,9 @@ import hashlib
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy.vault import Vault
@@ -35,6 +37,14 @@ _LAST_ERASURE: Final = ("vault", "last-erasure")
 
 class TableBusyError(Exception):
     """The table kept refusing part of a batch. Trying again later helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """That a subject was erased: by which request, and at which instant."""
+
+    request: str
+    erased_at: str
 
 
 def instant(moment: datetime) -> str:
@@ -103,10 +113,12 @@ def get(vault: Vault, pk: str, sk: str) -> "Item | None":
     return answer.get("Item")
 
 
-def query(vault: Vault, pk: str, *, first: str = "", last: str | None = None) -> "Iterator[Item]":
-    """Yield a partition's items (strongly consistent) whose sort key begins with `first`.
+def query(
+    vault: Vault, pk: str, *, first: str = "", last: str | None = None, backward: bool = False
+) -> "Iterator[Item]":
+    """Yield a partition's items (strongly consistent) whose sort key begins with `first`, in its order.
 
-    With `last`, those from `first` to `last`, both included.
+    With `last`, those from `first` to `last`, both included; `backward` yields the last one first.
     """
     values: dict[str, Any] = {":pk": {"S": pk}}
     condition = "pk = :pk"
@@ -121,6 +133,7 @@ def query(vault: Vault, pk: str, *, first: str = "", last: str | None = None) ->
         KeyConditionExpression=condition,
         ExpressionAttributeValues=values,
         ConsistentRead=True,
+        ScanIndexForward=not backward,
     )
     for page in pages:
         yield from page["Items"]
@@ -150,10 +163,11 @@ def batch_get(vault: Vault, keys: "Sequence[Item]") -> "list[Item]":
 def batch_write(vault: Vault, *, put: "Iterable[Item]" = (), delete: "Iterable[Item]" = ()) -> None:
     """Put and delete items, whatever was there before. No key may occur twice. Raises TableBusyError."""
     table = vault.customer.table
-    writes: list[Any] = [{"PutRequest": {"Item": item}} for item in put]
-    writes += [{"DeleteRequest": {"Key": item}} for item in delete]
-    for start in range(0, len(writes), _WRITE_LIMIT):
-        wanted = writes[start : start + _WRITE_LIMIT]
+    writes: Iterator[Any] = chain(
+        ({"PutRequest": {"Item": item}} for item in put),
+        ({"DeleteRequest": {"Key": item}} for item in delete),
+    )
+    while wanted := list(islice(writes, _WRITE_LIMIT)):
         for attempt in range(_ATTEMPTS):
             left = vault.dynamodb.batch_write_item(RequestItems={table: wanted})["UnprocessedItems"]
             if not left.get(table):
@@ -246,21 +260,23 @@ def put_tombstone_back(vault: Vault, ref: str, erased_at: str, request_id: str) 
         return
 
 
+def tombstones(vault: Vault, refs: Iterable[str]) -> dict[str, Tombstone]:
+    """Return the tombstones (strongly consistent) of those of the subjects that were erased."""
+    return {
+        item["pk"]["S"].removeprefix("subject#"): Tombstone(item["request"]["S"], item["erased_at"]["S"])
+        for item in batch_get(vault, [key(subject_pk(ref), ERASED) for ref in sorted(refs)])
+    }
+
+
 def erased_since(vault: Vault, refs: Iterable[str], uploaded_at: str) -> dict[str, str]:
     """Return which of the subjects were erased at or after `uploaded_at`, each with the request's id.
 
-    What was uploaded before an erasure and is found after it has arrived late, and is erased too. The
-    caller writes its entries first and asks then; a plan leaves its tombstones first and looks for entries
-    then. So at least one of the two sees the other.
+    What was uploaded before an erasure and is found after it has arrived late, and is erased too.
     """
     if last_erasure(vault) < uploaded_at:
         return {}
-    tombstones = batch_get(vault, [key(subject_pk(ref), ERASED) for ref in sorted(refs)])
-    return {
-        item["pk"]["S"].removeprefix("subject#"): item["request"]["S"]
-        for item in tombstones
-        if item["erased_at"]["S"] >= uploaded_at
-    }
+    found = tombstones(vault, refs)
+    return {ref: erased.request for ref, erased in found.items() if erased.erased_at >= uploaded_at}
 
 
 def pause(attempt: int) -> None:

@@ -1,6 +1,7 @@
 """Reading back what a run left: what is still there that should not be."""
 
 import logging
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -27,6 +28,7 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
     Can be done again: what is in order by then is no longer a problem.
     """
     noted = visits.notes(vault, run_id)
+    archived = {visit.key for visit in noted.visits if visit.outcome and visit.outcome.get("archived")}
     found = 0
     for visit in noted.visits:
         problem = _visit_problem(vault, visit)
@@ -40,6 +42,7 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
         problem = _erasure_problem(
             vault,
             requests.refs(vault.customer.id, request.id),
+            archived,
             # Which objects a repeated erasure reaches, its visits have seen: not all that have entries.
             records_only=request.restored_from is not None,
         )
@@ -55,7 +58,7 @@ def _visit_problem(vault: Vault, visit: Visit) -> str | None:
         return NOT_DONE
     if visit.outcome.get("damaged"):
         return DAMAGED
-    if visit.key is None or not visit.outcome["purged"]:
+    if visit.key is None or not visit.outcome["purged"] or visit.outcome["read_back"]:
         return None
     left = object_store.versions(vault, visit.key)
     return VERSIONS_LEFT if _older(left, visit.outcome["kept_version"], visit.done_at) else None
@@ -72,14 +75,20 @@ def _older(left: list[Version], kept: str | None, done_at: str) -> list[Version]
     return [*stored[position + 1 :], *(v for v in left if v.is_marker and v.last_modified < before)]
 
 
-def _erasure_problem(vault: Vault, refs: list[str], *, records_only: bool) -> str | None:
+def _erasure_problem(
+    vault: Vault, refs: list[str], archived: AbstractSet[str | None], *, records_only: bool
+) -> str | None:
     _ = vault.dynamodb  # made before the threads share it
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-        return ITEMS_LEFT if any(pool.map(lambda ref: _items_left(vault, ref, records_only), refs)) else None
+        left = pool.map(lambda ref: _items_left(vault, ref, archived, records_only), refs)
+        return ITEMS_LEFT if any(left) else None
 
 
-def _items_left(vault: Vault, ref: str, records_only: bool) -> bool:
-    """Return whether anything from before the subject's tombstone is left, or the tombstone is missing."""
+def _items_left(vault: Vault, ref: str, archived: AbstractSet[str | None], records_only: bool) -> bool:
+    """Return whether anything from before the subject's tombstone is left, or the tombstone is missing.
+
+    Entries of archived objects have to be there: their visits tell that they could not be read.
+    """
     items = list(vault_items.query(vault, vault_items.subject_pk(ref)))
     erased_at = next((i["erased_at"]["S"] for i in items if i["sk"]["S"] == vault_items.ERASED), None)
     if erased_at is None:
@@ -87,6 +96,7 @@ def _items_left(vault: Vault, ref: str, records_only: bool) -> bool:
     moments = [
         i.get("indexed_at") or i.get("updated_at")
         for i in items
-        if i["sk"]["S"] != vault_items.ERASED and not (records_only and "object" in i)
+        if i["sk"]["S"] != vault_items.ERASED
+        and ("object" not in i or not (records_only or i["object"]["S"] in archived))
     ]
     return any(moment is None or moment["S"] <= erased_at for moment in moments)

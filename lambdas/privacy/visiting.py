@@ -16,6 +16,8 @@ from privacy.object_visits import visit_object
 from privacy.record_visits import RecordChange, RecordChangedError, visit_records
 from privacy.row_blocks import LineTooLongError, UnreadableRowError
 from privacy.rows import DatasetUnknownError
+from privacy.scratch import ObjectTooLargeError
+from privacy.step_failures import StepFailedError, error_name
 from privacy.vault import Vault
 from privacy.vault_items import TableBusyError
 from privacy.visits import Visit
@@ -25,12 +27,23 @@ _log: Final = logging.getLogger("privacy")
 RESERVE_MILLISECONDS: Final = 60_000
 """No visit is begun with less time left."""
 
+_TELLING: Final = (
+    "rows_dropped",
+    "rows_changed",
+    "versions_removed",
+    "unparsed_count",
+    "damaged",
+    "archived",
+)
+"""What of an object's visit is worth keeping until the run ends: a scan's million visits tell nothing."""
+
 _FAILURES: Final = (
     BotoCoreError,
     ClientError,
     DatasetUnknownError,
     LineTooLongError,
     ObjectChangedError,
+    ObjectTooLargeError,
     PurgeIncompleteError,
     RecordChangedError,
     TableBusyError,
@@ -38,7 +51,7 @@ _FAILURES: Final = (
 )
 
 
-class VisitsFailedError(Exception):
+class VisitsFailedError(StepFailedError):
     """Some of the visits did not succeed. The others are done; calling again takes up what is left."""
 
 
@@ -50,28 +63,43 @@ class Visitor:
     run_id: str
     _changes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
-    def visit_batch(self, first: int, last: int, remaining: Callable[[], int]) -> int | None:
-        """Carry out the visits numbered `first` to `last` that are not done yet.
+    def visit_batch(
+        self, first: int, last: int, remaining: Callable[[], int], *, backward: bool = False
+    ) -> tuple[int, int] | None:
+        """Carry out the visits numbered `first` to `last` that are not done yet, or the same `backward`.
 
-        `remaining` tells the milliseconds left. Returns the number to go on from where they do not
-        suffice, None at the end. Raises VisitsFailedError, after the others, where some failed.
+        `remaining` tells the milliseconds left. Returns the first and last of those to go on with where they
+        do not suffice, None at the end. Raises VisitsFailedError, after the others, where some failed.
         """
-        failed = 0
-        stopped: int | None = None
-        for visit in visits.between(self.vault, self.run_id, first, last):
+        done = failed = 0
+        for visit in visits.between(self.vault, self.run_id, first, last, backward=backward):
             if visit.done_at is not None:
                 continue
             if remaining() < RESERVE_MILLISECONDS:
-                stopped = visit.number
+                if not failed:
+                    return (first, visit.number) if backward else (visit.number, last)
+                if done:
+                    # What failed comes again with the rest. As long as a call gets on, that is no failed one.
+                    return first, last
                 break
             try:
                 self._carry_out(visit)
+                done += 1
             except _FAILURES as error:
                 failed += 1
-                self._note_failure(visit, _kind(error))
+                self._note_failure(visit, error_name(error))
         if failed:
             raise VisitsFailedError(f"{failed} of the visits from {first} to {last} failed")
-        return stopped
+        return None
+
+    def note_abandoned(self, first: int, last: int, error: str) -> None:
+        """Note what the batch was given up with on each visit that is not done and has no failure of its own.
+
+        A visit that takes its function down with it (too little memory, or time) cannot note that itself.
+        """
+        for visit in visits.between(self.vault, self.run_id, first, last):
+            if visit.done_at is None and visit.failure is None:
+                self._note_failure(visit, error)
 
     def _carry_out(self, visit: Visit) -> None:
         if visit.kind == "records":
@@ -80,7 +108,10 @@ class Visitor:
         else:
             journal = Journal.of(self.vault, self.run_id, visit)
             outcome = visit_object(self.vault, visit, self._row_changes(visit), journal).noted()
-        visits.mark_done(self.vault, self.run_id, visit.number, datetime.now(UTC), outcome)
+        if visit.scan and not any(outcome[name] for name in _TELLING):
+            visits.forget(self.vault, self.run_id, visit.number)
+        else:
+            visits.mark_done(self.vault, self.run_id, visit.number, datetime.now(UTC), outcome)
         counts = " ".join(f"{name}={value}" for name, value in outcome.items() if isinstance(value, int))
         _log.info(
             "visit done: customer=%s run=%s visit=%d %s",
@@ -99,7 +130,7 @@ class Visitor:
             visits.note_failure(self.vault, self.run_id, visit.number, error)
         except (BotoCoreError, ClientError) as failure:
             # The other visits go on; this one's request ends failed all the same, and the log says why.
-            _log.error(text, self.vault.customer.id, self.run_id, visit.number, _kind(failure))
+            _log.error(text, self.vault.customer.id, self.run_id, visit.number, error_name(failure))
 
     def _row_changes(self, visit: Visit) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
@@ -130,7 +161,3 @@ class Visitor:
         dataset = self.vault.customer.dataset(change["dataset"])
         personal = dataset.personal if dataset else {}
         return {name: value for name, value in change["set"].items() if name in personal}
-
-
-def _kind(error: Exception) -> str:
-    return error.response["Error"]["Code"] if isinstance(error, ClientError) else type(error).__name__

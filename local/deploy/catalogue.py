@@ -11,6 +11,7 @@ from local.deploy.services import (
     iam,
     kms,
     messaging,
+    monitoring,
     s3,
     wafv2,
     workflows,
@@ -18,7 +19,19 @@ from local.deploy.services import (
 
 CATALOGUE: Final[dict[str, Creator]] = {
     creator.token: creator
-    for module in (apigateway, cognito, dynamodb, functions, iam, kms, messaging, s3, wafv2, workflows)
+    for module in (
+        apigateway,
+        cognito,
+        dynamodb,
+        functions,
+        iam,
+        kms,
+        messaging,
+        monitoring,
+        s3,
+        wafv2,
+        workflows,
+    )
     for creator in module.CREATORS
 }
 """Creators by Pulumi type token."""

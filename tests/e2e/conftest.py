@@ -39,7 +39,7 @@ def world(worker_id: str) -> Iterator[World]:
     """Two regions up with IAM enforced, the trail recorded, and every customer's data sent and indexed."""
     build("local", say=lambda _: None)
     data = generate(11, {stack: customers_of(stack_config(stack)) for stack in stack_names()}, rows=_ROWS)
-    configs = {"eu-west": {"gdpr:customers": _customers_with_a_principal("eu-west", "acme")}}
+    configs = {"eu-west": {"gdpr:customers": _customers_with_more("eu-west", "acme")}}
     with regions(record_trail=True, name=f"e2e-{worker_id}", configs=configs) as (emulator, stacks):
         world = World(emulator, {stack.name: stack for stack in stacks}, data)
         world.make_subject_secrets()
@@ -48,10 +48,18 @@ def world(worker_id: str) -> Iterator[World]:
         yield world
 
 
-def _customers_with_a_principal(stack: str, customer_id: str) -> str:
-    """The stack's customers, one of them with a principal, so that its access role exists."""
+def _customers_with_more(stack: str, customer_id: str) -> str:
+    """The stack's customers, one of them with a principal, so that its access role exists, and more datasets.
+
+    Of these one is walked, and one may have archived files.
+    """
     customers = json.loads(stack_config(stack)["gdpr:customers"])
     for customer in customers:
         if customer["id"] == customer_id:
             customer["principals"] = [f"arn:aws:iam::{ACCOUNT}:root"]
+            rows = {"format": "jsonl", "subject": "author.email", "personal": {"author.email": "email"}}
+            customer["datasets"] += [
+                {"name": "dumps", "prefix": "dumps/", "index": "scan", **rows},
+                {"name": "cellar", "prefix": "cellar/", "archived": "restore", **rows},
+            ]
     return json.dumps(customers)

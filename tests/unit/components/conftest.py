@@ -197,7 +197,7 @@ def stack_settings(stack: str) -> Settings:
 def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A production build with something in each package."""
     root = tmp_path_factory.mktemp("project")
-    for package in ("api", "runs"):
+    for package in ("api", "runs", "rows"):
         folder = root / "build" / "production" / package
         folder.mkdir(parents=True)
         (folder / "handler.py").write_text("")

@@ -18,6 +18,7 @@ from .conftest import ACCOUNT, ROOT, STACKS, Deployment, run_program, stack_conf
 
 COMPONENT_TYPES = {
     "gdpr:account:AccountSettings",
+    "gdpr:alarms:Alarms",
     "gdpr:api:PrivacyApi",
     "gdpr:evidence:EvidenceBucket",
     "gdpr:firewall:Firewall",
@@ -172,6 +173,8 @@ def test_no_property_names_another_customers_vault(deployment: Deployment) -> No
         ("aws:iam/role:Role", "name"),
         ("aws:iam/policy:Policy", "name"),
         ("aws:sqs/queue:Queue", "name"),
+        ("aws:sns/topic:Topic", "name"),
+        ("aws:cloudwatch/metricAlarm:MetricAlarm", "name"),
         ("aws:sfn/stateMachine:StateMachine", "name"),
         ("aws:scheduler/schedule:Schedule", "name"),
         ("aws:cognito/userPool:UserPool", "name"),

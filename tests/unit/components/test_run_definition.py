@@ -3,6 +3,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from components.run_definition import RunSteps, run_definition
 
 from .conftest import Deployment
@@ -45,14 +47,40 @@ def test_every_state_goes_on_or_ends() -> None:
 
 
 def test_whatever_fails_is_caught_and_closes_the_run() -> None:
-    for machine, target in ((DEFINITION, "Abandon"), (BATCH, "VisitFailed")):
+    targets = {}
+    for machine in (DEFINITION, BATCH):
         for name, state in machine["States"].items():
             if state["Type"] in {"Task", "Map"}:
                 (catch,) = state["Catch"]
                 assert catch["ErrorEquals"] == ["States.ALL"]
                 # What the run is must survive, or it could not be closed.
                 assert catch["ResultPath"] == "$.failure"
-                assert catch["Next"] == ("Abandoned" if name == "Abandon" else target)
+                targets[name] = catch["Next"]
+    assert targets == {
+        "Plan": "PlanFailed",
+        "VisitAll": "VisitAllFailed",
+        "Verify": "VerifyFailed",
+        "Complete": "CompleteFailed",
+        "Abandon": "Abandoned",
+        "Visit": "NoteFailure",
+        "NoteFailure": "VisitFailed",
+    }
+
+
+@pytest.mark.parametrize("step", ["plan", "visit", "verify", "complete"])
+def test_a_run_that_failed_is_closed_with_the_step_and_the_errors_name_alone(step: str) -> None:
+    (failed,) = [s for s in DEFINITION["States"].values() if s.get("Parameters", {}).get("step") == step]
+    assert failed == {
+        "Type": "Pass",
+        "Parameters": {
+            "customer.$": "$.customer",
+            "run_id.$": "$.run_id",
+            "step": step,
+            # Its cause is a text, which may hold anything.
+            "error.$": "$.failure.Error",
+        },
+        "Next": "Abandon",
+    }
 
 
 def test_every_call_is_tried_again_with_backoff_jitter_and_a_time_limit() -> None:
@@ -62,7 +90,7 @@ def test_every_call_is_tried_again_with_backoff_jitter_and_a_time_limit() -> Non
         for state in machine["States"].values()
         if state["Type"] == "Task"
     ]
-    assert len(tasks) == 5
+    assert len(tasks) == 6
     for task in tasks:
         assert task["TimeoutSeconds"] > 900
         tried = {error for retry in task["Retry"] for error in retry["ErrorEquals"]}
@@ -73,17 +101,17 @@ def test_every_call_is_tried_again_with_backoff_jitter_and_a_time_limit() -> Non
 
 
 def test_steps_get_ids_and_counts_only() -> None:
-    allowed = {"customer.$", "run_id.$", "first.$", "last.$", "error.$"}
+    batch = {"customer.$", "run_id.$", "first.$", "last.$"}
     payloads = [
         state["Parameters"]["Payload"]
         for machine in (DEFINITION, BATCH)
         for state in machine["States"].values()
         if state["Type"] == "Task"
     ]
-    assert {key for payload in payloads for key in payload} == allowed
-    assert set(DEFINITION["States"]["VisitAll"]["ItemSelector"]) == allowed - {"error.$"}
-    # The name of an error only: its cause is a text, which may hold anything.
-    assert DEFINITION["States"]["Abandon"]["Parameters"]["Payload"]["error.$"] == "$.failure.Error"
+    assert {key for payload in payloads for key in payload} == {*batch, "attempt.$", "step.$", "error.$"}
+    assert set(DEFINITION["States"]["VisitAll"]["ItemSelector"]) == batch
+    texts = [path for payload in payloads for path in payload.values() if "failure" in path]
+    assert texts == ["$.failure.Error"]
 
 
 def test_a_failed_visit_leaves_the_others_going() -> None:
@@ -100,6 +128,10 @@ def test_a_batch_that_ran_out_of_time_goes_on_where_it_stopped() -> None:
     assert BATCH["States"]["Visit"]["OutputPath"] == "$.Payload"
 
 
+def test_a_batch_knows_which_attempt_it_is() -> None:
+    assert BATCH["States"]["Visit"]["Parameters"]["Payload"]["attempt.$"] == "$$.State.RetryCount"
+
+
 def test_five_thousand_batches_fit_into_the_maps_output() -> None:
     # Step Functions quotas: 256 KiB of output, also where it is then thrown away.
     result = json.dumps(BATCH["States"]["Visited"]["Result"])
@@ -111,6 +143,7 @@ def test_each_step_calls_its_function(deployment: Deployment) -> None:
     called = re.findall(r'"FunctionName": "arn:mock:Function:([^"]+)"', machine.inputs["definition"])
     assert [name.removeprefix(f"{deployment.prefix}-") for name in called] == [
         "plan-run",
+        "visit-objects",
         "visit-objects",
         "verify-run",
         "complete-run",

@@ -46,7 +46,7 @@ def test_a_customer_is_read_as_it_is_written() -> None:
     customer = stack_settings("eu-west").customers[0]
     assert (customer.id, customer.subject_id) == ("acme", "email")
     assert customer.contract == Contract(starts=date(2026, 1, 1), ends=date(2027, 12, 31), graceDays=30)
-    assert customer.prefixes == ("feedback/", "letters/")
+    assert customer.prefixes == ("feedback/", "letters/", "orders/")
     assert customer.datasets[1].personal == {"author.name": "name", "author.email": "email", "text": "text"}
     assert customer.programs[1].scopes == ("read",)
 
@@ -92,6 +92,37 @@ def test_a_subject_may_stand_in_a_list(config: dict[str, Any]) -> None:
     assert (dataset.subject, dataset.remove) == ("to[].email", "element")
 
 
+PARQUET = {
+    "name": "sales",
+    "format": "parquet",
+    "prefix": "sales/",
+    "subject": "buyers[].email",
+    "personal": {"buyers[].email": "email", "note": "text"},
+}
+
+
+def test_a_parquet_dataset_says_where_it_lies_and_whose_its_rows_are(config: dict[str, Any]) -> None:
+    acme(config)["datasets"].append({**PARQUET, "remove": "element"})
+    dataset = parse_settings(config, project="gdpr", stack="eu-west").customers[0].datasets[4]
+    assert (dataset.format, dataset.subject, dataset.remove) == ("parquet", "buyers[].email", "element")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"prefix": None}, ".prefix: missing; it says where in the bucket the files lie"),
+        ({"subject": None}, ".subject: missing; it says which field of a row identifies"),
+        ({"csv": {}}, ".csv is a mapping: a dataset of format parquet has no csv"),
+        ({"subject": "no", "personal": {"no": "id"}, "remove": "element"}, ".remove is 'element': only a"),
+        ({"personal": {"note": "text"}}, "the subject field buyers[].email is personal too"),
+    ],
+)
+def test_a_mistake_in_a_parquet_dataset_is_said(config: dict[str, Any], changes: object, said: str) -> None:
+    assert isinstance(changes, dict)
+    acme(config)["datasets"].append({**PARQUET, **changes})
+    assert any("customers[0].datasets[4]" in problem and said in problem for problem in problems(config))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -108,16 +139,21 @@ def test_a_subject_may_stand_in_a_list(config: dict[str, Any]) -> None:
             ".csv.columns is a list of 1: the subject's column email is not among",
         ),
         ({"csv": {"columns": []}}, ".csv.columns is a list of 0: give at least one entry"),
+        ({"as_of": "at[]"}, ".as_of is 'at[]': a csv row has no lists; name a column"),
+        (
+            {"as_of": "at", "csv": {"columns": ["no", "email"]}},
+            ".as_of is 'at': is not among the dataset's columns",
+        ),
         ({"csv": {"header": True}}, ".csv.header: unknown key; valid keys are delimiter, quote, encoding,"),
         ({"subject": "to[]", "personal": {"to[]": "email"}}, ".subject is 'to[]': a csv row has no lists"),
         ({"subject": None}, ".subject: missing; it says which field of a row identifies"),
-        ({"remove": "element"}, ".remove is 'element': only a jsonl subject in a list"),
+        ({"remove": "element"}, ".remove is 'element': only a jsonl or parquet subject in a list"),
     ],
 )
 def test_a_mistake_in_a_csv_dataset_is_said(config: dict[str, Any], changes: object, said: str) -> None:
     assert isinstance(changes, dict)
     acme(config)["datasets"].append({**CSV, **changes})
-    assert any(f"customers[0].datasets[3]{said}" in problem for problem in problems(config))
+    assert any(f"customers[0].datasets[4]{said}" in problem for problem in problems(config))
 
 
 @pytest.mark.parametrize(
@@ -226,19 +262,26 @@ def change(config: dict[str, Any], path: tuple[str | int, ...], value: object) -
         (
             ("datasets", 1, "remove"),
             "element",
-            "datasets[1].remove is 'element': only a jsonl subject in a list, such as recipients[].email",
+            "datasets[1].remove is 'element': only a jsonl or parquet subject in a list, such as",
         ),
-        (("datasets", 1, "format"), "parquet", "format is 'parquet': parquet is known but not there yet"),
         (
             ("datasets", 1, "format"),
             "xml",
-            "customers[0].datasets[1].format is 'xml': use one of 'records', 'jsonl', 'csv', 'object'",
+            "datasets[1].format is 'xml': use one of 'records', 'jsonl', 'csv', 'parquet', 'object'",
         ),
         (
             ("datasets", 1, "index"),
-            "scan",
-            "customers[0].datasets[1].index: walking a dataset in every run is known but not",
+            "walk",
+            "customers[0].datasets[1].index is 'walk': use one of 'events', 'scan'",
         ),
+        (("datasets", 0, "index"), "scan", "datasets[0].index is 'scan': records lie in the vault's table"),
+        (("datasets", 0, "archived"), "restore", "datasets[0].archived is 'restore': records lie in"),
+        (("datasets", 1, "archived"), True, "datasets[1].archived is True: use one of 'report', 'restore'"),
+        (("datasets", 1, "as_of"), "text", "datasets[1].as_of is 'text': is a personal field; name"),
+        (("datasets", 1, "as_of"), "author.email", "datasets[1].as_of is 'author.email': is a personal"),
+        (("datasets", 1, "as_of"), "a..b", "datasets[1].as_of is 'a..b': write field names"),
+        (("datasets", 0, "as_of"), "at", "datasets[0].as_of is 'at': only rows of jsonl and csv files"),
+        (("datasets", 2, "as_of"), "at", "datasets[2].as_of is 'at': only rows of jsonl and csv files"),
         (
             ("datasets", 1, "name"),
             "letters",

@@ -9,6 +9,7 @@ from components.lifecycle import lifecycle_rules
 from components.settings import Contract, parse_settings
 from components.stores import customer_item
 from components.tables import BACKUP_DAYS
+from components.vault import indexed_files
 
 from .conftest import ACCOUNT, Deployment, Made, stack_config, stack_settings
 
@@ -110,7 +111,20 @@ def test_bucket_events_go_to_the_queue_for_each_prefix_that_holds_a_dataset(depl
                 "LifecycleExpiration",
                 "ObjectCreated",
                 "ObjectRemoved",
+                "ObjectRestore",
             }
+
+
+def test_a_dataset_that_is_scanned_sends_no_events() -> None:
+    config = copy.deepcopy(stack_config("eu-west"))
+    datasets = config["gdpr:customers"][0]["datasets"]
+    for dataset in datasets[1:]:
+        dataset["index"] = "scan"
+    customer = parse_settings(config, project="gdpr", stack="eu-west").customers[0]
+    assert [dataset.name for dataset in indexed_files(customer)] == []
+    del datasets[1]["index"]
+    customer = parse_settings(config, project="gdpr", stack="eu-west").customers[0]
+    assert [dataset.name for dataset in indexed_files(customer)] == ["feedback"]
 
 
 def test_events_are_set_up_once_s3_may_send_to_the_queue(deployment: Deployment) -> None:
@@ -258,6 +272,7 @@ def test_the_functions_read_what_the_registry_holds() -> None:
         ("profiles", "records", None, None),
         ("feedback", "jsonl", "feedback/", "author.email"),
         ("letters", "object", "letters/", None),
+        ("orders", "parquet", "orders/", "buyer.email"),
     ]
     assert dict(read.datasets[1].personal) == {"author.name": "name", "author.email": "email", "text": "text"}
 

@@ -11,6 +11,25 @@ from local import build as builder
 from local.build import build
 from local.errors import LocalError
 
+NEEDED_OF_ARROW = {
+    "__init__.py",
+    "lib.cpython-313-aarch64-linux-gnu.so",
+    "libarrow.so.2600",
+    "libarrow_dataset.so.2600",
+    "libarrow_python.so.2600",
+    "libparquet.so.2600",
+    "_parquet.cpython-313-aarch64-linux-gnu.so",
+}
+PARTS_OF_ARROW = NEEDED_OF_ARROW | {
+    "lib.pxd",
+    "libarrow_flight.so.2600",
+    "libarrow_python.so",
+    "libarrow_python.so.2600.1.0",
+    "_flight.cpython-313-aarch64-linux-gnu.so",
+    "_dataset.cpython-313-aarch64-linux-gnu.so",
+    "tests/test_io.py",
+}
+
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -23,7 +42,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "lambdas/privacy/__pycache__").mkdir()
     (tmp_path / "lambdas/privacy/__pycache__/x.pyc").write_bytes(b"x")
     (tmp_path / "requirements").mkdir()
-    for package in ("api", "runs"):
+    for package in ("api", "rows"):
         (tmp_path / f"requirements/lambda-{package}.txt").write_text("library==1\n")
 
     def install(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
@@ -33,6 +52,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (target / "library-1.dist-info").mkdir()
         (target / "library-1.dist-info/RECORD").write_text("r")
         (target / "library-1.dist-info/LICENSE").write_text("l")
+        (target / "pyarrow/tests").mkdir(parents=True)
+        for name in PARTS_OF_ARROW:
+            (target / "pyarrow" / name).write_text("a")
         (target / "bin").mkdir()
         (target / "bin/tool").write_text("t")
         return subprocess.CompletedProcess(command, 0, "", "")
@@ -53,25 +75,27 @@ def quiet(_: str) -> None:
 
 def test_a_package_has_the_sources_the_contract_as_json_and_the_libraries(project: Path) -> None:
     for folder in build("local", project, quiet):
+        libraries = {"library/__init__.py", "library-1.dist-info/LICENSE"} | {
+            f"pyarrow/{name}" for name in NEEDED_OF_ARROW
+        }
         assert set(content(folder)) == {
             "handlers/__init__.py",
             "handlers/answer.py",
             "privacy/__init__.py",
             "privacy/openapi.json",
-            "library/__init__.py",
-            "library-1.dist-info/LICENSE",
+            *(libraries if folder.name != "runs" else ()),
         }
         contract = json.loads((folder / "privacy/openapi.json").read_text())
         assert contract == {"openapi": "3.1.0", "info": {"version": "2026-01-01"}}
 
 
 def test_production_asks_for_lambdas_own_platform(project: Path) -> None:
-    api, _ = build("production", project, quiet)
+    api, _, _ = build("production", project, quiet)
     command = (api / "library/__init__.py").read_text()
     assert "--platform=manylinux_2_28_aarch64" in command
     assert "--python-version=3.13" in command
     assert "--require-hashes" in command
-    local, _ = build("local", project, quiet)
+    local, _, _ = build("local", project, quiet)
     assert "--platform" not in (local / "library/__init__.py").read_text()
 
 
@@ -82,11 +106,11 @@ def test_the_same_sources_give_the_same_bytes(project: Path) -> None:
 
 
 def test_what_is_up_to_date_is_left_alone_and_what_changed_is_built(project: Path) -> None:
-    (api, _), said = build("local", project, quiet), list[str]()
+    (api, _, _), said = build("local", project, quiet), list[str]()
     before = api.stat().st_ino
     build("local", project, said.append)
     assert api.stat().st_ino == before
-    assert said == ["build/local/api is up to date", "build/local/runs is up to date"]
+    assert said == [f"build/local/{name} is up to date" for name in ("api", "runs", "rows")]
 
     (project / "lambdas/handlers/answer.py").write_text("def handler(event, context): return None\n")
     (project / "lambdas/privacy/new.py").write_text("NEW = 1\n")
@@ -109,3 +133,13 @@ def test_a_failed_installation_says_why_and_leaves_no_package(
     with pytest.raises(LocalError, match="no matching distribution"):
         build("local", project, quiet)
     assert not (project / "build/local/api").exists()
+
+
+@pytest.mark.parametrize(("limit", "what"), [("UNPACKED_LIMIT", "unpacked"), ("ZIPPED_LIMIT", "zipped")])
+def test_a_package_that_lambda_would_refuse_is_not_made(
+    project: Path, monkeypatch: pytest.MonkeyPatch, limit: str, what: str
+) -> None:
+    monkeypatch.setattr(builder, limit, 10)
+    with pytest.raises(LocalError, match=rf"package api has [\d,]+ bytes {what}, and Lambda takes 10"):
+        build("production", project, quiet)
+    assert not (project / "build/production/api").exists()

@@ -17,7 +17,7 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for command in ("build", "up", "reindex", "demo"):
+    for command in ("build", "up", "reindex", "redrive", "demo"):
         assert command in shown
 
 
@@ -34,6 +34,14 @@ def test_an_unknown_stack_is_one_line_that_names_those_there_are(capsys: pytest.
     assert error.startswith("error: no stack atlantis")
     assert "eu-west" in error
     assert "Traceback" not in error
+
+
+def test_redriving_a_stack_that_is_not_up_says_how_to_start_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("local.stacks.STATE", tmp_path)
+    assert main(["redrive", "eu-west", "acme", "0195"]) == 1
+    assert "start `make up` first" in capsys.readouterr().err
 
 
 def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_down(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from local.deploy.program import deploy, run_program
 from local.emulator import Emulator
 
 REGION = "eu-west-1"
+FROM_SNS = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage",
+ "Principal": {"Service": "sns.amazonaws.com"}, "Resource": "*"}]}"""
 
 
 def run(emulator: Emulator, program: object, region: str = REGION) -> dict[str, object]:
@@ -54,10 +56,59 @@ def test_two_stacks_one_after_the_other_do_not_mix(emulator: Emulator) -> None:
 
 def test_an_unknown_type_is_named(emulator: Emulator) -> None:
     def program() -> None:
-        aws.sns.Topic("news")
+        aws.sns.PlatformApplication("news", platform="GCM", platform_credential="-")
 
-    with pytest.raises(DeploymentError, match=r"aws:sns/topic:Topic 'news'"):
+    with pytest.raises(DeploymentError, match=r"aws:sns/platformApplication:PlatformApplication 'news'"):
         run(emulator, program)
+
+
+def test_an_alarm_and_what_it_counts_reach_whoever_subscribes_to_its_topic(emulator: Emulator) -> None:
+    def program() -> None:
+        group = aws.cloudwatch.LogGroup("l", name="/lines")
+        aws.cloudwatch.LogMetricFilter(
+            "f",
+            name="Failures",
+            log_group_name=group.name,
+            pattern='"request ended:" "state=failed"',
+            metric_transformation={"name": "Failures", "namespace": "p", "value": "1", "default_value": "0"},
+        )
+        topic = aws.sns.Topic("t", name="alarms", tags={"stack": "p"})
+        aws.sns.TopicPolicy("p", arn=topic.arn, policy='{"Version": "2012-10-17", "Statement": []}')
+        queue = aws.sqs.Queue("q", name="on-call", policy=FROM_SNS)
+        aws.sns.TopicSubscription("s", topic=topic.arn, protocol="sqs", endpoint=queue.arn)
+        alarm = aws.cloudwatch.MetricAlarm(
+            "a",
+            name="p-failures",
+            namespace="p",
+            metric_name="Failures",
+            dimensions={"QueueName": "x"},
+            statistic="Sum",
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            threshold=1,
+            period=300,
+            evaluation_periods=3,
+            datapoints_to_alarm=2,
+            treat_missing_data="notBreaching",
+            alarm_actions=[topic.arn],
+        )
+        pulumi.export("alarm", alarm.arn)
+
+    assert run(emulator, program)["alarm"] == f"arn:aws:cloudwatch:{REGION}:111122223333:alarm:p-failures"
+    cloudwatch = emulator.client("cloudwatch", REGION)
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=["p-failures"])["MetricAlarms"]
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": "x"}]
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (3, 2)
+    assert alarm["TreatMissingData"] == "notBreaching"
+    (made,) = emulator.client("logs", REGION).describe_metric_filters(logGroupName="/lines")["metricFilters"]
+    assert made["filterPattern"] == '"request ended:" "state=failed"'
+    assert made["metricTransformations"] == [
+        {"metricName": "Failures", "metricNamespace": "p", "metricValue": "1", "defaultValue": 0.0}
+    ]
+    sqs = emulator.client("sqs", REGION)
+    queue = sqs.get_queue_url(QueueName="on-call")["QueueUrl"]
+    cloudwatch.set_alarm_state(AlarmName="p-failures", StateValue="ALARM", StateReason="a test")
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
+    assert "p-failures" in message["Body"]
 
 
 def test_an_unknown_property_is_named(emulator: Emulator) -> None:

@@ -3,16 +3,26 @@
 import base64
 import gzip
 import hashlib
+import io
 import json
 from urllib.parse import quote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from local.emulator import Emulator
 from local.search import search
 
 REGION = "eu-west-1"
 TEXT = "Zoë.Beispiel@post.example"
+
+
+def parquet(columns: dict[str, list[object]], **options: object) -> bytes:
+    out = io.BytesIO()
+    pq.write_table(pa.table(columns), out, **options)
+    return out.getvalue()
 
 
 def found(emulator: Emulator, text: str) -> set[tuple[str, str]]:
@@ -41,6 +51,10 @@ def bucket(emulator: Emulator) -> str:
         ("base64", base64.b64encode(f"a{TEXT}".encode())),
         ("base64 for URLs", base64.urlsafe_b64encode(f"ab{TEXT}??".encode())),
         ("gzip", gzip.compress(TEXT.encode(), mtime=0)),
+        ("zstd", zstandard.compress(TEXT.encode())),
+        ("zstd of two frames", zstandard.compress(b"a") + zstandard.compress(TEXT.encode())),
+        ("parquet", parquet({"author": [{"email": TEXT, "name": "x"}]}, compression="zstd")),
+        ("parquet with a dictionary", parquet({"email": [TEXT, TEXT, "b"]}, compression="snappy")),
         ("an unkeyed digest", hashlib.sha256(TEXT.casefold().encode()).hexdigest().encode()),
     ],
 )

@@ -11,7 +11,7 @@ from components.catalogue import FUNCTIONS
 ROOT = Path(__file__).resolve().parents[3]
 LAMBDAS = ROOT / "lambdas"
 
-LIBRARIES = {"api": {"jsonschema_rs"}, "runs": {"orjson", "zstandard"}}
+LIBRARIES = {"api": {"jsonschema_rs"}, "runs": set(), "rows": {"orjson", "pyarrow", "zstandard"}}
 HANDLERS = sorted(path.stem for path in (LAMBDAS / "handlers").glob("*.py") if path.stem != "__init__")
 RUNTIME = {"boto3", "botocore"}
 

@@ -42,7 +42,7 @@ def test_every_named_requirement_is_in_the_compiled_file(path: Path) -> None:
             )
 
 
-@pytest.mark.parametrize("name", ["lambda-api", "lambda-runs"])
+@pytest.mark.parametrize("name", ["lambda-api", "lambda-rows"])
 def test_tests_run_with_the_versions_that_are_deployed(name: str) -> None:
     here = pins(FOLDER / "dev.txt")
     for package, version in pins(FOLDER / f"{name}.txt").items():

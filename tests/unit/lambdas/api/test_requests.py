@@ -1,6 +1,6 @@
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import get_args
 
 import pytest
@@ -98,6 +98,36 @@ def test_creating_it_again_changes_nothing_and_says_so(store: RequestStore) -> N
     assert again.answer["state"] == "completed"
     assert store.refs("acme", request_id) == [REF]
     assert store.pending("acme", 10) == []
+
+
+def test_a_request_that_waits_is_taken_again_when_its_time_has_come(
+    store: RequestStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits, other = create(store), create(store)
+    assert store.claim("acme", waits, "run-1")
+    detail = {"waiting": [{"dataset": "feedback", "object": "9f86d081884c"}], "waiting_count": 1}
+    until = datetime.now(UTC) + timedelta(hours=6)
+    assert not store.postpone("acme", waits, "run-2", until=until, detail=detail), "not that run's"
+    assert store.postpone("acme", waits, "run-1", until=until, detail=detail)
+    assert not store.postpone("acme", waits, "run-1", until=until, detail=detail), "no longer that run's"
+    request = store.get("acme", waits)
+    assert request is not None
+    assert (request.state, request.run_id, request.detail) == ("pending", None, detail)
+    assert [request.id for request in store.pending("acme", 1)] == [other]
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return super().now(tz) + timedelta(hours=6, seconds=1)
+
+    monkeypatch.setattr(requests, "datetime", Later)
+    assert [request.id for request in store.pending("acme", 10)] == [waits, other]
+    assert store.claim("acme", waits, "run-3")
+    assert store.finish("acme", waits, state="completed", at=NOW)
+    ended = store.get("acme", waits)
+    assert ended is not None
+    assert (ended.state, ended.detail) == ("completed", None)
+    assert [request.id for request in store.pending("acme", 10)] == [other]
 
 
 def test_a_request_is_claimed_finished_once_and_then_left_alone(store: RequestStore) -> None:

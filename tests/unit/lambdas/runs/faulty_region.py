@@ -40,6 +40,7 @@ FUNCTIONS = (
     "verify_run",
     "complete_run",
     "sweep_runs",
+    "redrive_run",
     "replay_erasures",
 )
 
@@ -59,6 +60,8 @@ class Progress:
     labels: dict[str, str] = field(default_factory=dict)
     outcomes: dict[str, Any] = field(default_factory=dict)
     ends: list[tuple[str, str]] = field(default_factory=list)
+    mended: bool = False
+    """Whether what made a function fail for good has been mended."""
     quiet: bool = False
     """Whether a sweep left nothing to do, and nothing happened since."""
 
@@ -139,6 +142,18 @@ class Region:
                     return
         raise AssertionError(f"{label} was never accepted")
 
+    # -- what the operator does
+
+    def redrive(self) -> None:
+        """Redrive the first of all runs, again and again until that has been answered."""
+        customer, _, run_id = next(iter(self.progress.executions)).partition("-")
+        for _ in range(CLIENT_ATTEMPTS):
+            with contextlib.suppress(TaskFailedError):
+                answer = self.invoke("redrive_run", {"customer": customer, "run_id": run_id})
+                assert (answer["requests"], answer["superseded"]) == (len(self.progress.labels), 0)
+                return
+        raise AssertionError("the run was never redriven")
+
     def start_replay(self, customer: str) -> None:
         """Start a replay, as an operator does after a restoration."""
         event = {"customer": customer, "restored_from": "2020-01-01T00:00:00Z"}
@@ -209,7 +224,7 @@ class Region:
 
     def invoke(self, function: str, event: Any) -> Any:  # noqa: ANN401 - JSON
         """Call a function in a new process. Raises TaskFailedError, also where it is killed."""
-        if error := self.broken(function, event):
+        if not self.progress.mended and (error := self.broken(function, event)):
             raise TaskFailedError(error)
         if function == "complete_run" and "error" not in event:
             self._note_outcomes(event["run_id"])
@@ -296,7 +311,10 @@ class Region:
         for item in items("vault-acme"):
             if item["pk"]["S"] == f"run#{run_id}" and "outcome" in item:
                 visit = f"{run_id} {item['sk']['S']}"
-                self.progress.outcomes[visit] = [item.get("key"), json.loads(item["outcome"]["S"])]
+                outcome = json.loads(item["outcome"]["S"])
+                # S3 is quick here: a visit made again finds the file back that the first had to wait for.
+                if outcome.get("archived") is None:
+                    self.progress.outcomes[visit] = [item.get("key"), outcome]
 
     def view(self) -> dict[str, Any]:
         """Everything there is and is still to come, with what differs from run to run made the same."""

@@ -49,13 +49,14 @@ class Execution:
             if state["Type"] == "Task":
                 self._task(frame, state, invoke)
                 return
-            {"Map": self._map, "Choice": self._choice, "Pass": self._end}.get(state["Type"], self._stop)(
+            {"Map": self._map, "Choice": self._choice, "Pass": self._pass}.get(state["Type"], self._stop)(
                 frame, state
             )
 
     def _task(self, frame: Frame, state: dict[str, Any], invoke: Invoke) -> None:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke"
-        parameters = _filled(state["Parameters"], frame.data, context={"Execution": {"Name": self.name}})
+        context = {"State": {"RetryCount": sum(frame.retries.values())}, "Execution": {"Name": self.name}}
+        parameters = _filled(state["Parameters"], frame.data, context)
         try:
             answer = {"Payload": invoke(parameters["FunctionName"], parameters["Payload"])}
         except TaskFailedError as failure:
@@ -76,7 +77,7 @@ class Execution:
         for catch in state["Catch"]:
             if _matches(catch["ErrorEquals"], error):
                 assert catch["ResultPath"] == "$.failure"
-                frame.data |= {"failure": {"Error": error}}
+                frame.data |= {"failure": {"Error": error, "Cause": "a text"}}
                 self._next(frame, catch["Next"])
                 return
         self._stop(frame, {"Type": "Fail"})
@@ -86,7 +87,10 @@ class Execution:
         assert state["ResultPath"] is None
         if frame.items is None:
             items = _path(frame.data, state["ItemsPath"])
-            frame.items = [_filled(state["ItemSelector"], frame.data, item) for item in items]
+            frame.items = [
+                _filled(state["ItemSelector"], frame.data, {"Map": {"Item": {"Value": item}}})
+                for item in items
+            ]
         if frame.items:
             processor = state["ItemProcessor"]
             self.frames.append(Frame(processor["States"], processor["StartAt"], frame.items.pop(0)))
@@ -100,7 +104,11 @@ class Execution:
                 return
         self._next(frame, state["Default"])
 
-    def _end(self, _frame: Frame, state: dict[str, Any]) -> None:
+    def _pass(self, frame: Frame, state: dict[str, Any]) -> None:
+        if "Next" in state:
+            frame.data = _filled(state["Parameters"], frame.data, {})
+            self._next(frame, state["Next"])
+            return
         assert state["End"] is True
         self.frames.pop()
 
@@ -120,23 +128,13 @@ def _matches(names: list[str], error: str) -> bool:
     return error in names or "States.ALL" in names
 
 
-def _filled(
-    template: dict[str, Any],
-    data: Any,  # noqa: ANN401
-    item: Any = None,  # noqa: ANN401
-    context: Any = None,  # noqa: ANN401
-) -> dict[str, Any]:
+def _filled(template: dict[str, Any], data: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401
     filled: dict[str, Any] = {}
     for name, value in template.items():
         if isinstance(value, dict):
-            filled[name] = _filled(value, data, item, context)
+            filled[name] = _filled(value, data, context)
         elif name.endswith(".$"):
-            if value.startswith("$$.Map.Item.Value."):
-                filled[name[:-2]] = _path(item, value.replace("$$.Map.Item.Value", "$"))
-            elif value.startswith("$$."):
-                filled[name[:-2]] = _path(context, value[1:])
-            else:
-                filled[name[:-2]] = _path(data, value)
+            filled[name[:-2]] = _path(context if value.startswith("$$.") else data, value)
         else:
             filled[name] = value
     return filled

@@ -15,6 +15,7 @@ from moto import mock_aws
 from moto.s3 import models as moto_s3
 
 from privacy import (
+    archived,
     aws_clients,
     contract,
     environment,
@@ -67,6 +68,34 @@ def furnish_more(region: Region) -> None:
     region.hide("acme", "feedback/hidden.jsonl")
 
 
+def furnish_without_index(region: Region) -> None:
+    """Files that are walked, and archived ones: known to the index, and never looked into."""
+    more = [
+        {"name": "dumps", "format": "jsonl", "prefix": "dumps/", "subject": "author.email",
+         "personal": {"author.email": "email"}, "as_of": "at", "index": "scan"},
+        {"name": "cellar", "format": "jsonl", "prefix": "cellar/", "subject": "author.email",
+         "personal": {"author.email": "email"}, "archived": "restore"},
+    ]  # fmt: skip
+    boto3.client("dynamodb").update_item(
+        TableName=stored_state.REGISTRY,
+        Key={"pk": {"S": "customer#acme"}},
+        UpdateExpression="SET datasets = :datasets",
+        ExpressionAttributeValues={":datasets": {"S": json.dumps([*stored_state.DATASETS, *more])}},
+    )
+    region.put("acme", "dumps/current.jsonl", row(BOB) + row(ANNA))
+    region.put("acme", "dumps/older.jsonl", row(BOB))
+    region.put("acme", "dumps/older.jsonl", row(ANNA))
+    region.put("acme", "dumps/older.jsonl", row(BOB))
+    for _ in range(2):
+        region.put("acme", "dumps/others.jsonl", row(BOB))
+    region.put("acme", "cellar/unread.jsonl", row(BOB) + row(ANNA), StorageClass="GLACIER")
+    region.put("acme", "feedback/a.jsonl", row(ANNA) + b"not json\n")
+    region.progress.messages = [
+        message for message in region.progress.messages
+        if not message["s3"]["object"]["key"].startswith("dumps/")
+    ]  # fmt: skip
+
+
 def furnish_little(region: Region) -> None:
     for customer in stored_state.CUSTOMERS:
         region.put(customer, "feedback/b.jsonl", row(BOB))
@@ -80,6 +109,10 @@ def restore(region: Region) -> None:
 
 def overwrite(region: Region) -> None:
     region.put("acme", "feedback/b.jsonl", row(BOB) + row(ANNA) + b"not json\n")
+
+
+def overwrite_legibly(region: Region) -> None:
+    region.put("acme", "feedback/b.jsonl", row(BOB) + row(ANNA) + row(DORA))
 
 
 def upload(region: Region) -> None:
@@ -107,6 +140,10 @@ def lose_the_run(region: Region) -> None:
     region.running.status = "ABORTED"
 
 
+def mend(region: Region) -> None:
+    region.progress.mended = True
+
+
 def post(label: str, operation: str, **body: object) -> Step:
     return Step(lambda region: region.post(label, operation, body))
 
@@ -125,6 +162,10 @@ CORRECT_BOB = post(
         {"dataset": "feedback", "set": {"author.name": "Bob"}},
         {"dataset": "profiles", "set": {"name": "Bob"}},
     ],
+)  # fmt: skip
+CORRECT_DORA = post(
+    "correction of Dora", "correction", subject=DORA,
+    changes=[{"dataset": "feedback", "set": {"author.name": "Dora"}}],
 )  # fmt: skip
 
 
@@ -147,13 +188,19 @@ class Scenario:
     ends: dict[str, str]
     follow_ups: int = 0
     start: int = 0
-    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"replay_erasures"}
+    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"redrive_run", "replay_erasures"}
     broken: Callable[[str, Any], str | None] = lambda _function, _event: None
+    redriven: bool = False
     chunks: int = 1
     floor: int = 45
 
     def disturbs(self, moment: Moment) -> bool:
         return moment.position >= self.start and moment.function in self.functions
+
+    @property
+    def all_ends(self) -> list[tuple[str, str]]:
+        failures = [(label, "failed") for label in self.ends] if self.redriven else []
+        return sorted([*self.ends.items(), *failures]) + [("follow-up", "completed")] * self.follow_ups
 
 
 RUNNING = frozenset({"plan_run", "visit_objects", "verify_run", "complete_run"})
@@ -189,9 +236,34 @@ SCENARIOS = {
         {"erasure of Anna": "completed", "erasure of Bob": "partial"},
         start=6, functions=frozenset({"visit_objects", "index_objects"}), floor=150,
     ),
+    "files without an index, and archived ones": Scenario(
+        (Step(furnish_without_index), INDEX, ERASE_ANNA, SETTLE),
+        {"erasure of Anna": "partial"},
+        start=1, functions=frozenset({"index_objects", "plan_run", "visit_objects", "complete_run"}),
+        chunks=2, floor=300,
+    ),
+    "a changed object indexed in its visit, and visited by positions": Scenario(
+        (
+            Step(furnish_little), INDEX, Step(overwrite_legibly), Step(hold_back), ERASE_BOB, SETTLE,
+            Step(release), SETTLE, CORRECT_DORA, SETTLE, ERASE_ANNA, SETTLE,
+        ),
+        {
+            "erasure of Bob": "completed", "correction of Dora": "completed",
+            "erasure of Anna": "completed",
+        },
+        start=4, functions=frozenset({"visit_objects", "index_objects"}), floor=150,
+    ),
     "a run that is abandoned": Scenario(
         (Step(furnish), INDEX, ERASE_ANNA, SETTLE), {"erasure of Anna": "failed"},
         functions=frozenset({"complete_run"}),
+        broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
+    ),
+    "a run that is abandoned and redriven": Scenario(
+        (
+            Step(furnish), INDEX, ERASE_ANNA, CORRECT_BOB, SETTLE, Step(mend), Step(Region.redrive), SETTLE,
+        ),
+        {"erasure of Anna": "partial", "correction of Bob": "partial"}, redriven=True,
+        functions=frozenset({"complete_run", "redrive_run"}),
         broken=lambda function, _event: "ClientError" if function == "verify_run" else None,
     ),
     "a replay after a restoration": Scenario(
@@ -242,6 +314,7 @@ def region(document: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
     monkeypatch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
     monkeypatch.setattr(planning, "BATCH_VISITS", 1)
     monkeypatch.setattr(sweeping, "SETTLING", sweeping.timedelta(0))
+    monkeypatch.setattr(archived, "WAIT", sweeping.timedelta(0))
     monkeypatch.setattr(vault_items, "pause", lambda _: None)
     monkeypatch.setattr(requests, "pause", lambda _: None)
     faults = Faults()
@@ -295,7 +368,7 @@ def test_a_call_that_goes_wrong_changes_nothing_in_the_end(
     scenario = SCENARIOS[name]
     moments = undisturbed(region, scenario)
     end = region.view()
-    assert end["ends"] == sorted(scenario.ends.items()) + [("follow-up", "completed")] * scenario.follow_ups
+    assert end["ends"] == scenario.all_ends
     known = frozenset({*(moment.view for moment in moments), repr(end)})
 
     places = [moment for moment in moments if moment.calls and scenario.disturbs(moment)]

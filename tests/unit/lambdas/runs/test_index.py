@@ -57,6 +57,45 @@ def test_events_in_any_order_and_more_than_once_give_the_same_entries(world: "Wo
     assert world.partition(BOB) == ["object#feedback/a.jsonl"]
 
 
+def test_a_copy_is_found_as_well(world: "World") -> None:
+    world.put("feedback/a.jsonl", ANNAS_ROW + BOBS_ROW)
+    key, bucket = "feedback/copies/Zoë + 1.jsonl", world.customer.bucket
+    source = {"Bucket": bucket, "Key": "feedback/a.jsonl"}
+    version = world.s3.copy_object(Bucket=bucket, Key=key, CopySource=source)["VersionId"]
+    world.notify("ObjectCreated:Copy", key, version)
+    assert world.deliver() == []
+    assert world.partition(ANNA) == ["object#feedback/a.jsonl", f"object#{key}"]
+    world.erase(ANNA)
+    world.run()
+    assert world.contents("feedback/a.jsonl") == world.contents(key) == [BOBS_ROW]
+
+
+def test_an_upload_in_parts_is_found_as_well(world: "World") -> None:
+    key, bucket = "feedback/large 名.jsonl", world.customer.bucket
+    filler = BOBS_ROW * (5 * 1024 * 1024 // len(BOBS_ROW) + 1)
+    upload = world.s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+    # A row that begins in one part and ends in the next.
+    pieces = [filler + ANNAS_ROW[:20], ANNAS_ROW[20:] + BOBS_ROW]
+    parts = [
+        {
+            "PartNumber": number,
+            "ETag": world.s3.upload_part(
+                Bucket=bucket, Key=key, UploadId=upload, PartNumber=number, Body=piece
+            )["ETag"],
+        }
+        for number, piece in enumerate(pieces, 1)
+    ]
+    version = world.s3.complete_multipart_upload(
+        Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+    )["VersionId"]
+    world.notify("ObjectCreated:CompleteMultipartUpload", key, version)
+    assert world.deliver() == []
+    assert world.partition(ANNA) == [f"object#{key}"]
+    world.erase(ANNA)
+    world.run()
+    assert world.contents(key) == [filler + BOBS_ROW]
+
+
 def test_an_event_of_a_version_that_is_gone_changes_nothing(world: "World") -> None:
     version = world.put("feedback/a.jsonl", ANNAS_ROW, indexed=False)
     world.s3.delete_object(Bucket=world.customer.bucket, Key="feedback/a.jsonl", VersionId=version)

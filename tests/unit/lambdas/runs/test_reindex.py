@@ -79,10 +79,10 @@ def kinds(world: "World", done: dict[str, Any]) -> dict[str, int]:
 
 
 def index(world: "World") -> list[dict[str, Any]]:
-    """All that the table says about objects, without the time at which it was written."""
+    """All that the table says about objects, without the times of the writing and of the event."""
     return sorted(
         (
-            {name: value for name, value in item.items() if name != "indexed_at"}
+            {name: value for name, value in item.items() if name not in {"indexed_at", "uploaded_at"}}
             for item in world.items()
             if item["sk"]["S"].startswith("object#") or item["sk"]["S"] == "indexed"
         ),

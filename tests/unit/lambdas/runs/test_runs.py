@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from privacy import object_store, object_visits, planning, vault_items, visiting, visits
+from privacy import object_index, object_store, object_visits, planning, visiting, visits
 from privacy.identifiers import uuid7
 from privacy.run_lock import RunLock
 from privacy.vault import Vault
@@ -57,6 +57,28 @@ def test_an_upload_between_write_and_purge_is_visited_as_well(
     ))  # fmt: skip
     world.run()
     assert world.contents("feedback/a.jsonl") == [BOBS_ROW + BOBS_ROW]
+
+
+def test_an_upload_that_is_indexed_before_the_visit_drops_its_entries_keeps_its_own(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.put("feedback/a.jsonl", ANNAS_ROW + BOBS_ROW)
+    world.erase(ANNA)
+    purge = object_store.purge
+
+    def purging(*args: object, **kwargs: object) -> None:
+        purge(*args, **kwargs)
+        if len(world.versions("feedback/a.jsonl")) == 1:
+            world.put("feedback/a.jsonl", BOBS_ROW + ANNAS_ROW)
+
+    monkeypatch.setattr(object_store, "purge", purging)
+    world.run()
+    monkeypatch.setattr(object_store, "purge", purge)
+    assert world.read("feedback/a.jsonl") == BOBS_ROW + ANNAS_ROW
+    # Uploaded after the erasure: it stays, and the next erasure finds it.
+    world.erase(ANNA)
+    world.run()
+    assert ANNAS_ROW not in b"".join(world.contents("feedback/a.jsonl"))
 
 
 def test_an_object_deleted_during_its_visit_is_done(world: "World", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +198,8 @@ def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
         (object_store.Rewrite, "commit"),
         (object_store, "versions"),
         (object_store, "purge"),
-        (vault_items, "batch_write"),
+        (object_index, "read_entries"),
+        (object_index, "drop_entries"),
         (visits, "mark_done"),
     ],
 )

@@ -1,0 +1,183 @@
+"""How fast a visit is that knows from the index where rows are: it copies the rest, and checks those rows.
+
+Measured is the visit's own path from the entries' positions to the new content: what the index keeps is made
+beforehand, by reading the file as the index function does. The baseline is copying the bytes.
+"""
+
+import gzip
+import hashlib
+import io
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import visits
+from benchmarks.visits import CHUNK, MATCHED, Measured
+
+if TYPE_CHECKING:
+    from privacy.object_index import Entries, Marker
+    from privacy.row_blocks import RowReader
+
+LIMIT = 2_000_000
+"""Rows a second that a visit through the index has to reach, or `COPY_LIMIT`, whichever is less."""
+
+COPY_LIMIT = 0.5
+"""Part of the speed of `shutil.copyfileobj`."""
+
+KINDS = ("jsonl", "csv")
+REINDEXED = "jsonl, indexed in the visit"
+_READ = 1024 * 1024  # as privacy.object_store reads where it copies
+_READING = b"as ever."
+
+
+def indexed(kind: str, content: Iterable[bytes]) -> "tuple[Marker, Entries]":
+    """Return what the index keeps of a file: its marker, and the entries of the matched subjects."""
+    from privacy.object_index import Entries, Marker
+    from privacy.row_positions import INDEX_BYTES, RowPositions
+
+    matched = _matched()
+
+    def reference(identifier: str) -> str | None:
+        ref = _reference(identifier)
+        return ref if ref in matched else None
+
+    reader = _reader(kind)
+    positions = RowPositions(reference, INDEX_BYTES)
+    for block in reader.blocks(content):
+        positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
+    packed = {ref: positions.packed(ref) or b"" for ref in positions.rows}
+    kept = Entries(dict.fromkeys(packed, "1"), {ref: _READING + text for ref, text in packed.items()})
+    return Marker("1", base="1", head=reader.head, reading=_READING), kept
+
+
+def visited(
+    kind: str,
+    content: Iterator[bytes],
+    known: "tuple[Marker, Entries]",
+    write: Callable[[bytes | memoryview], object],
+) -> int:
+    """Put a file through what a visit does to it by positions; return how many rows it dropped."""
+    from privacy import codecs
+    from privacy.digests import Digests
+    from privacy.row_copies import RowCopy
+    from privacy.row_edits import RowEdits
+
+    marker, entries = known
+    targets = entries.targets(marker, list(entries.versions), _READING)
+    if targets is None:
+        raise RuntimeError("the index does not tell where rows are")
+    reference = lru_cache(maxsize=65_536)(_reference)  # as privacy.rows remembers
+    edits = RowEdits(frozenset(entries.versions), {}, reference)
+    digests, packed_digest = Digests(), hashlib.sha256()
+    codec, plain = codecs.unpacked(digests.read(content))
+    packer = codecs.packer(codec)
+    for piece in RowCopy(_reader(kind), marker.head, targets, edits).applied(plain):
+        packed = packer.compress(piece)
+        if codec == "plain":
+            digests.write(piece, same=not edits.done.rows_dropped)
+        else:
+            packed_digest.update(packed)
+        write(packed)
+    write(packer.flush())
+    marker.rewritten(edits.splices, _READING)
+    return edits.done.rows_dropped
+
+
+def measure(rows: int, rounds: int) -> list[Measured]:
+    """Measure every format, and gzip, on a file of so many rows."""
+    found = []
+    for kind in KINDS:
+        content = b"".join(visits.generated(kind, rows))
+        known = indexed(kind, visits.generated(kind, rows))
+        pieces = _cut(content)
+        speed = visits._rate(rows, rounds, lambda k=kind, p=pieces, i=known: _visit(k, p, i))
+        copied = visits._rate(rows, rounds, lambda c=content: _copy(c))
+        good = speed >= min(LIMIT, COPY_LIMIT * copied)
+        found.append(Measured(f"{kind}, through the index", speed, "copyfileobj", copied, good))
+        if kind == "jsonl":
+            packed = zlib.compress(content, 6, 31)
+            pieces = _cut(packed)
+            speed = visits._rate(rows, rounds, lambda i=known, p=pieces: _visit("jsonl", p, i))
+            own = visits._rate(rows, rounds, lambda p=packed: zlib.compress(gzip.decompress(p), 6, 31))
+            name = "jsonl, gzip, index"
+            good = speed >= visits.GZIP_LIMIT * own
+            found.append(Measured(name, speed, "gzip.decompress + compress", own, good))
+    return found
+
+
+def peak_memory(kind: str, rows: int) -> float:
+    """Return the MiB that a visit of a file of so many rows takes above its imports, in a new process.
+
+    `kind` may also be `REINDEXED`: the visit of a file that the index has not seen, and indexes in passing.
+    """
+    root = Path(__file__).resolve().parent.parent
+    script = (
+        "import sys; sys.path[:0] = sys.argv[3:]\n"
+        "from benchmarks import indexed_visits as v; print(v.memory_of(sys.argv[1], int(sys.argv[2])))"
+    )
+    arguments = [sys.executable, "-c", script, kind, str(rows), str(root), str(root / "lambdas")]
+    return float(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)
+
+
+def memory_of(kind: str, rows: int) -> float:
+    """Visit a file in this process; return the MiB that it took above what it held before."""
+    if kind == REINDEXED:
+        reindexed(iter(()))
+        started = visits._peak()
+        reindexed(visits.generated("jsonl", rows))
+        return visits._peak() - started
+    known = indexed(kind, visits.generated(kind, rows))
+    visited(kind, iter(()), indexed(kind, ()), len)
+    started = visits._peak()
+    visited(kind, visits.generated(kind, rows), known, len)
+    return visits._peak() - started
+
+
+def reindexed(content: Iterable[bytes]) -> int:
+    """Parse a jsonl file in full, drop rows, and index what is left; return the bytes of all positions."""
+    from privacy.object_visits import POSITIONS_BYTES
+    from privacy.row_edits import RowEdits
+    from privacy.row_positions import RowPositions
+
+    positions = RowPositions(_reference, POSITIONS_BYTES)
+    edits = RowEdits(_matched(), {}, _reference, positions=positions)
+    for _ in edits.applied(_reader("jsonl"), content):
+        continue
+    return sum(len(positions.packed(ref) or b"") for ref in positions.rows)
+
+
+def _reader(kind: str) -> "RowReader":
+    from privacy.csv_rows import CsvRows
+    from privacy.jsonl import JsonLines
+    from privacy.registry import CsvDialect
+
+    return CsvRows("email", CsvDialect()) if kind == "csv" else JsonLines("author.email")
+
+
+def _reference(identifier: str) -> str:
+    from privacy.references import subject_reference
+
+    return subject_reference(b"benchmark", identifier, "email")
+
+
+@cache
+def _matched() -> frozenset[str]:
+    return frozenset(_reference(visits._email(number)) for number in range(MATCHED))
+
+
+def _cut(content: bytes) -> list[bytes]:
+    return [content[n : n + _READ] for n in range(0, len(content), _READ)]
+
+
+def _visit(kind: str, pieces: list[bytes], known: "tuple[Marker, Entries]") -> None:
+    if not visited(kind, iter(pieces), known, len):
+        raise RuntimeError("the measured visit dropped no row")
+
+
+def _copy(content: bytes) -> None:
+    shutil.copyfileobj(io.BytesIO(content), io.BytesIO(), CHUNK)

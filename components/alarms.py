@@ -1,0 +1,200 @@
+"""Alarms: what an operator is told about, and the topic that tells it.
+
+Metrics carry no customer and nothing of a request; the log of the function that an alarm is about says whose.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import pulumi
+from pulumi_aws import cloudwatch, sns
+
+from .iam.documents import document
+from .iam.resources import alarms_topic
+from .naming import RegionNames
+
+PERIOD_SECONDS: Final = 300
+"""As long as from one sweep to the next."""
+
+TOPIC: Final = "alarms"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineSpec:
+    """Log lines of a function that are counted. `pattern` has terms, all of which a line has to hold."""
+
+    metric: str
+    function: str
+    pattern: str
+
+
+LINES: Final = (
+    LineSpec(metric="RequestsFailed", function="complete_run", pattern='"request ended:" "state=failed"'),
+    LineSpec(metric="RequestsDueSoon", function="sweep_runs", pattern='"requests due soon:"'),
+)
+"""CloudWatch Logs finds quoted terms in any line, JSON too (User Guide, "Filter pattern syntax")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmSpec:
+    """One alarm: `breaching` of the last `periods` have to reach the threshold.
+
+    `missing` says what a period without any data is.
+    """
+
+    name: str
+    why: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    statistic: Literal["Sum", "Maximum"] = "Sum"
+    below: bool = False
+    periods: int = 1
+    breaching: int = 1
+    missing: Literal["breaching", "notBreaching"] = "notBreaching"
+
+
+def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
+    """Return the alarms of a stack. Each rings at the first event, or message, or line that it counts."""
+    machine = {"StateMachineArn": names.run_machine_arn}
+    sweep = {"FunctionName": names.name("sweep-runs")}
+    return [
+        AlarmSpec(
+            name="run-failed",
+            why="A run ended early: the requests that it had taken have failed.",
+            namespace="AWS/States",
+            metric="ExecutionsFailed",
+            dimensions=machine,
+        ),
+        AlarmSpec(
+            name="run-timed-out",
+            why="A run took longer than it may: the sweep starts another one for its requests.",
+            namespace="AWS/States",
+            metric="ExecutionsTimedOut",
+            dimensions=machine,
+        ),
+        AlarmSpec(
+            name="run-aborted",
+            why="Somebody stopped a run: the sweep starts another one for its requests.",
+            namespace="AWS/States",
+            metric="ExecutionsAborted",
+            dimensions=machine,
+        ),
+        AlarmSpec(
+            name="requests-failed",
+            why="Requests ended failed, whether or not their run did.",
+            namespace=names.prefix,
+            metric="RequestsFailed",
+        ),
+        AlarmSpec(
+            name="requests-due-soon",
+            why="A request that has not ended is due within seven days, or was.",
+            namespace=names.prefix,
+            metric="RequestsDueSoon",
+        ),
+        AlarmSpec(
+            name="object-events-dead",
+            why="Bucket events that nobody could index: an index, and so an erasure, may be incomplete.",
+            namespace="AWS/SQS",
+            metric="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": names.name("object-events-dead")},
+            statistic="Maximum",
+        ),
+        AlarmSpec(
+            name="dead-letters",
+            why="Calls of functions that could not be made, or that kept failing.",
+            namespace="AWS/SQS",
+            metric="ApproximateNumberOfMessagesVisible",
+            dimensions={"QueueName": names.name("dead-letters")},
+            statistic="Maximum",
+        ),
+        AlarmSpec(
+            name="sweep-failing",
+            why="The sweep failed for some customers in two of three times; once mends itself.",
+            namespace="AWS/Lambda",
+            metric="Errors",
+            dimensions=sweep,
+            periods=3,
+            breaching=2,
+        ),
+        AlarmSpec(
+            name="sweep-silent",
+            why="Nobody has called the sweep for a quarter of an hour: nothing would notice what is due.",
+            namespace="AWS/Lambda",
+            metric="Invocations",
+            dimensions=sweep,
+            below=True,
+            periods=3,
+            breaching=3,
+            missing="breaching",
+        ),
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmsArgs:
+    """`log_groups` are the functions', by module name; `recipient` is the address that gets the alarms."""
+
+    names: RegionNames
+    region_key_arn: pulumi.Input[str]
+    log_groups: Mapping[str, pulumi.Input[str]]
+    recipient: str | None
+
+
+class Alarms(pulumi.ComponentResource):
+    """The region's alarms and their topic, which only they publish to."""
+
+    topic_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("gdpr:alarms:Alarms", name, None, opts)
+        names, child = args.names, pulumi.ResourceOptions(parent=self)
+        topic = sns.Topic(
+            f"{name}-topic",
+            name=names.name(TOPIC),
+            kms_master_key_id=args.region_key_arn,
+            tags=names.tags("operational"),
+            opts=child,
+        )
+        sns.TopicPolicy(
+            f"{name}-topic-policy", arn=topic.arn, policy=document(alarms_topic(names)), opts=child
+        )
+        if args.recipient is not None:
+            # Whoever it is has to confirm: until then nobody is told.
+            sns.TopicSubscription(
+                f"{name}-recipient", topic=topic.arn, protocol="email", endpoint=args.recipient, opts=child
+            )
+        for line in LINES:
+            cloudwatch.LogMetricFilter(
+                f"{name}-{line.metric}",
+                name=line.metric,
+                log_group_name=args.log_groups[line.function],
+                pattern=line.pattern,
+                metric_transformation=cloudwatch.LogMetricFilterMetricTransformationArgs(
+                    name=line.metric, namespace=names.prefix, value="1", default_value="0"
+                ),
+                opts=child,
+            )
+        for spec in alarm_specs(names):
+            cloudwatch.MetricAlarm(
+                f"{name}-{spec.name}",
+                name=names.name(spec.name),
+                alarm_description=spec.why,
+                namespace=spec.namespace,
+                metric_name=spec.metric,
+                dimensions=dict(spec.dimensions) or None,
+                statistic=spec.statistic,
+                comparison_operator="LessThanThreshold" if spec.below else "GreaterThanOrEqualToThreshold",
+                threshold=1,
+                period=PERIOD_SECONDS,
+                evaluation_periods=spec.periods,
+                datapoints_to_alarm=spec.breaching,
+                treat_missing_data=spec.missing,
+                alarm_actions=[topic.arn],
+                ok_actions=[topic.arn],
+                tags=names.tags("operational"),
+                opts=child,
+            )
+        self.topic_arn = topic.arn
+        self.register_outputs({"topicArn": self.topic_arn})

@@ -1,0 +1,37 @@
+"""For the operator: have the requests that failed in a run taken up again."""
+
+import re
+from typing import Any, Final
+
+from privacy import environment
+from privacy.redriving import RedriveRefusedError, redrive_run
+from privacy.registry import Registry
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+from privacy.step_failures import reported
+
+_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+
+_RUN_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+@reported("redrive")
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """{customer, run_id} → {customer, requests, superseded, run_id}: two counts, the new run or null.
+
+    Raises RedriveRefusedError, whose text says which field is wrong and what it has to be.
+    """
+    customer, run_id = event.get("customer"), event.get("run_id")
+    if not isinstance(customer, str) or _registry.customer(customer) is None:
+        raise RedriveRefusedError("customer: has to be the id of a customer of this stack")
+    if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
+        raise RedriveRefusedError("run_id: has to be the id of a run, as a failed request's run_id gives it")
+    redriven = redrive_run(_requests, _lock, customer, run_id)
+    return {
+        "customer": customer,
+        "requests": redriven.requests,
+        "superseded": redriven.superseded,
+        "run_id": redriven.next_run,
+    }

@@ -1,0 +1,65 @@
+"""Files that S3 keeps in an archive: to be brought back before anybody can read them.
+
+A dataset says what becomes of them: `report` leaves them alone, and their requests end partial; `restore`
+has S3 bring them back, and their requests wait. One that was archived before the index could look into it is
+noted here, so that every erasure visits it: nobody knows whom it holds.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Final
+
+from privacy import object_store, vault_items
+from privacy.object_store import ObjectArchivedError
+from privacy.registry import Dataset
+from privacy.vault import Vault
+
+REPORTED: Final = "archived"
+RESTORING: Final = "restoring"
+
+WAIT: Final = timedelta(hours=6)
+"""Until a request looks again. S3 User Guide, "Archive retrieval options": a standard retrieval takes 3 to 5
+hours from Glacier Flexible Retrieval, up to 12 from Deep Archive."""
+
+_PK: Final = "archived"
+
+
+def deal_with(vault: Vault, dataset: Dataset, key: str, error: ObjectArchivedError) -> str:
+    """Do about an archived file what its dataset says; return what that is: REPORTED or RESTORING."""
+    if dataset.archived != "restore":
+        return REPORTED
+    object_store.restore(vault, key, error.storage_class)
+    return RESTORING
+
+
+def note_unread(vault: Vault, dataset: Dataset, key: str, version_id: str) -> None:
+    """Note that nobody could look into this version of the file."""
+    vault.dynamodb.put_item(
+        TableName=vault.customer.table,
+        # Not `object`: that attribute would put the note into the index of objects.
+        Item={
+            **vault_items.key(_PK, vault_items.object_sk(key)),
+            "key": {"S": key},
+            "dataset": {"S": dataset.name},
+            "version_id": {"S": version_id},
+        },
+    )
+
+
+def unread_version(vault: Vault, key: str) -> str | None:
+    """Return the version of the file that nobody could look into, or None."""
+    note = vault_items.get(vault, _PK, vault_items.object_sk(key))
+    return note["version_id"]["S"] if note else None
+
+
+def forget_unread(vault: Vault, key: str, version_id: str) -> None:
+    """Remove the note about this version: it was looked into, or is gone."""
+    vault_items.delete_version(vault, _PK, vault_items.object_sk(key), version_id)
+
+
+def unread(vault: Vault) -> Mapping[str, list[str]]:
+    """Return the keys of all files that nobody could look into, by the name of their dataset."""
+    found: dict[str, list[str]] = {}
+    for note in vault_items.query(vault, _PK):
+        found.setdefault(note["dataset"]["S"], []).append(note["key"]["S"])
+    return found

@@ -1,0 +1,59 @@
+"""Late arrivals: who in a file was erased before anybody looked into it."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from privacy import as_of, rows, vault_items
+from privacy.object_store import StoredObject
+from privacy.registry import Dataset
+from privacy.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A subject's earlier erasure: the request, and up to which instant rows go by their own time.
+
+    `until` is None where the file was uploaded before the erasure: then all of the subject's rows go.
+    """
+
+    request: str
+    until: str | None = None
+
+    @property
+    def words(self) -> list[str]:
+        """What tells this erasure from others."""
+        return [self.request] if self.until is None else [self.request, self.until]
+
+
+def late_arrivals(
+    vault: Vault,
+    dataset: Dataset,
+    refs: Collection[str],
+    uploaded_at: str,
+    again: Callable[[], StoredObject | None],
+) -> dict[str, Late]:
+    """Return whom of a file's subjects to erase from it, because of an erasure before it was looked into.
+
+    Everybody who was erased at or after the upload; where the dataset has an `as_of` field, also who was
+    erased before it, of the rows that are older than the erasure. `again` opens the file once more.
+
+    The caller writes its entries first and asks then; a plan leaves its tombstones first and looks for
+    entries then. So at least one of the two sees the other.
+    """
+    if dataset.as_of is None:
+        late = vault_items.erased_since(vault, refs, uploaded_at)
+        return {ref: Late(request) for ref, request in late.items()}
+    if not vault_items.last_erasure(vault):
+        return {}
+    tombstones = vault_items.tombstones(vault, refs)
+    found = {ref: Late(t.request) for ref, t in tombstones.items() if t.erased_at >= uploaded_at}
+    earlier = {ref: t for ref, t in tombstones.items() if ref not in found}
+    stored = again() if earlier else None
+    if stored is None:
+        return found
+    dated = as_of.Dated(
+        dataset.as_of, {ref: datetime.fromisoformat(t.erased_at) for ref, t in earlier.items()}
+    )
+    old = as_of.held(rows.reader_of(dataset), stored, rows.reference_of(vault), dated)
+    return found | {ref: Late(earlier[ref].request, earlier[ref].erased_at) for ref in old}

@@ -1,0 +1,338 @@
+"""A parquet file put together anew: what stays is copied as it is, a changed column is written by Arrow.
+
+Arrow writes each changed column of a row group as a small file of its own, in memory, with the codec, the
+kinds of encoding, the page version and the extras that the column had; its pages then take their place among
+the copied ones. The footer is the old one (schema, key-value metadata, version, created_by) but for the row
+groups. A column that Arrow would store as another type than the file has is refused.
+"""
+
+import io
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from privacy import thrift_compact
+from privacy.codecs import DamagedContentError
+from privacy.parquet_files import (
+    BLOOM,
+    BLOOM_BYTES,
+    CHUNK_KEY_VALUES,
+    CHUNKS,
+    CODEC,
+    COLUMN_INDEX,
+    COLUMN_INDEX_BYTES,
+    DATA_PAGE,
+    DICTIONARY_PAGE,
+    ENCODINGS,
+    GROUP_BYTES,
+    GROUP_OFFSET,
+    GROUP_PACKED_BYTES,
+    GROUP_ROWS,
+    GROUPS,
+    MAGIC,
+    META,
+    OFFSET_INDEX,
+    OFFSET_INDEX_BYTES,
+    ORDINAL,
+    PACKED_BYTES,
+    PAGE_OFFSET,
+    PAGES,
+    PATH,
+    PLAIN_BYTES,
+    ROWS,
+    SORTING,
+    STATISTICS,
+    Chunk,
+    ParquetSource,
+    leaf_ranges,
+    list_of,
+    metadata_of,
+    moved,
+    refusing_damage,
+    struct_of,
+    written_footer,
+)
+from privacy.thrift_compact import I16, I32, I64, LIST, STRUCT, List, Struct
+
+_NOT_WRITABLE: Final = "parquet column of a type that cannot be written back"
+_INT96: Final = "INT96"
+_CODECS: Final = {0: "NONE", 1: "SNAPPY", 2: "GZIP", 4: "BROTLI", 5: "LZ4", 6: "ZSTD", 7: "LZ4"}
+_ENCODINGS: Final = {5: "DELTA_BINARY_PACKED", 6: "DELTA_LENGTH_BYTE_ARRAY", 7: "DELTA_BYTE_ARRAY"} | {
+    9: "BYTE_STREAM_SPLIT"
+}
+_DICTIONARIES: Final = {2, 8}  # PLAIN_DICTIONARY, RLE_DICTIONARY
+
+# PageHeader
+_PAGE_TYPE: Final = 1
+_PAGE_CRC: Final = 4
+_DATA_PAGE_V2: Final = 3
+
+
+@dataclass(slots=True)
+class _Placed:
+    """A chunk in the new file, with the indexes of its pages, which go behind all row groups."""
+
+    described: Struct
+    column_index: bytes | None = None
+    offset_index: Struct | None = None
+
+
+class ParquetOutput:
+    """Writes the new file, piece by piece, in the order of the source's row groups."""
+
+    def __init__(self, source: ParquetSource, write: Callable[[bytes], object]) -> None:
+        self._source: Final = source
+        self._write: Final = write
+        self._ranges: Final = leaf_ranges(source.schema)
+        self._size = 0
+        self._groups: list[Struct] = []
+        self._placed: list[list[_Placed]] = []
+        self._storages: dict[int, tuple[dict[str, Any], list[pq.ColumnSchema]]] = {}
+        self._put(MAGIC)
+
+    def copy(self, group: int) -> None:
+        """Add a row group as it is."""
+        start = self._size
+        placed = [self._copied(chunk) for chunk in self._source.chunks[group]]
+        self._end_group(group, start, placed, self._source.rows_of(group))
+
+    def rewrite(
+        self, group: int, keep: pa.Array | None, column: Callable[[int], pa.ChunkedArray | None]
+    ) -> None:
+        """Add a row group with the rows that stay (None: all of them). Without any it is left out.
+
+        `column` returns a field's changed values, None where they are as they were. Raises
+        DamagedContentError.
+        """
+        rows = self._source.rows_of(group) if keep is None else keep.true_count
+        if not rows:
+            return
+        start = self._size
+        placed: list[_Placed] = []
+        unsorted: set[int] = set()
+        for field, leaves in enumerate(self._ranges):
+            values = column(field)
+            if values is None and keep is None:
+                placed += [self._copied(self._source.chunks[group][leaf]) for leaf in leaves]
+                continue
+            if values is not None:
+                unsorted.update(leaves)
+            placed += self._encoded(group, field, leaves, values, keep)
+        self._end_group(group, start, placed, rows, unsorted)
+
+    def finish(self) -> None:
+        """Add what stands behind the row groups. Raises DamagedContentError where Arrow would read else."""
+        for placed in self._placed:
+            for chunk in placed:
+                if chunk.column_index is not None:
+                    chunk.described[COLUMN_INDEX] = I64, self._size
+                    chunk.described[COLUMN_INDEX_BYTES] = I32, len(chunk.column_index)
+                    self._put(chunk.column_index)
+        for placed in self._placed:
+            for chunk in placed:
+                if chunk.offset_index is not None:
+                    content = thrift_compact.write(chunk.offset_index)
+                    chunk.described[OFFSET_INDEX] = I64, self._size
+                    chunk.described[OFFSET_INDEX_BYTES] = I32, len(content)
+                    self._put(content)
+        for group, placed in zip(self._groups, self._placed, strict=True):
+            group[CHUNKS] = LIST, List(STRUCT, [chunk.described for chunk in placed])
+        footer: Struct = {
+            **self._source.footer,
+            ROWS: (I64, sum(group[GROUP_ROWS][1] for group in self._groups)),
+            GROUPS: (LIST, List(STRUCT, self._groups)),
+        }
+        with refusing_damage():
+            metadata_of(footer)
+        self._put(written_footer(footer))
+
+    def _put(self, content: bytes) -> None:
+        self._write(content)
+        self._size += len(content)
+
+    def _copied(self, chunk: Chunk) -> _Placed:
+        return self._add(chunk, self._source)
+
+    def _add(self, chunk: Chunk, source: ParquetSource) -> _Placed:
+        raw = source.raw
+        by = self._size - chunk.start
+        placed = _Placed(moved(chunk, by))
+        described = placed.described
+        self._put(raw(chunk.start, chunk.end))
+        meta = struct_of(described, META)
+        if BLOOM in meta:
+            start, length = meta[BLOOM][1], source.bloom_bytes(meta)
+            meta[BLOOM] = I64, self._size
+            meta[BLOOM_BYTES] = I32, length
+            self._put(raw(start, start + length))
+        if COLUMN_INDEX in described:
+            start = described[COLUMN_INDEX][1]
+            placed.column_index = raw(start, start + described[COLUMN_INDEX_BYTES][1])
+        if OFFSET_INDEX in described:
+            start = described[OFFSET_INDEX][1]
+            with refusing_damage():
+                index, _ = thrift_compact.read(raw(start, start + described[OFFSET_INDEX_BYTES][1]))
+                for page in list_of(index, PAGES):
+                    page[PAGE_OFFSET] = I64, page[PAGE_OFFSET][1] + by
+            placed.offset_index = index
+        return placed
+
+    def _encoded(
+        self,
+        group: int,
+        field: int,
+        leaves: range,
+        values: pa.ChunkedArray | None,
+        keep: pa.Array | None,
+    ) -> list[_Placed]:
+        chunks = [self._source.chunks[group][leaf] for leaf in leaves]
+        if values is None:
+            values = self._read(group, leaves)
+        with refusing_damage():
+            if keep is not None:
+                values = values.filter(keep)
+            schema = pa.schema([self._source.schema.field(field).with_type(values.type)])
+            content = _file_of(values, schema, self._options(schema, leaves, chunks, len(values)))
+        made = ParquetSource(io.BytesIO(content))
+        if len(made.groups) != 1:
+            raise DamagedContentError(_NOT_WRITABLE)
+        placed = []
+        for old, new in zip(chunks, made.chunks[0], strict=True):
+            each = self._add(new, made)
+            meta = struct_of(each.described, META)
+            meta[PATH] = old.meta[PATH]
+            if CHUNK_KEY_VALUES in old.meta:
+                meta[CHUNK_KEY_VALUES] = old.meta[CHUNK_KEY_VALUES]
+            placed.append(each)
+        return placed
+
+    def _read(self, group: int, leaves: range) -> pa.ChunkedArray:
+        values = self._source.column(group, leaves)
+        if not any(self._source.arrow.schema.column(leaf).physical_type == _INT96 for leaf in leaves):
+            return values
+        # INT96 has nanoseconds and any year, Arrow's nanoseconds end in 2262: beyond, it takes microseconds.
+        coarse = self._source.column(group, leaves, coerce_int96_timestamp_unit="us")
+        with refusing_damage():
+            if values.cast(coarse.type, safe=False).equals(coarse):
+                return values
+            again = coarse.cast(values.type, safe=False)
+            if again.equals(values):
+                return coarse
+        raise DamagedContentError(_NOT_WRITABLE)
+
+    def _options(
+        self, schema: pa.Schema, leaves: range, chunks: Sequence[Chunk], rows: int
+    ) -> dict[str, Any]:
+        """Return how Arrow has to write a field so that its columns are stored as they were.
+
+        Raises DamagedContentError where it cannot.
+        """
+        were = [self._source.arrow.schema.column(leaf) for leaf in leaves]
+        if leaves.start not in self._storages:
+            self._storages[leaves.start] = _storage_of(schema, were)
+        options, will_be = self._storages[leaves.start]
+        paths = [each.path for each in will_be]
+        headers = [self._source.header_at(chunk.meta[DATA_PAGE][1])[0] for chunk in chunks]
+        dictionaries = [
+            path
+            for path, chunk in zip(paths, chunks, strict=True)
+            if DICTIONARY_PAGE in chunk.meta or _DICTIONARIES & set(list_of(chunk.meta, ENCODINGS))
+        ]
+        encodings = {
+            path: _ENCODINGS[number]
+            for path, chunk in zip(paths, chunks, strict=True)
+            for number in list_of(chunk.meta, ENCODINGS)
+            if number in _ENCODINGS and path not in dictionaries
+        }
+        # What is smallest and largest depends on the logical type: of another type it would be wrong.
+        statistics = [
+            path
+            for path, chunk, old, new in zip(paths, chunks, were, will_be, strict=True)
+            if STATISTICS in chunk.meta and str(old.logical_type) == str(new.logical_type)
+        ]
+        return {
+            **options,
+            "compression": {p: _codec(chunk) for p, chunk in zip(paths, chunks, strict=True)},
+            "use_dictionary": dictionaries,
+            "column_encoding": encodings or None,
+            "write_statistics": statistics,
+            "data_page_version": (
+                "2.0" if any(h[_PAGE_TYPE][1] == _DATA_PAGE_V2 for h in headers) else "1.0"
+            ),
+            "write_page_checksum": any(_PAGE_CRC in header for header in headers),
+            "write_page_index": any(OFFSET_INDEX in chunk.described for chunk in chunks),
+            "bloom_filter_options": {
+                path: {"ndv": rows} for path, chunk in zip(paths, chunks, strict=True) if BLOOM in chunk.meta
+            }
+            or None,
+        }
+
+    def _end_group(
+        self, group: int, start: int, placed: list[_Placed], rows: int, unsorted: Collection[int] = ()
+    ) -> None:
+        metas = [struct_of(each.described, META) for each in placed]
+        described = dict(self._source.groups[group])
+        described[GROUP_ROWS] = I64, rows
+        described[GROUP_BYTES] = I64, sum(meta[PLAIN_BYTES][1] for meta in metas)
+        if GROUP_OFFSET in described:
+            described[GROUP_OFFSET] = I64, start
+        if GROUP_PACKED_BYTES in described:
+            described[GROUP_PACKED_BYTES] = I64, sum(meta[PACKED_BYTES][1] for meta in metas)
+        if ORDINAL in described:
+            described[ORDINAL] = I16, len(self._groups)
+        if SORTING in described and unsorted:
+            # A new value may stand out of the order.
+            sorted_by = list_of(described, SORTING)
+            first = next((n for n, by in enumerate(sorted_by) if by[1][1] in unsorted), len(sorted_by))
+            if first:
+                described[SORTING] = LIST, List(STRUCT, sorted_by[:first])
+            else:
+                del described[SORTING]
+        self._groups.append(described)
+        self._placed.append(placed)
+
+
+def _file_of(values: pa.ChunkedArray, schema: pa.Schema, options: dict[str, Any]) -> bytes:
+    out = pa.BufferOutputStream()
+    with pq.ParquetWriter(out, schema, **options) as writer:
+        writer.write_table(pa.table([values], schema=schema), row_group_size=max(len(values), 1))
+    content: bytes = out.getvalue().to_pybytes()
+    return content
+
+
+def _storage_of(
+    schema: pa.Schema, were: Sequence[pq.ColumnSchema]
+) -> tuple[dict[str, Any], list[pq.ColumnSchema]]:
+    """Return the options with which Arrow stores a field's columns as they are, and what it names them."""
+    options: dict[str, Any] = {
+        "store_schema": False,
+        "use_deprecated_int96_timestamps": any(each.physical_type == _INT96 for each in were),
+        "store_decimal_as_integer": any(
+            each.physical_type in {"INT32", "INT64"} and each.logical_type.type == "DECIMAL" for each in were
+        ),
+    }
+    empty = _file_of(pa.chunked_array([], schema.field(0).type), schema, options)
+    made = pq.ParquetFile(io.BytesIO(empty)).schema
+    will_be = [made.column(number) for number in range(len(made))]
+    if [_storage(each) for each in were] != [_storage(each) for each in will_be]:
+        raise DamagedContentError(_NOT_WRITABLE)
+    return options, will_be
+
+
+def _storage(column: pq.ColumnSchema) -> tuple[Any, ...]:
+    return (
+        column.physical_type,
+        column.length,
+        column.max_definition_level,
+        column.max_repetition_level,
+    )
+
+
+def _codec(chunk: Chunk) -> str:
+    codec = _CODECS.get(chunk.meta[CODEC][1])
+    if codec is None:
+        raise DamagedContentError(_NOT_WRITABLE)
+    return codec

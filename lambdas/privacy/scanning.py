@@ -1,0 +1,121 @@
+"""Datasets without an index (`index: scan`): every file below their prefix is visited in a run.
+
+Nobody has noted whose rows a file or one of its older versions holds. So each visit looks: first into the
+current version, and where nobody of the run is in it, into the older ones. Files that hold nobody concerned
+keep all of their versions.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import merge
+from typing import Any, Final
+
+from privacy import object_store, rows, vault_items
+from privacy.journal import Journal
+from privacy.object_store import ObjectArchivedError, StoredObject, Version
+from privacy.registry import Dataset
+from privacy.row_blocks import LineTooLongError
+from privacy.vault import Vault
+from privacy.visits import Visit
+
+CHECKED: Final = "checked"
+"""Sort key of the note that a version's rows were checked against all tombstones by their own time."""
+
+_HELD: Final = "held"
+"""Note in a visit's journal: an older version holds somebody, so that all of them go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A key with at least one version or delete marker; `sole` is its version where it has nothing else."""
+
+    key: str
+    sole: str | None
+
+
+def files_below(vault: Vault, prefix: str) -> Iterator[Found]:
+    """Yield every key below the prefix, also those with older versions only, a page in memory at a time."""
+    pages = vault.s3.get_paginator("list_object_versions").paginate(
+        Bucket=vault.customer.bucket, Prefix=prefix
+    )
+    key: str | None = None
+    entries: list[Any] = []
+    for entry in _entries(pages):
+        if entry["Key"] != key:
+            if key is not None:
+                yield _found(key, entries)
+            key, entries = entry["Key"], []
+        entries = [*entries[-1:], entry]  # two tell as much as all
+    if key is not None:
+        yield _found(key, entries)
+
+
+def _entries(pages: Iterable[Any]) -> Iterator[Any]:
+    for page in pages:
+        lists = page.get("Versions", []), page.get("DeleteMarkers", [])
+        yield from merge(*lists, key=lambda entry: str(entry["Key"]))
+
+
+def _found(key: str, entries: list[Any]) -> Found:
+    alone = len(entries) == 1 and "ETag" in entries[0]  # delete markers have none
+    return Found(key, entries[0]["VersionId"] if alone else None)
+
+
+def older_versions_go(
+    vault: Vault, dataset: Dataset, visit: Visit, current: str | None, kept: str | None, journal: Journal
+) -> bool:
+    """Return whether an older version holds somebody to erase, or cannot be read to tell that none does.
+
+    `current` is the version that the visit found and looked into, `kept` the one that stays. Notes a yes in
+    the journal: an attempt that was cut short may have deleted just the version that was the reason.
+    """
+    if _HELD in journal.facts:
+        return True
+    if not visit.erase or (current is not None and current == visit.sole):
+        return False
+    key = visit.key or ""
+    older = (v for v in object_store.versions(vault, key) if not v.is_marker and v.id != kept)
+    held = any(_holds(vault, dataset, key, version, visit.erase) for version in older)
+    if held:
+        journal.note(**{_HELD: True})
+    return held
+
+
+def _holds(vault: Vault, dataset: Dataset, key: str, version: Version, erase: frozenset[str]) -> bool:
+    if dataset.format == "object":
+        described = object_store.describe_version(vault, key, version.id)
+        return described is not None and rows.subject_of_object(vault, described) in erase
+    try:
+        stored = object_store.read_version(vault, key, version.id)
+        if stored is None:
+            return False
+        found = rows.subjects(vault, dataset, stored)
+    except (LineTooLongError, ObjectArchivedError):
+        return True
+    return found.unreadable > 0 or not erase.isdisjoint(found.rows)
+
+
+def is_checked(vault: Vault, dataset: Dataset, stored: StoredObject) -> bool:
+    """Return whether nobody in this version can be a late arrival that no run has seen.
+
+    Every run looks into every file: whoever was erased after the upload went with that run. Only rows that
+    are older than their upload can be about somebody who was erased before it.
+    """
+    if dataset.as_of is None:
+        return True
+    note = vault_items.get(vault, vault_items.object_pk(stored.key), CHECKED)
+    return note is not None and note["version_id"]["S"] == stored.version_id
+
+
+def note_checked(vault: Vault, dataset: Dataset, key: str, version_id: str | None) -> None:
+    """Note that the version was checked. The note goes by itself: checking again finds nothing more."""
+    if dataset.as_of is None or version_id is None:
+        return
+    vault.dynamodb.put_item(
+        TableName=vault.customer.table,
+        Item={
+            **vault_items.key(vault_items.object_pk(key), CHECKED),
+            "version_id": {"S": version_id},
+            **vault_items.backstop(),
+        },
+    )

@@ -1,0 +1,236 @@
+"""What an operator is told about: alarms, the lines that they count, and the topic that they go to."""
+
+import json
+import logging
+import re
+import runpy
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import pytest
+
+from components.alarms import LINES, PERIOD_SECONDS, alarm_specs
+from components.iam import keys, resources
+from components.naming import RegionNames
+from components.runs import SWEEP_RATE
+from privacy import completing, sweeping
+from privacy.requests import Request
+from privacy.visits import RunNotes
+
+from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
+
+NAMES = RegionNames(project="gdpr", stack="eu-west", account=ACCOUNT, region="eu-west-1")
+QUEUES = ("dead-letters", "object-events-dead")
+
+
+def alarms(deployment: Deployment) -> dict[str, Made]:
+    found = deployment.of("aws:cloudwatch/metricAlarm:MetricAlarm")
+    return {made.inputs["name"].removeprefix(f"{deployment.prefix}-"): made for made in found}
+
+
+def test_every_alarm_tells_the_topic_when_it_rings_and_when_it_is_over(deployment: Deployment) -> None:
+    topic = [f"arn:mock:Topic:{deployment.prefix}-alarms"]
+    assert set(alarms(deployment)) == {spec.name for spec in alarm_specs(NAMES)}
+    for made in alarms(deployment).values():
+        assert made.inputs["alarmActions"] == made.inputs["okActions"] == topic
+        assert made.inputs["alarmDescription"]
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "metric"),
+    [
+        ("run-failed", "AWS/States", "ExecutionsFailed"),
+        ("run-timed-out", "AWS/States", "ExecutionsTimedOut"),
+        ("run-aborted", "AWS/States", "ExecutionsAborted"),
+        ("requests-failed", None, "RequestsFailed"),
+        ("requests-due-soon", None, "RequestsDueSoon"),
+        ("object-events-dead", "AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+        ("dead-letters", "AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    ],
+)
+def test_one_of_them_is_enough_to_ring_and_silence_is_none(
+    deployment: Deployment, name: str, namespace: str | None, metric: str
+) -> None:
+    made = alarms(deployment)[name].inputs
+    assert (made["namespace"], made["metricName"]) == (namespace or deployment.prefix, metric)
+    assert (made["comparisonOperator"], made["threshold"]) == ("GreaterThanOrEqualToThreshold", 1)
+    assert (made["evaluationPeriods"], made["datapointsToAlarm"]) == (1, 1)
+    assert made["treatMissingData"] == "notBreaching"
+    assert made["statistic"] == ("Maximum" if namespace == "AWS/SQS" else "Sum")
+
+
+def test_alarms_watch_what_is_deployed(deployment: Deployment) -> None:
+    (machine,) = deployment.of("aws:sfn/stateMachine:StateMachine")
+    queues = {made.inputs["name"] for made in deployment.of("aws:sqs/queue:Queue")}
+    functions = {made.inputs["name"] for made in deployment.of("aws:lambda/function:Function")}
+    watched = set()
+    for made in alarms(deployment).values():
+        for dimension, value in made.inputs.get("dimensions", {}).items():
+            watched.add(value)
+            if dimension == "StateMachineArn":
+                assert value.endswith(f":stateMachine:{machine.inputs['name']}")
+            else:
+                assert value in {"QueueName": queues, "FunctionName": functions}[dimension]
+    assert {f"{deployment.prefix}-{queue}" for queue in QUEUES} <= watched
+
+
+def test_a_sweep_that_fails_once_wakes_nobody_and_one_that_never_comes_does(deployment: Deployment) -> None:
+    failing, silent = (alarms(deployment)[f"sweep-{name}"].inputs for name in ("failing", "silent"))
+    assert (failing["metricName"], failing["datapointsToAlarm"], failing["evaluationPeriods"]) == (
+        "Errors",
+        2,
+        3,
+    )
+    assert (silent["metricName"], silent["comparisonOperator"]) == ("Invocations", "LessThanThreshold")
+    # A function that is not called has no data at all.
+    assert silent["treatMissingData"] == "breaching"
+    assert f"rate({PERIOD_SECONDS // 60} minutes)" == SWEEP_RATE
+    for made in (failing, silent):
+        assert made["period"] == PERIOD_SECONDS
+
+
+class _Requests:
+    """A request table in which one request has not ended."""
+
+    def pending(self, *_: object, **__: object) -> list[Request]:
+        due = "2026-02-01T23:59:59Z"
+        return [Request("0195", "erasure", "running", "2026-01-01T00:00:00Z", due, 1, run_id="r")]
+
+    def finish(self, *_: object, **__: object) -> bool:
+        return True
+
+
+class _Lines(logging.Handler):
+    """Lines as Lambda writes what a function logs in JSON, and as plain text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        as_lambda = {
+            "timestamp": "2026-01-01T00:00:00Z",
+            "level": record.levelname,
+            "message": record.getMessage(),
+            "logger": record.name,
+            "requestId": "-",
+        }
+        self.lines += [json.dumps(as_lambda), record.getMessage()]
+
+
+@pytest.fixture
+def lines() -> Iterator[list[str]]:
+    handler, log = _Lines(), logging.getLogger("privacy")
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    yield handler.lines
+    log.removeHandler(handler)
+    log.setLevel(level)
+
+
+def counted(metric: str, lines: list[str]) -> int:
+    """How many lines the filter counts: those that have all of its quoted terms."""
+    (spec,) = [line for line in LINES if line.metric == metric]
+    terms = re.findall(r'"([^"]+)"', spec.pattern)
+    assert " ".join(f'"{term}"' for term in terms) == spec.pattern
+    return sum(all(term in line for term in terms) for line in lines)
+
+
+@pytest.mark.parametrize(("error", "expected"), [("States.Timeout", 2), (None, 0)])
+def test_the_metric_of_failed_requests_counts_the_line_that_the_function_logs(
+    monkeypatch: pytest.MonkeyPatch, lines: list[str], error: str | None, expected: int
+) -> None:
+    requests: Any = _Requests()
+    monkeypatch.setattr(completing, "visits", Mock(notes=lambda *_: RunNotes()))
+    monkeypatch.setattr(completing, "request_values", Mock())
+    lock: Any = Mock()
+    vault: Any = SimpleNamespace(customer=SimpleNamespace(id="acme"))
+    completing.complete_run(vault, requests, lock, "r", error=error)
+    assert len(lines) == 2
+    assert counted("RequestsFailed", lines) == expected
+
+
+@pytest.mark.parametrize(("today", "expected"), [("2026-01-20", 0), ("2026-01-26", 2), ("2026-03-01", 2)])
+def test_the_metric_of_due_dates_counts_the_line_that_the_sweep_logs(
+    lines: list[str], today: str, expected: int
+) -> None:
+    requests: Any = _Requests()
+    lock: Any = Mock(active_run=lambda *_: None)
+    moment = datetime.fromisoformat(today).replace(tzinfo=UTC)
+    sweeping.sweep(["acme"], requests, lock, clock=lambda: moment)
+    assert counted("RequestsDueSoon", lines) == expected
+
+
+def test_lines_are_counted_in_the_logs_of_their_functions(deployment: Deployment) -> None:
+    filters = {
+        made.inputs["name"]: made.inputs
+        for made in deployment.of("aws:cloudwatch/logMetricFilter:LogMetricFilter")
+    }
+    assert set(filters) == {line.metric for line in LINES}
+    for line in LINES:
+        made = filters[line.metric]
+        function = line.function.replace("_", "-")
+        assert made["logGroupName"] == f"/aws/lambda/{deployment.prefix}-{function}"
+        assert made["pattern"] == line.pattern
+        # Nothing of the line goes into the metric, no customer either.
+        assert made["metricTransformation"] == {
+            "name": line.metric,
+            "namespace": deployment.prefix,
+            "value": "1",
+            "defaultValue": "0",
+        }
+
+
+def test_the_topic_is_encrypted_and_takes_nothing_but_this_stacks_alarms(deployment: Deployment) -> None:
+    (topic,) = deployment.of("aws:sns/topic:Topic")
+    assert topic.inputs["kmsMasterKeyId"] == f"arn:mock:Key:{deployment.prefix}-key-key"
+    (policy,) = deployment.of("aws:sns/topicPolicy:TopicPolicy")
+    allowed, denied = policy.document()["Statement"]
+    assert allowed["Principal"] == {"Service": ["cloudwatch.amazonaws.com"]}
+    assert allowed["Action"] == ["sns:Publish"]
+    assert allowed["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": ACCOUNT},
+        "ArnLike": {
+            "aws:SourceArn": f"arn:aws:cloudwatch:{deployment.region}:{ACCOUNT}:alarm:{deployment.prefix}-*"
+        },
+    }
+    assert (denied["Effect"], denied["Principal"]) == ("Deny", "*")
+    assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_the_regions_key_lets_cloudwatch_use_the_topic_for_the_same_alarms() -> None:
+    (of_key,) = [statement for statement in keys.region_key(NAMES) if statement.sid == "Alarms"]
+    (of_topic, _) = resources.alarms_topic(NAMES)
+    assert set(of_key.actions) == {"kms:Decrypt", "kms:GenerateDataKey"}
+    assert of_key.principals == of_topic.principals
+    assert of_key.conditions == of_topic.conditions
+
+
+@pytest.mark.parametrize("recipient", [None, "on-call@analytics.example"])
+def test_alarms_go_to_the_operators_address_where_there_is_one(build: Path, recipient: str | None) -> None:
+    del build
+    config = stack_config("eu-west")
+    operator = {name: value for name, value in config["gdpr:operator"].items() if name != "alarms"}
+    if recipient:
+        operator["alarms"] = recipient
+    made = run_program(
+        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+        config={**config, "gdpr:operator": operator},
+    ).made
+    subscriptions = [
+        each.inputs for each in made if each.type == "aws:sns/topicSubscription:TopicSubscription"
+    ]
+    assert [(each["protocol"], each["endpoint"]) for each in subscriptions] == (
+        [("email", recipient)] if recipient else []
+    )
+
+
+def test_the_operators_page_says_what_to_do_about_each_alarm() -> None:
+    page = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    for spec in alarm_specs(NAMES):
+        assert f"| `P-{spec.name}` |" in page
