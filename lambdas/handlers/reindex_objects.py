@@ -6,7 +6,8 @@ from privacy import environment
 from privacy.comparing import Comparer
 from privacy.indexing import Indexer
 from privacy.registry import Registry
-from privacy.reindexing import compare_between, open_reindex
+from privacy.reindex_steps import open_reindex
+from privacy.reindexing import compare_between
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
 from privacy.run_steps import Context

@@ -5,7 +5,7 @@ from typing import Any, Final
 from privacy import environment
 from privacy.registry import Registry
 from privacy.reindex_report import report_reindex
-from privacy.reindexing import open_reindex
+from privacy.reindex_steps import open_reindex
 from privacy.run_steps import Context
 from privacy.step_failures import reported
 

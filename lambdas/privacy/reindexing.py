@@ -1,10 +1,8 @@
 """Comparing the objects of a reindex, one after the other, as far as the time reaches."""
 
 import logging
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -12,11 +10,8 @@ from privacy import comparisons
 from privacy.comparing import Comparer
 from privacy.comparisons import Comparison
 from privacy.object_store import ObjectChangedError
-from privacy.registry import Registry
 from privacy.requests import RequestBusyError
-from privacy.run_steps import UnknownCustomerError
 from privacy.step_failures import StepFailedError, error_name
-from privacy.vault import Vault, open_vault
 from privacy.vault_items import TableBusyError
 from privacy.visiting import RESERVE_MILLISECONDS
 
@@ -24,47 +19,9 @@ _log: Final = logging.getLogger("privacy")
 
 _FAILURES: Final = (BotoCoreError, ClientError, ObjectChangedError, RequestBusyError, TableBusyError)
 
-_EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")  # it becomes a part of the evidence's keys
-
 
 class ComparisonsFailedError(StepFailedError):
     """Some of the objects could not be compared. Calling again takes up what is left."""
-
-
-class MalformedInputError(StepFailedError):
-    """What somebody gave the execution is no input of a reindex. Its text names the field and the fix."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReindexStep:
-    """A reindex and the opened vault of its customer; `dry_run` where nothing is to be put right."""
-
-    vault: Vault
-    reindex_id: str
-    dry_run: bool
-
-    @property
-    def ids(self) -> dict[str, Any]:
-        """What every step passes on."""
-        return {"customer": self.vault.customer.id, "reindex_id": self.reindex_id, "dry_run": self.dry_run}
-
-
-def open_reindex(registry: Registry, event: dict[str, Any], purpose: str) -> ReindexStep:
-    """Open the vault of the customer that the state machine names.
-
-    Raises UnknownCustomerError, and MalformedInputError where what somebody typed in is no input.
-    """
-    customer_id, dry_run = event.get("customer"), event.get("dry_run", False)
-    if not isinstance(customer_id, str):
-        raise MalformedInputError('customer is missing: start with {"customer": "<id>"}')
-    if not isinstance(dry_run, bool):
-        raise MalformedInputError("dry_run is neither true nor false: give one of them, or leave it out")
-    if not _EXECUTION_NAME.fullmatch(event["reindex_id"]):
-        raise MalformedInputError("the execution's name has more than a-z, 0-9 and -: start one with another")
-    customer = registry.customer(customer_id)
-    if customer is None:
-        raise UnknownCustomerError
-    return ReindexStep(open_vault(customer, purpose), event["reindex_id"], dry_run)
 
 
 def compare_between(comparer: Comparer, first: str, last: str, remaining: Callable[[], int]) -> bool:
