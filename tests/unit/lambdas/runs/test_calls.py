@@ -189,12 +189,15 @@ def test_the_tables_are_called_no_more_than_needed(world: "World") -> None:
     }  # fmt: skip
     # Who its subjects are, for the plan and for verification; to take it; to end it.
     more = of_the_tables(world, requests=2)
-    assert more - one == {"GetItem": 2, "Query": 2, "UpdateItem": 1, "TransactWriteItems": 1}
-    # What the subject has, and what is left.
-    assert of_the_tables(world, subjects=2) - one == {"Query": 2}
-    # Whether it is indexed; what the visit is about to do, and did; which version is indexed now; entries.
+    assert more - one == {
+        "GetItem": 2, "Query": 2, "UpdateItem": 1, "DeleteItem": 1, "TransactWriteItems": 1,
+    }  # fmt: skip
+    # What the subject has, and what is left; its entry goes.
+    assert of_the_tables(world, subjects=2) - one == {"Query": 2, "DeleteItem": 1}
+    # Entries, and whether it is indexed; what the visit is about to do, and did; which version is indexed
+    # now; the entry goes.
     more = of_the_tables(world, objects=2)
-    assert more - one == {"GetItem": 1, "UpdateItem": 2, "PutItem": 1, "BatchWriteItem": 1}
+    assert more - one == {"BatchGetItem": 1, "GetItem": 1, "UpdateItem": 2, "PutItem": 1, "DeleteItem": 1}
 
 
 def test_somebody_elses_newer_version_is_visited_and_never_deleted_unread(
