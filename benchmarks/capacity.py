@@ -50,4 +50,6 @@ def _value_size(value: Item) -> int:
         return 1
     if kind == "L":
         return 3 + sum(1 + _value_size(each) for each in content)
+    if kind == "M":
+        return 3 + sum(1 + len(name.encode()) + _value_size(each) for name, each in content.items())
     raise ValueError(f"no item here has an attribute of type {kind}")

@@ -286,6 +286,7 @@ def _region() -> Iterator[Region]:
         environment.REGISTRY_TABLE: stored_state.REGISTRY,
         environment.REQUEST_TABLE: stored_state.REQUESTS,
         environment.RUN_STATE_MACHINE_ARN: faulty_region.MACHINE,
+        environment.EVIDENCE_BUCKET: stored_state.EVIDENCE,
         environment.PURPOSE_ROLE_ARN: f"arn:aws:iam::{stored_state.ACCOUNT}:role/purpose",
     }
     make = boto3.client

@@ -82,6 +82,13 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             dimensions=machine,
         ),
         AlarmSpec(
+            name="replay-failed",
+            why="A replay ended early: not everybody who had been erased is asked to be erased again.",
+            namespace="AWS/States",
+            metric="ExecutionsFailed",
+            dimensions={"StateMachineArn": names.machine_arn("replay")},
+        ),
+        AlarmSpec(
             name="requests-failed",
             why="Requests ended failed, whether or not their run did.",
             namespace=names.prefix,

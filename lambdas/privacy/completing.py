@@ -40,7 +40,7 @@ def complete_run(
     this is told, go last.
     """
     customer = vault.customer.id
-    # A run that broke off may have left a million visits undone: a redrive finds by walking what it walked to.
+    # A run that broke off may have left a million visits undone: a redrive walks again to what was walked to.
     noted = visits.notes(vault, run_id, walked=not error)
     mine = taken(requests, customer, run_id)
     for request in mine:

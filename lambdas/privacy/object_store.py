@@ -296,6 +296,7 @@ class Rewrite:
                     **self._attributes(),
                     Body=b"".join(self._held),
                     IfMatch=self.source.etag,
+                    ChecksumAlgorithm="SHA256",
                     ChecksumSHA256=base64.b64encode(self.digest.digest()).decode(),
                 )["VersionId"]
             if self._held_size:

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import archived, ledger, request_values, scanning, vault_items, visits
+from privacy import archived, ledger, request_values, vault_items, visits
 from privacy.erasure_limits import ErasureLimit
 from privacy.ledger import Erasure
+from privacy.prefix_walks import Found, files_below
 from privacy.replaying import Group, groups
 from privacy.requests import Request, RequestStore
 from privacy.run_steps import MAX_REQUESTS
-from privacy.scanning import Found
 from privacy.timestamps import parse_timestamp
 from privacy.vault import Vault
 from privacy.visits import Visit
@@ -310,7 +310,7 @@ def _work(
         if walked.name not in wide:
             continue
         files: Iterable[Found] = (
-            scanning.files_below(vault, walked.prefix or "")
+            files_below(vault, walked.prefix or "")
             if walked.name in scanned
             else (Found(key, None) for key in unread[walked.name])
         )

@@ -109,7 +109,7 @@ def between(vault: Vault, run_id: str, first: int, last: int, *, backward: bool 
 
 
 def notes(vault: Vault, run_id: str, *, walked: bool = True) -> RunNotes:
-    """Return everything the run has written down; unless `walked`, without visits that share what they ask."""
+    """Return everything the run has written down; unless `walked`, no visits that share what they ask."""
     found = RunNotes()
     shared: dict[str, vault_items.Item] = {}
     for item in vault_items.query(vault, vault_items.run_pk(run_id)):

@@ -46,3 +46,4 @@ def test_numbers_lists_and_bytes_have_their_sizes() -> None:
     assert capacity.item_size({"n": {"N": "1234"}}) == 4
     assert capacity.item_size({"n": {"B": b"123"}}) == 4
     assert capacity.item_size({"n": {"L": [{"S": "ab"}, {"S": "c"}]}}) == 9
+    assert capacity.item_size({"n": {"M": {"a": {"S": "bc"}}}}) == 8

@@ -64,7 +64,7 @@ def test_one_of_them_is_enough_to_ring_and_silence_is_none(
 
 
 def test_alarms_watch_what_is_deployed(deployment: Deployment) -> None:
-    (machine,) = deployment.of("aws:sfn/stateMachine:StateMachine")
+    machines = {made.inputs["name"] for made in deployment.of("aws:sfn/stateMachine:StateMachine")}
     queues = {made.inputs["name"] for made in deployment.of("aws:sqs/queue:Queue")}
     functions = {made.inputs["name"] for made in deployment.of("aws:lambda/function:Function")}
     watched = set()
@@ -72,10 +72,11 @@ def test_alarms_watch_what_is_deployed(deployment: Deployment) -> None:
         for dimension, value in made.inputs.get("dimensions", {}).items():
             watched.add(value)
             if dimension == "StateMachineArn":
-                assert value.endswith(f":stateMachine:{machine.inputs['name']}")
+                assert value.rpartition(":stateMachine:")[2] in machines
             else:
                 assert value in {"QueueName": queues, "FunctionName": functions}[dimension]
     assert {f"{deployment.prefix}-{queue}" for queue in QUEUES} <= watched
+    assert {each.rpartition(":")[2] for each in watched if ":stateMachine:" in each} == machines
 
 
 def test_a_sweep_that_fails_once_wakes_nobody_and_one_that_never_comes_does(deployment: Deployment) -> None:
@@ -146,7 +147,7 @@ def test_the_metric_of_failed_requests_counts_the_line_that_the_function_logs(
     monkeypatch: pytest.MonkeyPatch, lines: list[str], error: str | None, expected: int
 ) -> None:
     requests: Any = _Requests()
-    monkeypatch.setattr(completing, "visits", Mock(notes=lambda *_: RunNotes()))
+    monkeypatch.setattr(completing, "visits", Mock(notes=lambda *_, **__: RunNotes()))
     monkeypatch.setattr(completing, "request_values", Mock())
     lock: Any = Mock()
     vault: Any = SimpleNamespace(customer=SimpleNamespace(id="acme"))

@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy import bulk_writes, object_store, scanning, vault, visiting, visits
+from privacy import bulk_writes, object_store, vault, visiting, visits
 from privacy.identifiers import uuid7
+from privacy.prefix_walks import files_below
 
 if TYPE_CHECKING:
     from conftest import World
@@ -256,7 +257,7 @@ def test_a_listing_gives_every_key_once_however_its_pages_fall(
         for start in range(0, len(entries), page)
     ]
     monkeypatch.setattr(world.s3, "get_paginator", lambda _: SimpleNamespace(paginate=lambda **_: pages))
-    found = list(scanning.files_below(vault.open_vault(world.customer, "plan"), "dumps/"))
+    found = list(files_below(vault.open_vault(world.customer, "plan"), "dumps/"))
     assert [(f.key, f.sole) for f in found] == [("dumps/a", sole), ("dumps/b", None), ("dumps/c", None)]
 
 
