@@ -89,6 +89,13 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             dimensions={"StateMachineArn": names.machine_arn("replay")},
         ),
         AlarmSpec(
+            name="reindex-failed",
+            why="A reindex ended early: not every object was compared with the index.",
+            namespace="AWS/States",
+            metric="ExecutionsFailed",
+            dimensions={"StateMachineArn": names.machine_arn("reindex")},
+        ),
+        AlarmSpec(
             name="requests-failed",
             why="Requests ended failed, whether or not their run did.",
             namespace=names.prefix,
