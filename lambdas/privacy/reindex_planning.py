@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from privacy import comparisons, vault_items
 from privacy.planning import BATCH_VISITS, MAX_BATCHES
+from privacy.run_steps import RESERVE_MILLISECONDS
 from privacy.vault import Vault
-from privacy.visiting import RESERVE_MILLISECONDS
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef

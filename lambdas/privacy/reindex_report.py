@@ -9,7 +9,7 @@ from typing import Any, Final
 from privacy import comparisons, evidence, vault_items
 from privacy.comparisons import LASTING, Comparison, Difference
 from privacy.reindex_steps import ReindexStep
-from privacy.visiting import RESERVE_MILLISECONDS
+from privacy.run_steps import RESERVE_MILLISECONDS
 
 _log: Final = logging.getLogger("privacy")
 

@@ -11,9 +11,9 @@ from privacy.comparing import Comparer
 from privacy.comparisons import Comparison
 from privacy.object_store import ObjectChangedError
 from privacy.requests import RequestBusyError
+from privacy.run_steps import RESERVE_MILLISECONDS
 from privacy.step_failures import StepFailedError, error_name
 from privacy.vault_items import TableBusyError
-from privacy.visiting import RESERVE_MILLISECONDS
 
 _log: Final = logging.getLogger("privacy")
 

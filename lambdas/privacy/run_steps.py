@@ -10,6 +10,9 @@ from privacy.vault import Vault, open_vault
 MAX_REQUESTS: Final = 1000
 """A run takes no more requests; the rest goes with the next run, which starts when it ends."""
 
+RESERVE_MILLISECONDS: Final = 60_000
+"""No visit or comparison is begun with less time left."""
+
 
 class Context(Protocol):
     """What is used of Lambda's context object."""

@@ -16,6 +16,7 @@ from privacy.object_visits import visit_object
 from privacy.record_visits import RecordChange, RecordChangedError, visit_records
 from privacy.row_blocks import LineTooLongError, UnreadableRowError
 from privacy.rows import DatasetUnknownError
+from privacy.run_steps import RESERVE_MILLISECONDS
 from privacy.scratch import ObjectTooLargeError
 from privacy.step_failures import StepFailedError, error_name
 from privacy.vault import Vault
@@ -23,9 +24,6 @@ from privacy.vault_items import TableBusyError
 from privacy.visits import Visit
 
 _log: Final = logging.getLogger("privacy")
-
-RESERVE_MILLISECONDS: Final = 60_000
-"""No visit is begun with less time left."""
 
 _TELLING: Final = (
     "rows_dropped",
