@@ -49,17 +49,13 @@ def world(worker_id: str) -> Iterator[World]:
 
 
 def _customers_with_more(stack: str, customer_id: str) -> str:
-    """The stack's customers, one of them with a principal, so that its access role exists, and more datasets.
-
-    Of these one is walked, and one may have archived files.
+    """The stack's customers, one of them with a principal, so that its access role exists, and a dataset
+    that is walked.
     """
     customers = json.loads(stack_config(stack)["gdpr:customers"])
     for customer in customers:
         if customer["id"] == customer_id:
             customer["principals"] = [f"arn:aws:iam::{ACCOUNT}:root"]
             rows = {"format": "jsonl", "subject": "author.email", "personal": {"author.email": "email"}}
-            customer["datasets"] += [
-                {"name": "dumps", "prefix": "dumps/", "index": "scan", **rows},
-                {"name": "cellar", "prefix": "cellar/", "archived": "restore", **rows},
-            ]
+            customer["datasets"].append({"name": "dumps", "prefix": "dumps/", "index": "scan", **rows})
     return json.dumps(customers)
