@@ -558,25 +558,6 @@ def test_nobody_erased_is_left_and_all_else_stays(
         history.check()
 
 
-@pytest.mark.xfail(reason="a follow-up erases its subjects from whatever the key holds by then")
-def test_a_late_event_of_an_older_version_takes_no_newer_row(
-    world: "World", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _keep_time(world, monkeypatch)
-    old, new = (b'{"author": {"email": "anna@example.org"}, "text": "%s"}\n' % text for text in (b"1", b"2"))
-    world.put("feedback/a", old, indexed=False)
-    late = world.events.pop()
-    Clock.pass_by()
-    world.erase("anna@example.org")
-    world.run()
-    Clock.pass_by()
-    world.put("feedback/a", new)
-    Clock.pass_by()
-    assert world.deliver(late) == []
-    world.run()
-    assert world.contents("feedback/a") == [new]
-
-
 def _keep_time(world: "World", patch: pytest.MonkeyPatch) -> None:
     patch.setattr(moto.s3.models, "utcnow", lambda: Clock.at.replace(tzinfo=None))
     for module in (planning, completing, object_index, record_visits, visiting):
