@@ -54,7 +54,7 @@ lint: $(STAMP) ## Check style, formatting and types
 	MYPYPATH=lambdas $(BIN)/mypy --strict lambdas/privacy lambdas/handlers
 
 test: lint build-local ## Everything that CI runs: lint, then all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
 
 bench: build-local ## Measure import times and visits of files, and run a minute of load
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

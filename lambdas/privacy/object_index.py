@@ -2,7 +2,7 @@
 
 Every item states something that stays true: where a subject's rows are in one version, which never changes,
 and how another version came out of that one. So no order of events makes one wrong; one that is about another
-version than is asked for is of no use, and that is all (docs/adr/0014).
+version than is asked for is of no use, and that is all (docs/adr/0020).
 """
 
 import hashlib

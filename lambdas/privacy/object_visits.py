@@ -233,7 +233,7 @@ def _change(
         else:
             outcome.kept_version = stored.version_id
         return outcome
-    work = _Work(vault, dataset, erase, changes, journal, marker, entries, last_erasure)
+    work = _Work(vault, dataset, erase, changes, journal, marker, entries, last_erasure, visit.scan)
     if dataset.format == "parquet":
         return work.rewrite_parquet(stored)
     targets = work.targets()
@@ -307,7 +307,7 @@ class _Work:
 
     `erase` are the instants up to which a person's rows go by their own time, None where all of them go.
     `marker` is None where the index has not seen the version; `last_erasure` is then the instant of the
-    last erasure when tombstones were looked at.
+    last erasure when tombstones were looked at. `scan` is set where nobody keeps an index of the version.
     """
 
     vault: Vault
@@ -318,6 +318,7 @@ class _Work:
     marker: Marker | None
     entries: Entries
     last_erasure: str
+    scan: bool
 
     def targets(self) -> list[Target] | None:
         """Return the rows that the work is about, in the order of the file, or None where nobody knows."""
@@ -335,7 +336,7 @@ class _Work:
         outcome = self._found(stored)
         reference = rows.reference_of(vault)
         positions = None
-        if marker is None and self.dataset.index != "scan":
+        if marker is None and not self.scan:
             positions = RowPositions(reference, POSITIONS_BYTES)
         until = {ref: datetime.fromisoformat(at) for ref, at in self.erase.items() if at is not None}
         edits = RowEdits(

@@ -74,6 +74,11 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
         "Step Functions acts under the state machine's role; the emulator's engine acts without it.",
     ),
     **_rows(
+        ("purpose-visit",),
+        ("s3:RestoreObject",),
+        "Has S3 bring back an archived file; nothing is archived here.",
+    ),
+    **_rows(
         ("replay",),
         (*_LOG_DELIVERY, "lambda:InvokeFunction"),
         "Step Functions acts under the state machine's role; the emulator's engine acts without it.",

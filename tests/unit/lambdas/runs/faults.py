@@ -2,11 +2,12 @@
 
 import enum
 import io
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from botocore.client import BaseClient
@@ -40,6 +41,28 @@ class Fault(enum.Enum):
             return operation not in {"TransactWriteItems", "StartExecution"}
         # Before a later call is after the one before it.
         return self is not Fault.KILLED_BEFORE or number == 0
+
+
+Place = TypeVar("Place")
+
+
+def thinned(points: list[tuple[Place, int, Fault]]) -> list[tuple[Place, int, Fault]]:
+    """Return the end of the process at every call, and of what else can happen there one kind, in turn.
+
+    All of them where FAULTS=all is in the environment.
+    """
+    if os.environ.get("FAULTS") == "all":
+        return points
+    others: dict[tuple[int, int], list[Fault]] = {}
+    for place, number, fault in points:
+        if fault is not Fault.KILLED_AFTER:
+            others.setdefault((id(place), number), []).append(fault)
+    taken = {call: kinds[turn % len(kinds)] for turn, (call, kinds) in enumerate(others.items())}
+    return [
+        (place, number, fault)
+        for place, number, fault in points
+        if fault is Fault.KILLED_AFTER or fault is taken[id(place), number]
+    ]
 
 
 class Killed(BaseException):

@@ -28,7 +28,7 @@ from privacy import (
 )
 
 from . import faulty_region, stored_state
-from .faults import Fault, Faults
+from .faults import Fault, Faults, thinned
 from .faulty_region import Region, Step
 
 ANNA, BOB, CARL, DORA = stored_state.PEOPLE
@@ -381,6 +381,7 @@ def test_a_call_that_goes_wrong_changes_nothing_in_the_end(
         if fault.applies_to(operation, number)
     ]
     assert len(points) >= scenario.floor
+    points = thinned(points)
     covered, deviations = 0, []
     for moment, number, fault in points[chunk :: scenario.chunks]:
         what = f"{fault.name} at call {number} ({moment.calls[number]}) of {moment.function}"

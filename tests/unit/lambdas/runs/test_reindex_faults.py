@@ -11,7 +11,7 @@ from components.reindex_definition import ReindexSteps, reindex_definition
 from privacy import comparing, environment, reindex_planning, reindex_report, vault_items
 
 from . import faulty_region, stored_state
-from .faults import Fault
+from .faults import Fault, thinned
 from .faulty_region import Region, Step
 from .state_machine import Execution
 from .test_faults import (
@@ -137,6 +137,7 @@ def test_a_call_that_goes_wrong_changes_neither_the_index_nor_the_report(
         if fault.applies_to(operation, number)
     ]
     assert len(points) >= 500
+    points = thinned(points)
     deviations = []
     for moment, number, fault in points[chunk::CHUNKS]:
         other = disturbed(evidenced, moment, number, fault, known)
