@@ -78,7 +78,7 @@ def test_a_file_costs_one_read_one_write_one_delete_and_one_listing(world: "Worl
 @pytest.mark.parametrize(
     ("key", "content"),
     [
-        ("feedback/a.jsonl.gz", gzip.compress(row(ANNA) + row(BOB))),
+        ("feedback/a.jsonl.gz", gzip.compress(row(ANNA) + row(BOB), mtime=0)),
         ("answers/a.csv", b"email,name,text\r\nanna@example.org,Anna,hello\r\nbob@example.org,Bob,\r\n"),
         ("mails/a.jsonl", b'{"recipients": [{"email": "anna@example.org"}]}\n'),
     ],
