@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from components.reindex_definition import ReindexSteps, reindex_definition
 from privacy import comparisons, environment, object_store, reindex_planning, reindex_report, vault_items
@@ -637,62 +635,3 @@ def test_neighbours_are_left_alone(world: "World") -> None:
     after = {(i["pk"]["S"], i["sk"]["S"]): i for i in world.items()}
     assert {place: item for place, item in after.items() if place in before} == before
     assert set(after) - set(before) == {(f"subject#{world.ref(ANNA)}", "object#feedback/a.jsonl")}
-
-
-PEOPLE = st.lists(st.sampled_from([ANNA, BOB, CARL]), max_size=3)
-FATES = st.sampled_from(["delivered", "lost", "twice", "later"])
-ACTIONS = st.lists(
-    st.one_of(
-        st.tuples(st.just("put"), st.sampled_from("ab"), PEOPLE, FATES),
-        st.tuples(st.just("remove"), st.sampled_from("ab"), st.integers(0, 3), FATES),
-        st.tuples(st.just("hide"), st.sampled_from("ab"), st.just(0), FATES),
-        st.tuples(st.just("forget"), st.integers(0, 5), st.just(0), FATES),
-    ),
-    max_size=12,
-)
-
-
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=ACTIONS)
-def test_whatever_happened_to_the_events_the_index_is_that_of_all_of_them(
-    world: "World", history: list[tuple[str, Any, Any, str]]
-) -> None:
-    bucket = world.customer.bucket
-    for key, version, _ in world.versions():
-        delete(world, key, version)
-    lose_everything(world)
-    waiting: list[dict[str, Any]] = []
-    world.events.clear()
-    for action, what, how, fate in history:
-        key = f"feedback/{what}.jsonl"
-        record = None
-        if action == "put":
-            record = world.notify("ObjectCreated:Put", key, world.put(key, row(*how), indexed=False))
-        elif action == "hide":
-            world.s3.delete_object(Bucket=bucket, Key=key)
-        elif action == "forget":
-            known = index(world)
-            if known:
-                item = known[what % len(known)]
-                world.dynamodb.delete_item(
-                    TableName=world.customer.table, Key={k: item[k] for k in ("pk", "sk")}
-                )
-        else:
-            there = [version for _, version, _ in world.versions(key)]
-            if there:
-                version = there[how % len(there)]
-                delete(world, key, version)
-                record = world.notify("ObjectRemoved:Delete", key, version)
-        world.events.clear()
-        if record is not None:
-            times = {"delivered": 1, "lost": 0, "twice": 2, "later": 0}[fate]
-            assert world.deliver(*[record] * times) == [] if times else True
-            if fate == "later":
-                waiting.append(record)
-    for record in reversed(waiting):
-        assert world.deliver(record) == []
-    reindex(world)
-    again = reindex(world)
-    assert again["counts"]["differences"] == {}
-    mended = index(world)
-    assert mended == fresh(world)

@@ -124,7 +124,7 @@ def test_only_a_visit_deletes_objects_and_only_ingest_and_visit_write_them() -> 
     assert purposes("s3:DeleteObjectVersion") == {"visit"}
     assert purposes("s3:PutObject") == {"ingest", "visit"}
     assert purposes("s3:GetObject") == {"visit"}
-    assert purposes("s3:GetObjectVersion") == {"index", "replay", "visit"}
+    assert purposes("s3:GetObjectVersion") == {"index", "reindex", "replay", "visit"}
     reads = [s for s in statements("replay") if "s3:GetObjectVersion" in s["Action"]]
     assert [s["Resource"] for s in reads] == [f"{ACME.evidence_arn}/ledger/acme/*"]
 
