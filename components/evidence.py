@@ -7,6 +7,7 @@ from typing import Any, Final
 import pulumi
 from pulumi_aws import s3
 
+from .buckets import protected_bucket
 from .iam.documents import document
 from .iam.keys import evidence_key
 from .iam.resources import evidence_bucket
@@ -53,35 +54,16 @@ class EvidenceBucket(pulumi.ComponentResource):
             ),
             data_class="pseudonymous",
         )
-        child = pulumi.ResourceOptions(parent=self)
-        bucket = s3.Bucket(
-            f"{name}-bucket",
+        bucket, versioning = protected_bucket(
+            name,
+            parent=self,
             bucket=names.evidence_bucket,
+            tags=names.tags("pseudonymous"),
+            key_arn=key.arn,
+            policy=lambda arn: document(evidence_bucket(names, arn, args.years * _SHORTEST_YEAR)),
+            rules=lifecycle_rules(args.years),
             # Only possible when the bucket is made (v7 of the provider replaces it otherwise).
             object_lock_enabled=True,
-            tags=names.tags("pseudonymous"),
-            opts=pulumi.ResourceOptions(parent=self, protect=True),
-        )
-        blocked = s3.BucketPublicAccessBlock(
-            f"{name}-public-access",
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child,
-        )
-        s3.BucketOwnershipControls(
-            f"{name}-ownership",
-            bucket=bucket.bucket,
-            rule=s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-            opts=child,
-        )
-        versioning = s3.BucketVersioning(
-            f"{name}-versioning",
-            bucket=bucket.bucket,
-            versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-            opts=child,
         )
         s3.BucketObjectLockConfiguration(
             f"{name}-lock",
@@ -92,35 +74,6 @@ class EvidenceBucket(pulumi.ComponentResource):
                 )
             ),
             # S3 takes a lock only where versions are kept.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
-        )
-        s3.BucketServerSideEncryptionConfiguration(
-            f"{name}-encryption",
-            bucket=bucket.bucket,
-            rules=[
-                s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                        sse_algorithm="aws:kms", kms_master_key_id=key.arn
-                    ),
-                    bucket_key_enabled=True,
-                )
-            ],
-            opts=child,
-        )
-        s3.BucketPolicy(
-            f"{name}-bucket-policy",
-            bucket=bucket.bucket,
-            policy=key.arn.apply(
-                lambda arn: document(evidence_bucket(names, arn, args.years * _SHORTEST_YEAR))
-            ),
-            # S3 answers OperationAborted where both change at the same time.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
-        )
-        s3.BucketLifecycleConfiguration(
-            f"{name}-lifecycle",
-            bucket=bucket.bucket,
-            rules=lifecycle_rules(args.years),
-            # Rules for noncurrent versions need a versioned bucket.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
         self.bucket = bucket.bucket

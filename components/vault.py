@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 from pulumi_aws import iam, s3
 
+from .buckets import protected_bucket
 from .iam import trust
 from .iam.documents import document
 from .iam.keys import vault_key
@@ -136,60 +137,14 @@ class CustomerVault(pulumi.ComponentResource):
 
     def _bucket(self, name: str, args: CustomerVaultArgs, key_arn: pulumi.Output[str]) -> s3.Bucket:
         names, customer = args.names, args.customer
-        child = pulumi.ResourceOptions(parent=self)
-        bucket = s3.Bucket(
-            f"{name}-bucket",
+        bucket, _ = protected_bucket(
+            name,
+            parent=self,
             bucket=names.vault_bucket(customer.id),
             tags=names.tags("personal", customer.id),
-            opts=pulumi.ResourceOptions(parent=self, protect=True),
-        )
-        blocked = s3.BucketPublicAccessBlock(
-            f"{name}-public-access",
-            bucket=bucket.bucket,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=child,
-        )
-        s3.BucketOwnershipControls(
-            f"{name}-ownership",
-            bucket=bucket.bucket,
-            rule=s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
-            opts=child,
-        )
-        versioning = s3.BucketVersioning(
-            f"{name}-versioning",
-            bucket=bucket.bucket,
-            versioning_configuration=s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
-            opts=child,
-        )
-        s3.BucketServerSideEncryptionConfiguration(
-            f"{name}-encryption",
-            bucket=bucket.bucket,
-            rules=[
-                s3.BucketServerSideEncryptionConfigurationRuleArgs(
-                    apply_server_side_encryption_by_default=s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-                        sse_algorithm="aws:kms", kms_master_key_id=key_arn
-                    ),
-                    bucket_key_enabled=True,
-                )
-            ],
-            opts=child,
-        )
-        s3.BucketPolicy(
-            f"{name}-bucket-policy",
-            bucket=bucket.bucket,
-            policy=key_arn.apply(lambda key: document(vault_bucket(names, customer.id, key))),
-            # S3 answers OperationAborted where both change at the same time.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
-        )
-        s3.BucketLifecycleConfiguration(
-            f"{name}-lifecycle",
-            bucket=bucket.bucket,
+            key_arn=key_arn,
+            policy=lambda key: document(vault_bucket(names, customer.id, key)),
             rules=lifecycle_rules(customer.contract),
-            # Rules for noncurrent versions need a versioned bucket.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
         )
         indexed = indexed_files(customer)
         if indexed:
@@ -205,6 +160,6 @@ class CustomerVault(pulumi.ComponentResource):
                     )
                     for dataset in indexed
                 ],
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self),
             )
         return bucket
