@@ -103,7 +103,7 @@ def test_creating_it_again_changes_nothing_and_says_so(store: RequestStore) -> N
 def test_a_request_that_waits_is_taken_again_when_its_time_has_come(
     store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waits, other = create(store), create(store)
+    waits, other = create(store), create(store, number=1)
     assert store.claim("acme", waits, "run-1")
     detail = {"waiting": [{"dataset": "feedback", "object": "9f86d081884c"}], "waiting_count": 1}
     until = datetime.now(UTC) + timedelta(hours=6)
