@@ -27,7 +27,7 @@ from benchmarks.calls import counts, recorded
 from benchmarks.prices import PRICES
 from components.catalogue import FUNCTIONS
 from components.run_definition import RunSteps, run_definition
-from privacy import aws_clients, contract, environment, vault
+from privacy import api_contract, aws_clients, environment, vault
 from tests.unit.lambdas.runs import faulty_region, stored_state
 from tests.unit.lambdas.runs.faults import Faults
 from tests.unit.lambdas.runs.faulty_region import Region, Step
@@ -291,7 +291,7 @@ def _region() -> Iterator[Region]:
     }
     make = boto3.client
     clients = cache(lambda service: make(service))
-    source = Path(contract.__file__).with_name("openapi.yaml")
+    source = Path(api_contract.__file__).with_name("openapi.yaml")
     faults = Faults()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         document = Path(folder) / "openapi.json"
@@ -299,7 +299,7 @@ def _region() -> Iterator[Region]:
         for each in (
             patch.dict(os.environ, variables),
             patch.object(boto3, "client", lambda service, **_: clients(service)),
-            patch.object(contract, "DOCUMENT", document),
+            patch.object(api_contract, "DOCUMENT", document),
             mock_aws(),
             faults.installed(),
         ):

@@ -26,6 +26,7 @@ class IdentityArgs:
 class Identity(pulumi.ComponentResource):
     """Cognito user pool without users: it only gives tokens to programs (client credentials)."""
 
+    pool_id: pulumi.Output[str]
     pool_arn: pulumi.Output[str]
     token_url: pulumi.Output[str]
     clients: Mapping[tuple[str, str], cognito.UserPoolClient]
@@ -84,6 +85,7 @@ class Identity(pulumi.ComponentResource):
             for customer in args.customers
             for program in customer.programs
         }
+        self.pool_id = pool.id
         self.pool_arn = pool.arn
         self.token_url = domain.domain.apply(
             lambda prefix: f"https://{prefix}.auth.{names.region}.amazoncognito.com/oauth2/token"

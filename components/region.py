@@ -128,6 +128,7 @@ class Region(pulumi.ComponentResource):
                 region_key_arn=key.arn,
                 customers=settings.customers,
                 vaults=vaults,
+                user_pool_id=identity.pool_id,
                 client_ids={program: client.id for program, client in identity.clients.items()},
             ),
             opts=child,

@@ -20,6 +20,7 @@ from .settings_values import (
     CSV_MARK,
     CUSTOMER_ID,
     FIELD_PATH,
+    HOLD,
     NAME,
     PREFIX,
     PRINCIPAL_ARN,
@@ -58,6 +59,7 @@ _RestoredTable = Annotated[str, BeforeValidator(text_matching(*RESTORED_TABLE))]
 _FieldPath = Annotated[str, BeforeValidator(text_matching(*FIELD_PATH))]
 _Prefix = Annotated[str, BeforeValidator(text_matching(*PREFIX))]
 _CsvMark = Annotated[str, BeforeValidator(text_matching(*CSV_MARK))]
+_Hold = Annotated[str, BeforeValidator(text_matching(*HOLD))]
 _Principal = Annotated[str, BeforeValidator(text_matching(*PRINCIPAL_ARN))]
 
 
@@ -72,11 +74,20 @@ class Operator:
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Contract:
-    """When the customer's data may be here. All dates are UTC days, both ends included."""
+    """When the customer's data may be here. All dates are UTC days, both ends included.
+
+    `hold` is the reason why nothing is destroyed for now (litigation): while it stands, destruction waits.
+    `key_deletion_days` lie between the order to delete the vault's key, which is given when its data is
+    destroyed, and the key's end (AWS KMS takes 7 to 30); until then a backup of the table could be read.
+    `status` terminated is set once the data is destroyed: it lets what is left of the vault be removed.
+    """
 
     starts: _Date
     ends: _Date
     grace_days: Annotated[int, Field(ge=0, le=365, strict=True, alias="graceDays")] = 30
+    key_deletion_days: Annotated[int, Field(ge=7, le=30, strict=True, alias="keyDeletionDays")] = 30
+    hold: _Hold | None = None
+    status: Literal["active", "terminated"] = "active"
 
     @property
     def access_ends(self) -> date:

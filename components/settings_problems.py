@@ -17,9 +17,6 @@ _PRIVATE_KEYS: Final = frozenset({"contact"})
 
 _LONGEST_VALUE: Final = 60
 
-LATER_KEYS: Final = {"status": "terminating a contract is"}
-"""Keys that the config may have one day; the program must not pretend that it heeds them already."""
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -116,8 +113,6 @@ def _problem(detail: ErrorDetails, keys: Keys) -> Problem:
 
 
 def _unknown_key(key: str, valid: Sequence[str]) -> str:
-    if key in LATER_KEYS:
-        return f"{LATER_KEYS[key]} known but not there yet; remove the key for now"
     names = [name.removeprefix("gdpr:") for name in valid]
     near = difflib.get_close_matches(key, names, n=2, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""

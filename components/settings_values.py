@@ -23,6 +23,10 @@ PREFIX: Final = (
     r"(?=.{2,200}\Z)([A-Za-z0-9_.=-]+/)+",
     "a key prefix that ends with a slash, such as feedback/",
 )
+HOLD: Final = (
+    r"(?=.{3,100}\Z)[A-Za-z0-9][A-Za-z0-9 .,:;/()#_-]*",
+    "why, in 3 to 100 plain characters, such as litigation, case 2026-114; no name of a person",
+)
 PRINCIPAL_ARN: Final = (
     r"arn:aws:iam::\d{12}:(root|(role|user)/[A-Za-z0-9+=,.@_/-]{1,512})",
     "the ARN of an AWS account, role or user, without wildcards, such as arn:aws:iam::111122223333:root",

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ class RegistryArgs:
     region_key_arn: pulumi.Input[str]
     customers: Sequence[Customer]
     vaults: Mapping[str, CustomerVault]
+    user_pool_id: pulumi.Input[str]
     client_ids: Mapping[tuple[str, str], pulumi.Input[str]]
 
 
@@ -48,9 +49,13 @@ class Registry(pulumi.ComponentResource):
             self._item(f"{customer.id}.bucket", vault.bucket.apply(partial(bucket_item, customer.id)))
             self._item(
                 f"{customer.id}.customer",
-                pulumi.Output.all(vault.bucket, vault.table, vault.key_arn).apply(
-                    partial(_customer_item, customer)
-                ),
+                pulumi.Output.all(
+                    vault.bucket,
+                    vault.table,
+                    vault.key_arn,
+                    args.user_pool_id,
+                    *(client for (owner, _), client in args.client_ids.items() if owner == customer.id),
+                ).apply(partial(_customer_item, customer)),
             )
         for (customer_id, program), client_id in args.client_ids.items():
             self._item(
@@ -84,12 +89,20 @@ def client_item(customer: str, program: str, client: str) -> Item:
 
 
 def _customer_item(customer: Customer, facts: Sequence[str]) -> Item:
-    bucket, table, key_arn = facts
-    return customer_item(customer, bucket=bucket, table=table, key_arn=key_arn)
+    bucket, table, key_arn, user_pool, *clients = facts
+    return customer_item(
+        customer, bucket=bucket, table=table, key_arn=key_arn, user_pool=user_pool, clients=clients
+    )
 
 
-def customer_item(customer: Customer, *, bucket: str, table: str, key_arn: str) -> Item:
-    """Return a customer's registry item. Dates are UTC days, both ends included."""
+def customer_item(
+    customer: Customer, *, bucket: str, table: str, key_arn: str, user_pool: str, clients: Iterable[str]
+) -> Item:
+    """Return a customer's registry item. Dates are UTC days, both ends included.
+
+    `clients` are the ids of its OAuth2 clients in the `user_pool`, which go when the contract ends.
+    """
+    contract = customer.contract
     datasets = [
         {
             "name": dataset.name,
@@ -111,9 +124,14 @@ def customer_item(customer: Customer, *, bucket: str, table: str, key_arn: str) 
         "bucket": {"S": bucket},
         "table": {"S": table},
         "key_arn": {"S": key_arn},
-        "contract_starts": {"S": customer.contract.starts.isoformat()},
-        "contract_ends": {"S": customer.contract.ends.isoformat()},
-        "grace_days": {"N": str(customer.contract.grace_days)},
+        "contract_starts": {"S": contract.starts.isoformat()},
+        "contract_ends": {"S": contract.ends.isoformat()},
+        "contract_status": {"S": contract.status},
+        "grace_days": {"N": str(contract.grace_days)},
+        "key_deletion_days": {"N": str(contract.key_deletion_days)},
+        **({"hold": {"S": contract.hold}} if contract.hold is not None else {}),
+        "user_pool": {"S": user_pool},
+        "clients": {"S": json.dumps(sorted(clients))},
         "subject_id": {"S": customer.subject_id},
         "datasets": {"S": json.dumps(datasets)},
     }

@@ -1,6 +1,6 @@
 """GET /v1/health and GET /v1/openapi.json: public, and without any input."""
 
-from privacy import contract, http
+from privacy import api_contract, http
 from privacy.http import Answer
 
 
@@ -11,7 +11,7 @@ def get_health() -> Answer:
 
 def get_openapi() -> Answer:
     """Return the document that calls are validated against."""
-    return Answer(200, contract.text())
+    return Answer(200, api_contract.text())
 
 
 handler = http.public({"get_health": get_health, "get_openapi": get_openapi})

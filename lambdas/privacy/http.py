@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from privacy import contract, problems
+from privacy import api_contract, problems
 from privacy.problems import Fault, ProblemError
 from privacy.registry import Customer, Registry
 from privacy.step_failures import where
@@ -63,16 +63,21 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def authenticated(operation_id: str, function: Callable[[Call], Answer], registry: Registry) -> Handler:
-    """Return the Lambda handler of one operation that customers call."""
+def authenticated(
+    operation_id: str, function: Callable[[Call], Answer], registry: Registry, *, in_grace: bool = False
+) -> Handler:
+    """Return the Lambda handler of one operation that customers call.
+
+    With `in_grace` it is open in the grace days, too: from the contract's end until destruction is due.
+    """
 
     def answer(event: Event) -> Answer:
-        operation = contract.operation(operation_id)
+        operation = api_contract.operation(operation_id)
         claims = event["requestContext"]["authorizer"]["claims"]
         _check_scopes(operation, claims)
-        customer = _customer(registry, claims["client_id"], datetime.now(UTC))
+        customer = _customer(registry, claims["client_id"], datetime.now(UTC), in_grace)
         path = event.get("pathParameters") or {}
-        if faults := contract.parameter_faults(operation, "path", path):
+        if faults := api_contract.parameter_faults(operation, "path", path):
             raise ProblemError(problems.INVALID_NAME, "The errors say which and why.", faults)
         query, headers = _query(operation, event), _headers(event)
         raw, body = _body(operation, event, headers)
@@ -85,7 +90,7 @@ def public(functions: Mapping[str, Callable[[], Answer]]) -> Handler:
     """Return the Lambda handler of operations, by id, that need no token and take no input."""
 
     def answer(event: Event) -> Answer:
-        operation = contract.operations().get((event["httpMethod"], event["resource"]))
+        operation = api_contract.operations().get((event["httpMethod"], event["resource"]))
         if operation is None or operation.id not in functions:
             raise ProblemError(problems.NOT_FOUND, "This service has no such operation.")
         return functions[operation.id]()
@@ -115,22 +120,25 @@ def _handler(answer: Callable[[Event], Answer]) -> Handler:
     return handler
 
 
-def _check_scopes(operation: contract.Operation, claims: Mapping[str, str]) -> None:
+def _check_scopes(operation: api_contract.Operation, claims: Mapping[str, str]) -> None:
     granted = set(claims.get("scope", "").split())
     if not any(needed <= granted for needed in operation.scopes):
         choice = " or ".join(" ".join(sorted(needed)) for needed in operation.scopes)
         raise ProblemError(problems.INSUFFICIENT_SCOPE, f"This operation needs the scope {choice}.")
 
 
-def _customer(registry: Registry, client_id: str, now: datetime) -> Customer:
+def _customer(registry: Registry, client_id: str, now: datetime, in_grace: bool) -> Customer:
     program = registry.program(client_id)
     customer = registry.customer(program.customer) if program else None
     if customer is None:
         raise ProblemError(problems.UNKNOWN_CLIENT, "Ask the operator to enter the client for a customer.")
     if not customer.contract_started(now):
         raise ProblemError(problems.CONTRACT_NOT_STARTED, f"It starts on {customer.contract_starts}.")
-    if customer.contract_ended(now):
+    if customer.contract_ended(now) and (not in_grace or now >= customer.destruction):
         raise ProblemError(problems.CONTRACT_ENDED, f"It ended on {customer.contract_ends}.")
+    if customer.terminated or registry.destruction(customer.id) is not None:
+        # Even where the contract was renewed a moment too late: there is nothing to go back to.
+        raise ProblemError(problems.CONTRACT_ENDED, "It ended, and its data has been destroyed.")
     return customer
 
 
@@ -140,7 +148,7 @@ def _headers(event: Event) -> Mapping[str, str]:
     return {name.lower(): ", ".join(values) for name, values in multiple.items()}
 
 
-def _query(operation: contract.Operation, event: Event) -> Mapping[str, Any]:
+def _query(operation: api_contract.Operation, event: Event) -> Mapping[str, Any]:
     """Return the query's parameters, with numbers as numbers and defaults filled in."""
     sent = event.get("multiValueQueryStringParameters") or {}
     described = {each["name"]: each["schema"] for each in operation.parameters if each["in"] == "query"}
@@ -150,7 +158,7 @@ def _query(operation: contract.Operation, event: Event) -> Mapping[str, Any]:
         raise ProblemError(problems.INVALID_PARAMETER, f"The query's parameters are: {known}.")
     faults = [Fault("is given more than once", parameter=n) for n, values in sent.items() if len(values) > 1]
     query = {name: _typed(values[0], described[name]) for name, values in sent.items()}
-    faults += contract.parameter_faults(operation, "query", query)
+    faults += api_contract.parameter_faults(operation, "query", query)
     if faults:
         raise ProblemError(problems.INVALID_PARAMETER, "A part of the query is not as described.", faults)
     return {name: schema["default"] for name, schema in described.items() if "default" in schema} | query
@@ -163,7 +171,7 @@ def _typed(value: str, schema: Mapping[str, Any]) -> str | int:
     return value
 
 
-def _body(operation: contract.Operation, event: Event, headers: Mapping[str, str]) -> tuple[bytes, Any]:
+def _body(operation: api_contract.Operation, event: Event, headers: Mapping[str, str]) -> tuple[bytes, Any]:
     if operation.body is None:
         return b"", None
     media_type, _, parameters = headers.get("content-type", "").partition(";")
@@ -175,7 +183,7 @@ def _body(operation: contract.Operation, event: Event, headers: Mapping[str, str
         raise ProblemError(problems.TOO_LARGE, f"A body takes at most {MAX_BODY_BYTES} bytes.")
     try:
         body = _parse(raw)
-        faults = contract.body_faults(operation, body)
+        faults = api_contract.body_faults(operation, body)
     except (ValueError, RecursionError):
         detail = "Send one JSON value (RFC 8259): UTF-8, no member twice, finite numbers, moderate nesting."
         raise ProblemError(problems.INVALID_JSON, detail) from None

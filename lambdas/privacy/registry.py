@@ -1,14 +1,15 @@
 """The registry: which client and which bucket belong to which customer, and the customers' contracts.
 
-The stack's program writes it, the functions read it. It holds no personal data.
+The stack's program writes it, the functions read it; only how far the destruction of a customer's data has
+come is written by the functions that destroy it. It holds no personal data.
 """
 
 import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from privacy import aws_clients
 
@@ -56,7 +57,11 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A customer (the controller) and its vault in this region."""
+    """A customer (the controller) and its vault in this region.
+
+    `hold` is why nothing is destroyed for now. Between the order to delete the vault's key and the key's end
+    lie `key_deletion_days`. `clients` are the ids of its OAuth2 clients in the `user_pool`.
+    """
 
     id: str
     bucket: str
@@ -67,6 +72,11 @@ class Customer:
     grace_days: int
     subject_id: str
     datasets: tuple[Dataset, ...]
+    terminated: bool = False
+    hold: str | None = None
+    key_deletion_days: int = 30
+    user_pool: str = ""
+    clients: tuple[str, ...] = ()
 
     def dataset(self, name: str) -> Dataset | None:
         """Return the dataset of that name, or None."""
@@ -84,6 +94,12 @@ class Customer:
         """Return whether the contract is over: after the last second (UTC) of its last day."""
         return at.date() > self.contract_ends
 
+    @property
+    def destruction(self) -> datetime:
+        """When the data is to be destroyed: the midnight (UTC) after the last grace day."""
+        day = self.contract_ends + timedelta(days=1 + self.grace_days)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -91,6 +107,19 @@ class Program:
 
     customer: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Destruction:
+    """How far the destruction of a customer's data has come.
+
+    `destroying` from the freeze on, `scheduled` when nothing is left but the key, whose end is
+    `key_deletion`, and `destroyed` when that is gone, too. Times are RFC 3339 texts. There is no way back.
+    """
+
+    state: Literal["destroying", "scheduled", "destroyed"]
+    since: str
+    key_deletion: str | None = None
 
 
 @dataclass(slots=True)
@@ -116,23 +145,43 @@ class Registry:
         item = self._item(f"bucket#{bucket}")
         return self.customer(item["customer"]["S"]) if item else None
 
+    def destruction(self, customer_id: str) -> Destruction | None:
+        """Return how far the destruction of the customer's data has come, or None where it has not begun.
+
+        Strongly consistent: whoever is told None may still work with the vault.
+        """
+        item = self._item(destruction_key(customer_id), consistent=True)
+        if not item:
+            return None
+        key_deletion = item.get("key_deletion", {}).get("S")
+        return Destruction(item["state"]["S"], item["since"]["S"], key_deletion)  # type: ignore[arg-type]  # ours
+
     def customer_ids(self) -> list[str]:
         """Return the ids of every customer of the region."""
         item = self._item("customers")
         ids: list[str] = json.loads(item["ids"]["S"]) if item else []
         return ids
 
-    def _item(self, pk: str) -> "dict[str, AttributeValueTypeDef]":
+    def _item(self, pk: str, *, consistent: bool = False) -> "dict[str, AttributeValueTypeDef]":
         now = self.clock()
         known = self._entries.get(pk)
         if known and now - known[0] < CACHE_SECONDS:
             return known[1]
-        item = aws_clients.dynamodb().get_item(TableName=self.table, Key={"pk": {"S": pk}}).get("Item", {})
+        item = (
+            aws_clients.dynamodb()
+            .get_item(TableName=self.table, Key={"pk": {"S": pk}}, ConsistentRead=consistent)
+            .get("Item", {})
+        )
         # Absence is asked again each time: a customer just added must not wait, and the keys
         # come from verified tokens and from the stack's own buckets, so they are few.
         if item:
             self._entries[pk] = (now, item)
         return item
+
+
+def destruction_key(customer_id: str) -> str:
+    """Return the key of the item that says how far the destruction of the customer's data has come."""
+    return f"destruction#{customer_id}"
 
 
 def _customer(item: "Mapping[str, AttributeValueTypeDef]") -> Customer:
@@ -145,6 +194,11 @@ def _customer(item: "Mapping[str, AttributeValueTypeDef]") -> Customer:
         contract_ends=date.fromisoformat(item["contract_ends"]["S"]),
         grace_days=int(item["grace_days"]["N"]),
         subject_id=item["subject_id"]["S"],
+        terminated=item.get("contract_status", {}).get("S") == "terminated",
+        hold=item.get("hold", {}).get("S"),
+        key_deletion_days=int(item.get("key_deletion_days", {}).get("N", "30")),
+        user_pool=item.get("user_pool", {}).get("S", ""),
+        clients=tuple(json.loads(item.get("clients", {}).get("S", "[]"))),
         datasets=tuple(
             Dataset(
                 name=entry["name"],

@@ -221,9 +221,24 @@ def change(config: dict[str, Any], path: tuple[str | int, ...], value: object) -
         (("contract", "graceDays"), -1, "customers[0].contract.graceDays is -1: give a number from 0"),
         (("contract", "graceDays"), 400, "customers[0].contract.graceDays is 400: give a number up to 365"),
         (
+            ("contract", "keyDeletionDays"),
+            6,
+            "customers[0].contract.keyDeletionDays is 6: give a number from 7",
+        ),
+        (
+            ("contract", "keyDeletionDays"),
+            31,
+            "customers[0].contract.keyDeletionDays is 31: give a number up to",
+        ),
+        (
+            ("contract", "hold"),
+            "ada@example.org",
+            "customers[0].contract.hold is 'ada@example.org': write why",
+        ),
+        (
             ("contract", "status"),
-            "terminated",
-            "customers[0].contract.status: terminating a contract is known but not there",
+            "ended",
+            "customers[0].contract.status is 'ended': use one of 'active', 'terminated'",
         ),
         (
             ("region",),

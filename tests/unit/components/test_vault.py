@@ -242,8 +242,15 @@ def test_the_registry_knows_every_client_bucket_and_customer(
     for customer in stack_settings(deployment.prefix.removeprefix("gdpr-")).customers:
         facts = deployment.outputs["vaults"][customer.id]
         assert items[f"bucket#{facts['bucket']}"]["customer"] == {"S": customer.id}
+        clients = [client["clientId"] for client in deployment.outputs["clients"][customer.id].values()]
+        (pool,) = deployment.of("aws:cognito/userPool:UserPool")
         assert items[f"customer#{customer.id}"] == customer_item(
-            customer, bucket=facts["bucket"], table=facts["table"], key_arn=facts["keyArn"]
+            customer,
+            bucket=facts["bucket"],
+            table=facts["table"],
+            key_arn=facts["keyArn"],
+            user_pool=f"{pool.name}-id",
+            clients=clients,
         )
         for program, client in deployment.outputs["clients"][customer.id].items():
             assert items[f"client#{client['clientId']}"] == {
@@ -259,7 +266,7 @@ def test_the_functions_read_what_the_registry_holds() -> None:
     from privacy import registry as reader
 
     (customer,) = [customer for customer in stack_settings("eu-west").customers if customer.id == "acme"]
-    item = customer_item(customer, bucket="b", table="t", key_arn="k")
+    item = customer_item(customer, bucket="b", table="t", key_arn="k", user_pool="p", clients=["c2", "c1"])
     read = reader._customer({key: dict(value) for key, value in item.items()})  # type: ignore[arg-type]  # plain dicts
     assert (read.id, read.bucket, read.table, read.key_arn) == ("acme", "b", "t", "k")
     assert (read.contract_starts, read.contract_ends, read.grace_days) == (
@@ -267,6 +274,9 @@ def test_the_functions_read_what_the_registry_holds() -> None:
         date(2027, 12, 31),
         30,
     )
+    assert read.destruction == datetime(2028, 1, 31, tzinfo=UTC)
+    assert (read.terminated, read.hold, read.key_deletion_days) == (False, None, 30)
+    assert (read.user_pool, read.clients) == ("p", ("c1", "c2"))
     assert read.subject_id == "email"
     assert [(d.name, d.format, d.prefix, d.subject) for d in read.datasets] == [
         ("profiles", "records", None, None),
@@ -290,7 +300,7 @@ def test_the_functions_read_the_dialect_of_a_csv_dataset() -> None:
         {**listed, "remove": "element"},
     ]
     customer = parse_settings(config, project="gdpr", stack="eu-west").customers[0]
-    item = customer_item(customer, bucket="b", table="t", key_arn="k")
+    item = customer_item(customer, bucket="b", table="t", key_arn="k", user_pool="p", clients=[])
     declared, plain, in_list = reader._customer({key: dict(value) for key, value in item.items()}).datasets  # type: ignore[arg-type]  # plain dicts
     assert declared.csv == reader.CsvDialect("\t", '"', "utf-8", ("id", "text"))
     assert plain.csv == reader.CsvDialect()

@@ -18,12 +18,12 @@ import yaml
 from jsonschema_rs import Draft202012Validator
 from moto import mock_aws
 
-from privacy import aws_clients, contract, environment, vault
+from privacy import api_contract, aws_clients, environment, vault
 from privacy.registry import Customer, Registry
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
 
-OPENAPI = Path(contract.__file__).with_name("openapi.yaml")
+OPENAPI = Path(api_contract.__file__).with_name("openapi.yaml")
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 ALL_SCOPES = "privacy/ingest privacy/erase privacy/correct privacy/access privacy/read privacy/unmask"
@@ -234,7 +234,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any
     path = tmp_path_factory.mktemp("contract") / "openapi.json"
     path.write_text(json.dumps(loaded), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contract, "DOCUMENT", path)
+        patch.setattr(api_contract, "DOCUMENT", path)
         yield loaded
 
 

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from privacy import http
+from privacy import aws_clients, http
+from privacy.registry import destruction_key
 from privacy.requests import RequestStore
 
 from .conftest import ALL_SCOPES, Api
@@ -73,6 +74,19 @@ def test_a_contract_that_does_not_run_is_refused(api: Api, contract: dict[str, s
     api.cloud.register("acme", **contract)
     for response in (api("POST", ERASURES, ONE), api("GET", "/v1/requests")):
         assert (response.status, response.problem) == (403, problem)
+    assert api("POST", ERASURES, ONE, client="zenith-dpo").status == 202
+
+
+@pytest.mark.parametrize("state", ["destroying", "scheduled", "destroyed"])
+def test_a_contract_that_was_renewed_too_late_stays_refused(api: Api, state: str) -> None:
+    item = {
+        "pk": {"S": destruction_key("acme")},
+        "state": {"S": state},
+        "since": {"S": "2026-05-04T00:00:01Z"},
+    }
+    aws_clients.dynamodb().put_item(TableName=api.cloud.registry_table, Item=item)
+    for response in (api("POST", ERASURES, ONE), api("GET", "/v1/requests")):
+        assert (response.status, response.problem) == (403, "contract-ended")
     assert api("POST", ERASURES, ONE, client="zenith-dpo").status == 202
 
 

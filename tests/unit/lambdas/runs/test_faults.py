@@ -15,9 +15,9 @@ from moto import mock_aws
 from moto.s3 import models as moto_s3
 
 from privacy import (
+    api_contract,
     archived,
     aws_clients,
-    contract,
     environment,
     object_store,
     planning,
@@ -286,7 +286,7 @@ SCENARIOS = {
 def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The contract as the package's build writes it."""
     path = tmp_path_factory.mktemp("contract") / "openapi.json"
-    source = Path(contract.__file__).with_name("openapi.yaml")
+    source = Path(api_contract.__file__).with_name("openapi.yaml")
     path.write_text(json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))), encoding="utf-8")
     return path
 
@@ -309,7 +309,7 @@ def region(document: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
     # Making a client takes longer than a run; and every client is good for both customers here.
     clients = cache(lambda service: make(service))
     monkeypatch.setattr(boto3, "client", lambda service, **_: clients(service))
-    monkeypatch.setattr(contract, "DOCUMENT", document)
+    monkeypatch.setattr(api_contract, "DOCUMENT", document)
     monkeypatch.setattr(object_store, "PART_BYTES", PART)
     monkeypatch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
     monkeypatch.setattr(planning, "BATCH_VISITS", 1)

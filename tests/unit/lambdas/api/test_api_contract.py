@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from privacy import contract
+from privacy import api_contract
 
 from .conftest import Api
 
@@ -25,7 +25,7 @@ def test_the_contract_is_openapi_3_1(document: dict[str, Any]) -> None:
 
 
 def test_every_operation_has_a_function_scopes_and_answers(api: Api) -> None:
-    for (_, path), operation in contract.operations().items():
+    for (_, path), operation in api_contract.operations().items():
         described = next(
             each
             for each in api.document["paths"][path].values()
@@ -40,18 +40,18 @@ def test_every_operation_has_a_function_scopes_and_answers(api: Api) -> None:
 
 
 def test_only_the_service_itself_is_public() -> None:
-    public = {path for (_, path), operation in contract.operations().items() if not operation.scopes}
+    public = {path for (_, path), operation in api_contract.operations().items() if not operation.scopes}
     assert public == {"/v1/health", "/v1/openapi.json"}
 
 
 def test_examples_are_what_the_operations_take(document: dict[str, Any]) -> None:
     checked = 0
-    for (method, path), operation in contract.operations().items():
+    for (method, path), operation in api_contract.operations().items():
         content = document["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
         for media in content.values():
             for example in [media.get("example"), *(e["value"] for e in media.get("examples", {}).values())]:
                 if example is not None:
-                    assert contract.body_faults(operation, example) == []
+                    assert api_contract.body_faults(operation, example) == []
                     checked += 1
     assert checked == 5
 
@@ -82,16 +82,18 @@ def test_every_fault_is_reported_where_it_is(
     body: object,
     expected: set[tuple[str, str]],
 ) -> None:
-    faults = contract.body_faults(contract.operation(operation), body)
+    faults = api_contract.body_faults(api_contract.operation(operation), body)
     assert expected <= {(fault.pointer, fault.detail) for fault in faults}
     assert "SECRET" not in str([fault.public() for fault in faults])
 
 
 def test_a_hopeless_body_gets_a_quick_and_bounded_answer() -> None:
     started = time.process_time()
-    faults = contract.body_faults(contract.operation("create_erasure_request"), {"subjects": [1] * 500_000})
+    faults = api_contract.body_faults(
+        api_contract.operation("create_erasure_request"), {"subjects": [1] * 500_000}
+    )
     assert time.process_time() - started < 1
-    assert len(faults) == contract.MAX_FAULTS
+    assert len(faults) == api_contract.MAX_FAULTS
     assert faults[0].pointer == "/subjects"
 
 
@@ -101,10 +103,10 @@ def test_no_value_is_ever_repeated(document: dict[str, Any], value: object) -> N
     secret = "S3CRET-VALUE"
     for name in ("put_record", "create_upload", "create_erasure_request", "create_correction_request"):
         known = document["components"]["schemas"][
-            contract.operation(name).body["$ref"].rpartition("/")[2]  # type: ignore[index] # each has a body
+            api_contract.operation(name).body["$ref"].rpartition("/")[2]  # type: ignore[index] # each has a body
         ]["properties"]
         for member in known:
             body = {member: [value, secret, {secret: secret}], secret: secret}
-            faults = contract.body_faults(contract.operation(name), body)
+            faults = api_contract.body_faults(api_contract.operation(name), body)
             assert faults
             assert secret not in json.dumps([fault.detail for fault in faults])
