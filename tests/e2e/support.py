@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import boto3
@@ -89,6 +90,22 @@ class World:
             self.emulator.client("lambda", stack.region).invoke(FunctionName=f"{stack.prefix}-sweep-runs")
             carry_out(self.emulator.client("stepfunctions", stack.region), stack, customer, dry_run=True)
             replayed(self, name, customer, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    def settle(self) -> None:
+        """Wait until no run is under way and no bucket event is: then nothing changes by itself."""
+        for stack in self.stacks.values():
+            wait_for(partial(self._is_quiet, stack), f"{stack.name} to come to rest", 60)
+
+    def _is_quiet(self, stack: Stack) -> bool:
+        sqs, dynamodb = (self.emulator.client(service, stack.region) for service in ("sqs", "dynamodb"))
+        queue = sqs.get_queue_url(QueueName=f"{stack.prefix}-object-events")["QueueUrl"]
+        counted = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+        if int(counted["ApproximateNumberOfMessages"]) + int(counted["ApproximateNumberOfMessagesNotVisible"]):
+            return False
+        locks = [{"pk": {"S": f"customer#{customer}"}, "sk": {"S": "run"}} for customer in stack.vaults]
+        table = f"{stack.prefix}-requests"
+        held = (dynamodb.get_item(TableName=table, Key=lock, ConsistentRead=True) for lock in locks)
+        return not any("Item" in answer for answer in held)
 
     def send_rows(self, subjects: Iterable[str], key: str, *, text: str = "fine") -> bytes:
         """Send acme a feedback file with a row for each subject, wait for the index; the file's bytes."""

@@ -119,6 +119,7 @@ def untouched(world: World) -> Callable[[], bool]:
         views = [world.view(stack, customer) for stack, customer in OTHERS]
         return [(view.versions(), view.digests()) for view in views]
 
+    world.settle()
     before = state()
     return lambda: state() == before
 
