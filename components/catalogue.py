@@ -26,7 +26,8 @@ class FunctionSpec:
 
     `memory` and `disk` (/tmp; Lambda's own 512 where None) are in MiB and `timeout` in seconds. `requests`
     are DynamoDB actions on the request table; a function that starts runs also takes and returns a
-    customer's run lock there. `evidence` are the kinds of evidence that it writes.
+    customer's run lock there. `clients` are Cognito actions on OAuth2 clients. `evidence` are the kinds of
+    evidence that it writes.
     """
 
     module: str
@@ -37,7 +38,10 @@ class FunctionSpec:
     timeout: int = API_TIMEOUT
     registry: bool = True
     requests: tuple[str, ...] = ()
+    marks_destruction: bool = False
+    clients: tuple[str, ...] = ()
     starts_runs: bool = False
+    stops_runs: bool = False
     watches_runs: bool = False
     reads_events: bool = False
     evidence: tuple[str, ...] = ()
@@ -188,6 +192,78 @@ _FUNCTIONS: Final = (
         starts_runs=True,
         evidence=("replay",),
         purpose="replay",
+    ),
+    FunctionSpec(
+        module="check_contract_end",
+        package="runs",
+        why="Read a contract again before anything of its customer is destroyed.",
+        evidence=("contract-end",),
+    ),
+    FunctionSpec(
+        module="take_inventory",
+        package="runs",
+        why="Count what a contract's end would destroy.",
+        timeout=LONGEST_TIMEOUT,
+        purpose="witness",
+    ),
+    FunctionSpec(
+        module="freeze_contract",
+        package="runs",
+        why="Stop all work on the vault of a customer whose contract is over.",
+        timeout=LONGEST_TIMEOUT,
+        requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
+        marks_destruction=True,
+        stops_runs=True,
+    ),
+    FunctionSpec(
+        module="empty_bucket",
+        package="runs",
+        why="Delete every version in the vault of a customer whose contract is over.",
+        memory=1024,
+        timeout=LONGEST_TIMEOUT,
+        marks_destruction=True,
+        purpose="destroy",
+    ),
+    FunctionSpec(
+        module="delete_table",
+        package="runs",
+        why="Delete the table of a vault whose customer's contract is over.",
+        timeout=60,
+        purpose="destroy",
+    ),
+    FunctionSpec(
+        module="delete_clients",
+        package="runs",
+        why="Delete the OAuth2 clients of a customer whose contract is over.",
+        timeout=60,
+        clients=("cognito-idp:DeleteUserPoolClient",),
+    ),
+    FunctionSpec(
+        module="schedule_key_deletion",
+        package="runs",
+        why="Order the deletion of the key of a vault that was destroyed.",
+        timeout=60,
+        purpose="destroy",
+    ),
+    FunctionSpec(
+        module="verify_destruction",
+        package="runs",
+        why="Read back that nothing is left of a vault but a key that is about to go.",
+        timeout=LONGEST_TIMEOUT,
+        requests=_PENDING,
+        marks_destruction=True,
+        clients=("cognito-idp:DescribeUserPoolClient",),
+        evidence=("contract-end",),
+        purpose="witness",
+    ),
+    FunctionSpec(
+        module="confirm_key_deletion",
+        package="runs",
+        why="See that the key of a vault is gone.",
+        timeout=60,
+        marks_destruction=True,
+        evidence=("contract-end",),
+        purpose="witness",
     ),
     FunctionSpec(
         module="sweep_runs",

@@ -33,6 +33,7 @@ class PrivacyFunctionArgs:
     spec: FunctionSpec
     boundary_arn: pulumi.Input[str]
     region_key_arn: pulumi.Input[str]
+    user_pool_arn: pulumi.Input[str]
     dead_letters_arn: pulumi.Input[str]
 
 
@@ -67,8 +68,8 @@ class PrivacyFunction(pulumi.ComponentResource):
             names=names,
             role=names.name(spec.name),
             trusted=document(trust.by_lambda()),
-            policy=pulumi.Output.from_input(args.region_key_arn).apply(
-                lambda key: document(function_statements(names, spec, key))
+            policy=pulumi.Output.all(args.region_key_arn, args.user_pool_arn).apply(
+                lambda arns: document(function_statements(names, spec, *arns))
             ),
             boundary_arn=args.boundary_arn,
             data_class="operational",
@@ -111,7 +112,9 @@ def environment_of(names: RegionNames, spec: FunctionSpec) -> Mapping[str, str]:
     variables = {
         environment.REGISTRY_TABLE: names.registry_table if spec.registry else None,
         environment.REQUEST_TABLE: names.request_table if spec.requests else None,
-        environment.RUN_STATE_MACHINE_ARN: names.run_machine_arn if spec.starts_runs else None,
+        environment.RUN_STATE_MACHINE_ARN: names.run_machine_arn
+        if spec.starts_runs or spec.stops_runs
+        else None,
         environment.EVIDENCE_BUCKET: names.evidence_bucket if spec.evidence else None,
         environment.PURPOSE_ROLE_ARN: names.role(f"purpose-{spec.purpose}") if spec.purpose else None,
     }

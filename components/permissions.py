@@ -16,6 +16,7 @@ from .settings import Evidence
 _NAMES = RegionNames(project="gdpr", stack="<stack>", account="<account>", region="<region>")
 _CUSTOMER = "<customer>"
 _REGION_KEY = _NAMES.arn("kms", "key/<region key>")
+_USER_POOL = _NAMES.arn("cognito-idp", "userpool/<user pool>")
 _EVIDENCE_KEY = _NAMES.arn("kms", "key/<evidence key>")
 _YEARS = Evidence().years
 _VAULT_KEY = _NAMES.arn("kms", "key/<vault key>")
@@ -46,7 +47,7 @@ def _lines() -> Iterator[str]:
             _NAMES.name(spec.name),
             spec.why,
             trust.by_lambda(),
-            functions.function_statements(_NAMES, spec, _REGION_KEY),
+            functions.function_statements(_NAMES, spec, _REGION_KEY, _USER_POOL),
         )
     yield "## Purposes\n"
     for purpose, rights in purposes.PURPOSES.items():
@@ -75,6 +76,12 @@ def _lines() -> Iterator[str]:
         "The replay state machine.",
         trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("replay")),
         services.replay_machine(_NAMES),
+    )
+    yield from _role(
+        _NAMES.name("contract-end"),
+        "The state machine of a contract's end.",
+        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("contract-end")),
+        services.contract_end_machine(_NAMES),
     )
     yield from _role(
         _NAMES.name("sweep-schedule"),

@@ -11,6 +11,7 @@ from .account import AccountSettings, AccountSettingsArgs
 from .alarms import Alarms, AlarmsArgs
 from .api import PrivacyApi, PrivacyApiArgs
 from .catalogue import FUNCTIONS
+from .contract_ends import ContractEndMachine, ContractEndMachineArgs
 from .evidence import EvidenceBucket, EvidenceBucketArgs
 from .functions import PrivacyFunction, PrivacyFunctionArgs
 from .iam.purposes import PURPOSES, Purpose
@@ -61,6 +62,11 @@ class Region(pulumi.ComponentResource):
         dead_letters = DeadLetters(
             f"{name}-dead-letters", DeadLettersArgs(names=names, region_key_arn=key.arn), opts=child
         )
+        identity = Identity(
+            f"{name}-identity",
+            IdentityArgs(names=names, customers=settings.customers, scopes=routes().scopes),
+            opts=child,
+        )
         functions = {
             module: PrivacyFunction(
                 f"{name}-{spec.name}",
@@ -69,6 +75,7 @@ class Region(pulumi.ComponentResource):
                     spec=spec,
                     boundary_arn=boundary.arn,
                     region_key_arn=key.arn,
+                    user_pool_arn=identity.pool_arn,
                     dead_letters_arn=dead_letters.arn,
                 ),
                 opts=child,
@@ -115,11 +122,6 @@ class Region(pulumi.ComponentResource):
             )
             for customer in settings.customers
         }
-        identity = Identity(
-            f"{name}-identity",
-            IdentityArgs(names=names, customers=settings.customers, scopes=routes().scopes),
-            opts=child,
-        )
         RequestStore(f"{name}-requests", RequestStoreArgs(names=names, region_key_arn=key.arn), opts=child)
         Registry(
             f"{name}-registry",
@@ -160,6 +162,16 @@ class Region(pulumi.ComponentResource):
                 boundary_arn=boundary.arn,
                 region_key_arn=key.arn,
                 function_arn=functions["replay_erasures"].arn,
+            ),
+            opts=child,
+        )
+        ContractEndMachine(
+            f"{name}-contract-end",
+            ContractEndMachineArgs(
+                names=names,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                functions={module: function.arn for module, function in functions.items()},
             ),
             opts=child,
         )

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import httpx
 
-FINAL_STATES = frozenset({"completed", "partial", "failed"})
+FINAL_STATES = frozenset({"completed", "partial", "failed", "rejected"})
 """A request in one of these stays as it is; only an operator's redrive makes a failed one pending again."""
 
 _TOKEN_MARGIN_SECONDS = 60

@@ -59,11 +59,12 @@ def boundary(names: RegionNames) -> list[Statement]:
 
 def _actions(names: RegionNames) -> set[str]:
     statements: list[Statement] = [
-        *(s for spec in FUNCTIONS.values() for s in functions.function_statements(names, spec, "")),
+        *(s for spec in FUNCTIONS.values() for s in functions.function_statements(names, spec, "", "")),
         *(s for purpose in purposes.PURPOSES for s in purposes.purpose_statements(names, purpose)),
         *services.run_machine(names),
         *services.reindex_machine(names),
         *services.replay_machine(names),
+        *services.contract_end_machine(names),
         *services.sweep_schedule(names, ""),
     ]
     return {*_of(statements), *services.CUSTOMER_ACTIONS, *VAULT_KEY_ACTIONS}

@@ -5,7 +5,9 @@ from ..naming import RegionNames
 from .documents import Statement, through
 
 
-def function_statements(names: RegionNames, spec: FunctionSpec, region_key_arn: str) -> list[Statement]:
+def function_statements(
+    names: RegionNames, spec: FunctionSpec, region_key_arn: str, user_pool_arn: str
+) -> list[Statement]:
     """Statements of a function's own role."""
     return [
         Statement(
@@ -30,6 +32,8 @@ def function_statements(names: RegionNames, spec: FunctionSpec, region_key_arn: 
             ),
         ),
         *_registry(names, spec),
+        *_destruction_mark(names, spec),
+        *_clients(spec, user_pool_arn),
         *_requests(names, spec),
         *_runs(names, spec),
         *_events(names, spec),
@@ -47,6 +51,33 @@ def _registry(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
             why="Look up whose client, bucket or contract it is.",
             actions=["dynamodb:GetItem"],
             resources=[names.arn("dynamodb", f"table/{names.registry_table}")],
+        )
+    ]
+
+
+def _destruction_mark(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    if not spec.marks_destruction:
+        return []
+    return [
+        Statement(
+            sid="DestructionMark",
+            why="Note how far the destruction of a customer's data is, and write nothing else there.",
+            actions=["dynamodb:UpdateItem"],
+            resources=[names.arn("dynamodb", f"table/{names.registry_table}")],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "destruction#*"}},
+        )
+    ]
+
+
+def _clients(spec: FunctionSpec, user_pool_arn: str) -> list[Statement]:
+    if not spec.clients:
+        return []
+    return [
+        Statement(
+            sid="Clients",
+            why=f"{spec.why} IAM knows no resource smaller than the pool: the function compares owners.",
+            actions=list(spec.clients),
+            resources=[user_pool_arn],
         )
     ]
 
@@ -73,6 +104,15 @@ def _runs(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
                 why="Start a run where requests are pending.",
                 actions=["states:StartExecution"],
                 resources=[names.run_machine_arn],
+            )
+        )
+    if spec.stops_runs:
+        statements.append(
+            Statement(
+                sid="StopRun",
+                why="Stop a run whose data is about to be destroyed.",
+                actions=["states:StopExecution"],
+                resources=[names.arn("states", f"execution:{names.name('run')}:*")],
             )
         )
     if spec.watches_runs:

@@ -226,7 +226,7 @@ def region_key(names: RegionNames) -> list[Statement]:
         names.arn("logs", f"log-group:{names.function_logs('*')}"),
         *(
             names.arn("logs", f"log-group:{names.machine_logs(machine)}")
-            for machine in ("run", "reindex", "replay")
+            for machine in ("run", "reindex", "replay", "contract-end")
         ),
         names.arn("logs", f"log-group:{names.api_logs}"),
     ]

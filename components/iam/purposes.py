@@ -1,6 +1,6 @@
 """What each purpose may do in a vault, and in the ledger: bounds that session policies narrow to a customer.
 
-The roles hold no KMS right of their own. Every vault's key policy names them with its conditions, which IAM
+The roles hold no right to use a key. Every vault's key policy names them with its conditions, which IAM
 could only widen (a condition in a role's policy does nothing where the key policy names the role directly).
 """
 
@@ -11,7 +11,19 @@ from typing import Final, Literal
 from ..naming import RegionNames
 from .documents import Conditions, Statement
 
-Purpose = Literal["ingest", "intake", "index", "plan", "visit", "verify", "reindex", "close", "replay"]
+Purpose = Literal[
+    "ingest",
+    "intake",
+    "index",
+    "plan",
+    "visit",
+    "verify",
+    "reindex",
+    "close",
+    "replay",
+    "destroy",
+    "witness",
+]
 
 LEDGER: Final = "ledger"
 """Kind of evidence that says who was erased when: the first part of its keys."""
@@ -28,6 +40,7 @@ class VaultRights:
     objects_index: tuple[str, ...] = ()
     ledger: tuple[str, ...] = ()
     ledger_listing: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
 
 
 PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
@@ -112,6 +125,24 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         ledger=("s3:GetObjectVersion",),
         ledger_listing=("s3:ListBucketVersions",),
     ),
+    "destroy": VaultRights(
+        why="Destroy a vault whose customer's contract is over: versions, table, key. It reads no content.",
+        objects=("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"),
+        bucket=("s3:GetBucketTagging", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"),
+        table=(
+            "dynamodb:DeleteTable",
+            "dynamodb:DescribeTable",
+            "dynamodb:ListTagsOfResource",
+            "dynamodb:UpdateTable",
+        ),
+        key=("kms:DescribeKey", "kms:ListResourceTags", "kms:ScheduleKeyDeletion"),
+    ),
+    "witness": VaultRights(
+        why="Count what is in a vault, and read back what a contract's end has left of it.",
+        bucket=("s3:ListBucketMultipartUploads", "s3:ListBucketVersions"),
+        table=("dynamodb:DescribeTable",),
+        key=("kms:DescribeKey",),
+    ),
 }
 
 
@@ -125,6 +156,8 @@ def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
         "ObjectsIndex": (rights.objects_index, f"{names.any_vault_table}/index/objects"),
         "Ledger": (rights.ledger, f"{names.evidence_arn}/{LEDGER}/*"),
         "LedgerListing": (rights.ledger_listing, names.evidence_arn),
+        # Administration, which a vault's key policy leaves to IAM; use of a key is never given here.
+        "Key": (rights.key, names.arn("kms", "key/*")),
     }
     below_the_ledger: dict[str, Conditions] = {
         "LedgerListing": {"StringLike": {"s3:prefix": f"{LEDGER}/*"}},

@@ -14,6 +14,19 @@ REINDEX_FUNCTIONS = ("plan-reindex", "reindex-objects", "report-reindex", "clear
 REPLAY_FUNCTIONS = ("replay-erasures",)
 """Functions that the replay state machine calls."""
 
+CONTRACT_END_FUNCTIONS = (
+    "check-contract-end",
+    "take-inventory",
+    "freeze-contract",
+    "empty-bucket",
+    "delete-table",
+    "delete-clients",
+    "schedule-key-deletion",
+    "verify-destruction",
+    "confirm-key-deletion",
+)
+"""Functions that the state machine of a contract's end calls."""
+
 CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
 """All that a customer's access role may do with its files."""
 
@@ -31,6 +44,11 @@ def reindex_machine(names: RegionNames) -> list[Statement]:
 def replay_machine(names: RegionNames) -> list[Statement]:
     """Statements of the replay state machine's role."""
     return [_steps(names, REPLAY_FUNCTIONS), _log_delivery()]
+
+
+def contract_end_machine(names: RegionNames) -> list[Statement]:
+    """Statements of the role of a contract's end's state machine."""
+    return [_steps(names, CONTRACT_END_FUNCTIONS), _log_delivery()]
 
 
 def _machine(names: RegionNames, name: str, functions: Sequence[str]) -> list[Statement]:

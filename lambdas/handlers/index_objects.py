@@ -61,4 +61,6 @@ def _take(body: str) -> None:
         customer = _registry.customer_of_bucket(object_event.bucket)
         if customer is None:
             raise UnknownBucketError
+        if _registry.destruction(customer.id) is not None:
+            continue  # its versions are being deleted, and the index with them
         Indexer(open_vault(customer, "index"), _requests, _lock).take(object_event)

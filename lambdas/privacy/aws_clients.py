@@ -11,6 +11,7 @@ import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
+    from types_boto3_cognito_idp import CognitoIdentityProviderClient
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
@@ -55,6 +56,13 @@ def s3() -> "S3Client":
 
 
 @cache
+def cognito() -> "CognitoIdentityProviderClient":
+    """Return the Cognito client of the function's own role."""
+    client: CognitoIdentityProviderClient = boto3.client("cognito-idp", config=CLIENT_CONFIG)
+    return client
+
+
+@cache
 def sqs() -> "SQSClient":
     """Return the SQS client of the function's own role."""
     client: SQSClient = boto3.client("sqs", config=CLIENT_CONFIG)
@@ -70,5 +78,5 @@ def sts() -> "STSClient":
 
 def forget() -> None:
     """Drop the clients, as a new process would: for tests and for the emulator."""
-    for client in (dynamodb, s3, stepfunctions, sqs, sts):
+    for client in (cognito, dynamodb, s3, stepfunctions, sqs, sts):
         client.cache_clear()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RequestType = Literal["erasure", "correction"]
 OpenState = Literal["pending", "running"]
-EndState = Literal["completed", "partial", "failed"]
+EndState = Literal["completed", "partial", "failed", "rejected"]
 State = OpenState | EndState
 
 IDEMPOTENCY_SECONDS: Final = 7 * 24 * 3600
@@ -262,24 +262,22 @@ class RequestStore:
             cursor = last["sk"]["S"].removeprefix("request#")
         return Page(found, cursor)
 
-    def pending(self, customer: str, limit: int) -> list[Request]:
+    def pending(self, customer: str, limit: int, *, waiting: bool = False) -> list[Request]:
         """Return at most `limit` requests that have not ended, oldest first (strongly consistent).
 
-        These are the ones with a marker: also those that a run which died had taken. Not those that wait
-        for a moment which is still to come.
+        These are the ones with a marker: also those that a run which died had taken. Those that wait for a
+        moment which is still to come are among them only with `waiting`.
         """
         query: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-            "FilterExpression": "attribute_not_exists(not_before) OR not_before <= :now",
-            "ExpressionAttributeValues": {
-                ":pk": {"S": f"customer#{customer}"},
-                ":prefix": {"S": "pending#"},
-                ":now": {"S": timestamp(datetime.now(UTC))},
-            },
+            "ExpressionAttributeValues": {":pk": {"S": f"customer#{customer}"}, ":prefix": {"S": "pending#"}},
             "ConsistentRead": True,
             "Limit": limit,
         }
+        if not waiting:
+            query["FilterExpression"] = "attribute_not_exists(not_before) OR not_before <= :now"
+            query["ExpressionAttributeValues"][":now"] = {"S": timestamp(datetime.now(UTC))}
         ids: list[str] = []
         while len(ids) < limit:
             answer = aws_clients.dynamodb().query(**query)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger("privacy")
 _CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
+CONTRACT_END: Final = "contract-end"
+"""What the lock names instead of a run once the customer's data is being destroyed: no run starts again."""
+
 
 @dataclass(frozen=True, slots=True)
 class ActiveRun:
@@ -98,6 +101,23 @@ class RunLock:
             return None
         return ActiveRun(item["run_id"]["S"], parse_timestamp(item["started_at"]["S"]))
 
+    def hold_for_contract_end(self, customer: str) -> None:
+        """Stop the run that is active, and keep the customer's lock for ever.
+
+        What the run's functions are doing at this moment they end: at most the 15 minutes of a call.
+        """
+        while (active := self.active_run(customer)) is None or active.run_id != CONTRACT_END:
+            if active is not None:
+                self._stop(_execution_arn(self.state_machine_arn, _execution_name(customer, active.run_id)))
+            self._put(customer, CONTRACT_END, instead_of=CONTRACT_END if active is None else active.run_id)
+
+    def _stop(self, execution_arn: str) -> None:
+        client = aws_clients.stepfunctions()
+        try:
+            client.stop_execution(executionArn=execution_arn, error="ContractEnded")
+        except client.exceptions.ExecutionDoesNotExist:
+            _log.info("there was no execution to stop")
+
     def is_running(self, customer: str, run_id: str) -> bool:
         """Return whether Step Functions is still carrying out the run."""
         client = aws_clients.stepfunctions()
@@ -110,6 +130,11 @@ class RunLock:
         return execution["status"] in {"RUNNING", "PENDING_REDRIVE"}
 
     def _take(self, customer: str, run_id: str) -> bool:
+        # Its own id for a call that is made again because its answer was lost.
+        return self._put(customer, run_id, instead_of=run_id)
+
+    def _put(self, customer: str, run_id: str, *, instead_of: str) -> bool:
+        """Write the lock where there is none, or where it names that other run; return whether it is so."""
         try:
             aws_clients.dynamodb().put_item(
                 TableName=self.table,
@@ -118,9 +143,8 @@ class RunLock:
                     "run_id": {"S": run_id},
                     "started_at": {"S": timestamp(datetime.now(UTC))},
                 },
-                # The second half for a call that is made again because its answer was lost.
                 ConditionExpression="attribute_not_exists(sk) OR run_id = :run_id",
-                ExpressionAttributeValues={":run_id": {"S": run_id}},
+                ExpressionAttributeValues={":run_id": {"S": instead_of}},
             )
         except ClientError as error:
             if error.response["Error"]["Code"] == _CONDITION_FAILED:

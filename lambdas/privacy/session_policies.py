@@ -190,8 +190,40 @@ def replay(vault: VaultResources) -> Policy:
     )
 
 
+def destroy(vault: VaultResources) -> Policy:
+    """Delete every version, the table, and order the key's deletion; whose each is, its own tags say."""
+    return _policy(
+        _objects(vault, "AbortMultipartUpload", "DeleteObject", "DeleteObjectVersion"),
+        _bucket(vault, "GetBucketTagging", "ListBucketMultipartUploads", "ListBucketVersions"),
+        _table(vault, "DeleteTable", "DescribeTable", "ListTagsOfResource", "UpdateTable"),
+        _allow(["kms:DescribeKey", "kms:ListResourceTags", "kms:ScheduleKeyDeletion"], vault.key_arn),
+    )
+
+
+def witness(vault: VaultResources) -> Policy:
+    """Count versions and uploads, and see the state of table and key."""
+    return _policy(
+        _bucket(vault, "ListBucketMultipartUploads", "ListBucketVersions"),
+        _table(vault, "DescribeTable"),
+        _allow(["kms:DescribeKey"], vault.key_arn),
+    )
+
+
 PURPOSES: Final[Mapping[str, Callable[[VaultResources], Policy]]] = {
-    policy.__name__: policy for policy in (ingest, intake, index, plan, visit, verify, reindex, close, replay)
+    policy.__name__: policy
+    for policy in (
+        ingest,
+        intake,
+        index,
+        plan,
+        visit,
+        verify,
+        reindex,
+        close,
+        replay,
+        destroy,
+        witness,
+    )
 }
 """Every purpose and its policy."""
 

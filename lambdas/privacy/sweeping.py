@@ -8,7 +8,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
+from privacy.run_lock import CONTRACT_END, RunLock
 from privacy.step_failures import StepFailedError, error_name
 from privacy.timestamps import timestamp
 
@@ -56,6 +56,8 @@ def sweep(
 def _sweep(customer: str, requests: RequestStore, lock: RunLock) -> bool:
     active = lock.active_run(customer)
     if active is not None:
+        if active.run_id == CONTRACT_END:
+            return False
         if datetime.now(UTC) - active.started_at < SETTLING or lock.is_running(customer, active.run_id):
             return False
         _log.warning("run ended without giving its lock back: customer=%s run=%s", customer, active.run_id)

@@ -94,6 +94,11 @@ class Vault:
         """DynamoDB client: the customer's table and nothing else."""
         return self._session.dynamodb
 
+    @property
+    def kms(self) -> "KMSClient":
+        """KMS client: the vault's key and nothing else, and of that what the purpose has."""
+        return self._session.kms
+
     def subject_secret(self) -> bytes:
         """Return the secret behind the vault's subject references, made on first need.
 

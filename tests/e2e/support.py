@@ -100,7 +100,9 @@ class World:
         sqs, dynamodb = (self.emulator.client(service, stack.region) for service in ("sqs", "dynamodb"))
         queue = sqs.get_queue_url(QueueName=f"{stack.prefix}-object-events")["QueueUrl"]
         counted = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
-        if int(counted["ApproximateNumberOfMessages"]) + int(counted["ApproximateNumberOfMessagesNotVisible"]):
+        if int(counted["ApproximateNumberOfMessages"]) + int(
+            counted["ApproximateNumberOfMessagesNotVisible"]
+        ):
             return False
         locks = [{"pk": {"S": f"customer#{customer}"}, "sk": {"S": "run"}} for customer in stack.vaults]
         table = f"{stack.prefix}-requests"

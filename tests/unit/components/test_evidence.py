@@ -116,7 +116,7 @@ def test_a_writer_seals_through_s3_and_nothing_else(
 
 @pytest.mark.parametrize("module", FUNCTIONS)
 def test_a_functions_own_role_opens_and_lists_no_evidence(module: str) -> None:
-    for statement in functions.function_statements(NAMES, FUNCTIONS[module], "region-key"):
+    for statement in functions.function_statements(NAMES, FUNCTIONS[module], "region-key", "pool"):
         if any(NAMES.evidence_bucket in resource for resource in statement.resources):
             assert statement.actions == ["s3:PutObject"]
             assert not any(

@@ -83,15 +83,18 @@ def most_prefixes(names: RegionNames, customer: str, length: int) -> Customer:
 def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence[Statement], int]]:
     """Yield every kind of document whose length follows from names, with its quota."""
     region_key = vault_key = names.arn("kms", "key/" + "0" * 36)
+    user_pool = names.arn("cognito-idp", f"userpool/{names.region}_012345678")
     for spec in FUNCTIONS.values():
-        yield spec.name, functions.function_statements(names, spec, region_key), INLINE_POLICIES
+        own = functions.function_statements(names, spec, region_key, user_pool)
+        yield spec.name, own, INLINE_POLICIES
     for purpose in purposes.PURPOSES:
         serving = [names.role(spec.name) for spec in FUNCTIONS.values() if spec.purpose == purpose]
         yield f"trust of {purpose}", trust.by_functions(serving), TRUST_POLICY
         yield purpose, purposes.purpose_statements(names, purpose), INLINE_POLICIES
-    for machine in ("run", "reindex", "replay"):
+    for machine in ("run", "reindex", "replay", "contract-end"):
         trusted = trust.by_service(names, "states.amazonaws.com", source_arns=names.machine_sources(machine))
         yield f"trust of {machine}", trusted, TRUST_POLICY
+    yield "contract-end", services.contract_end_machine(names), INLINE_POLICIES
     yield "run", services.run_machine(names), INLINE_POLICIES
     yield "reindex", services.reindex_machine(names), INLINE_POLICIES
     yield "replay", services.replay_machine(names), INLINE_POLICIES

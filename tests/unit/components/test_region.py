@@ -28,6 +28,7 @@ COMPONENT_TYPES = {
     "gdpr:queues:DeadLetters",
     "gdpr:queues:ObjectEvents",
     "gdpr:region:Region",
+    "gdpr:contract_ends:ContractEndMachine",
     "gdpr:reindexes:ReindexMachine",
     "gdpr:replays:ReplayMachine",
     "gdpr:roles:Boundary",

@@ -1,0 +1,119 @@
+"""The state machine of a contract's end in Amazon States Language, as a pure function.
+
+Inputs and outputs hold a customer's id, numbers, moments and yes or no. What is deleted is found anew by
+whoever deletes, so every step can be repeated, and a second execution ends the same way as the first.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from .run_definition import State, step
+
+EXECUTION_SECONDS: Final = 90 * 24 * 3600
+"""An execution's limit: the longest wait for a key is 30 days, and Step Functions allows a year."""
+
+PREFIXES_AT_ONCE: Final = 8
+"""Prefixes of a large bucket that are emptied side by side: S3's limits count for each of them."""
+
+TABLE_SECONDS: Final = 15
+"""Between two looks at a table that is being deleted, which takes DynamoDB up to some minutes."""
+
+_IDS: Final = {"customer.$": "$.customer", "round.$": "$.round"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContractEndSteps:
+    """ARNs of the functions that are the steps."""
+
+    check: str
+    inventory: str
+    freeze: str
+    empty: str
+    table: str
+    clients: str
+    key: str
+    verify: str
+    confirm: str
+
+
+def contract_end_definition(steps: ContractEndSteps) -> State:
+    """Return the state machine: check, freeze, destroy, read back, wait for the key to go, confirm.
+
+    A dry run counts instead. A step that fails for good ends the execution under the error's own name; what
+    is done stays done, and a redrive or another execution goes on with the rest.
+    """
+    return {
+        "Comment": "Destroys all data of one customer once its contract and grace days are over.",
+        "TimeoutSeconds": EXECUTION_SECONDS,
+        "StartAt": "Check",
+        "States": {
+            # The input as a whole: a state cannot name a member that may be absent.
+            "Check": _step(steps.check, {"input.$": "$"}, "IsDryRun"),
+            "IsDryRun": _choice("dry_run", then="Inventory", otherwise="IsDue"),
+            "Inventory": _step(
+                steps.inventory,
+                {"customer.$": "$.customer", "reason.$": "$.reason", "due.$": "$.due"},
+                "Counted",
+            ),
+            "Counted": {"Type": "Succeed"},
+            "IsDue": _choice("proceed", then="Freeze", otherwise="Stopped"),
+            "Stopped": {"Type": "Succeed"},
+            "Freeze": _step(steps.freeze, _IDS, "IsFrozen"),
+            "IsFrozen": _choice("done", then="EmptyBucket", otherwise="Freeze"),
+            "EmptyBucket": _step(steps.empty, _IDS, "IsEmpty"),
+            "IsEmpty": _choice("done", then="DeleteTable", otherwise="EmptyPrefixes"),
+            "EmptyPrefixes": {
+                "Type": "Map",
+                "ItemsPath": "$.datasets",
+                "ItemSelector": {**_IDS, "dataset.$": "$$.Map.Item.Value"},
+                "MaxConcurrency": PREFIXES_AT_ONCE,
+                "ItemProcessor": _prefix(steps.empty),
+                "ResultPath": None,
+                "Next": "EmptyBucket",
+            },
+            "DeleteTable": _step(steps.table, _IDS, "IsTableGone"),
+            "IsTableGone": _choice("done", then="DeleteClients", otherwise="WaitForTable"),
+            "WaitForTable": {"Type": "Wait", "Seconds": TABLE_SECONDS, "Next": "DeleteTable"},
+            "DeleteClients": _step(steps.clients, _IDS, "ScheduleKeyDeletion"),
+            "ScheduleKeyDeletion": _step(steps.key, _IDS, "Verify"),
+            "Verify": _step(steps.verify, _IDS, "IsClean"),
+            # Somebody wrote meanwhile: all of it once more. The step counts the rounds and gives up at last.
+            "IsClean": _choice("clean", then="WaitForKey", otherwise="Freeze"),
+            "WaitForKey": {"Type": "Wait", "TimestampPath": "$.look_at", "Next": "Confirm"},
+            "Confirm": _step(steps.confirm, _IDS, "IsKeyGone"),
+            "IsKeyGone": _choice("gone", then="Destroyed", otherwise="WaitForKey"),
+            "Destroyed": {"Type": "Succeed"},
+        },
+    }
+
+
+def _prefix(empty: str) -> State:
+    """One prefix of a large bucket."""
+    emptied = {**_IDS, "dataset.$": "$.dataset"}
+    return {
+        "ProcessorConfig": {"Mode": "INLINE"},
+        "StartAt": "EmptyPrefix",
+        "States": {
+            "EmptyPrefix": {
+                **step(empty, emptied),
+                "ResultSelector": {"done.$": "$.Payload.done"},
+                "ResultPath": "$.emptied",
+                "Next": "IsPrefixEmpty",
+            },
+            "IsPrefixEmpty": _choice("emptied.done", then="PrefixEmpty", otherwise="EmptyPrefix"),
+            "PrefixEmpty": {"Type": "Pass", "Result": {}, "End": True},
+        },
+    }
+
+
+def _step(function: str, payload: State, then: str) -> State:
+    """A function whose answer the execution goes on with."""
+    return {**step(function, payload), "OutputPath": "$.Payload", "Next": then}
+
+
+def _choice(variable: str, *, then: str, otherwise: str) -> State:
+    return {
+        "Type": "Choice",
+        "Choices": [{"Variable": f"$.{variable}", "BooleanEquals": True, "Next": then}],
+        "Default": otherwise,
+    }

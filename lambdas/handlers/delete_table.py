@@ -1,0 +1,14 @@
+"""Step of a contract's end: delete the vault's table."""
+
+from typing import Any
+
+from privacy.destruction_steps import open_destruction
+from privacy.step_failures import reported
+from privacy.vault_destruction import delete_table
+
+
+@reported("delete-table")
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """{customer, round} → {customer, round, done}; until it is done, call again a moment later."""
+    step = open_destruction(event)
+    return {**step.ids, "done": delete_table(step.open("destroy"))}

@@ -1,0 +1,30 @@
+"""Step of a contract's end: freeze the customer, after one more look at the contract."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from privacy import environment
+from privacy.destruction_steps import find_customer, reason_to_stop
+from privacy.freezing import freeze
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+from privacy.step_failures import StepFailedError, reported
+
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+
+
+class ContractChangedError(StepFailedError):
+    """Held or renewed in the moment before the freeze: nothing was touched. Its text is the reason."""
+
+
+@reported("freeze")
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """{customer, round} → {customer, round, done}; until it is done, call again."""
+    registry, customer = find_customer(event)
+    now = datetime.now(UTC)
+    reason = reason_to_stop(customer, registry.destruction(customer.id), now)
+    if reason is not None:
+        raise ContractChangedError(reason)
+    done = freeze(registry.table, _requests, _lock, customer.id, now)
+    return {"customer": customer.id, "round": event["round"], "done": done}

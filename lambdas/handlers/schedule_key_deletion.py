@@ -1,0 +1,15 @@
+"""Step of a contract's end: order the deletion of the vault's key."""
+
+from typing import Any
+
+from privacy.destruction_steps import open_destruction
+from privacy.step_failures import reported
+from privacy.vault_destruction import schedule_key_deletion
+
+
+@reported("schedule-key-deletion")
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """{customer, round} → {customer, round}."""
+    step = open_destruction(event)
+    schedule_key_deletion(step.open("destroy"))
+    return step.ids

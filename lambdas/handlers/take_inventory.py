@@ -1,0 +1,17 @@
+"""Dry run of a contract's end: what would go, with counts and bytes."""
+
+from typing import Any
+
+from privacy import inventory
+from privacy.destruction_steps import find_customer
+from privacy.run_steps import Context
+from privacy.step_failures import reported
+from privacy.vault import open_vault
+
+
+@reported("inventory")
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """{customer, reason, due} → the same with what `bucket`, `table`, `key` and `clients` hold."""
+    _, customer = find_customer(event)
+    found = inventory.of_vault(open_vault(customer, "witness"), context.get_remaining_time_in_millis)
+    return {"customer": customer.id, "reason": event["reason"], "due": event["due"], **found}

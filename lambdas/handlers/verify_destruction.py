@@ -1,0 +1,24 @@
+"""Step of a contract's end: read back from AWS that nothing is left but a key that is about to go."""
+
+from typing import Any, Final
+
+from privacy import environment
+from privacy.destruction_steps import open_destruction
+from privacy.destruction_witness import witness
+from privacy.requests import RequestStore
+from privacy.run_steps import Context
+from privacy.step_failures import reported
+
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+
+
+@reported("verify-destruction")
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """{customer, round} → {customer, round + 1, clean, look_at}.
+
+    Where it is not `clean`, somebody wrote meanwhile: freeze and destroy once more. `look_at` is when the key
+    will be gone.
+    """
+    step = open_destruction(event)
+    look_at = witness(step, _requests, context.get_remaining_time_in_millis)
+    return {**step.ids, "round": step.round + 1, "clean": look_at is not None, "look_at": look_at}

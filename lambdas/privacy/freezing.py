@@ -1,0 +1,34 @@
+"""The first act of a contract's end: nobody works with the vault any more.
+
+The mark makes the API refuse the customer and the index pass over its events, the lock keeps runs from
+starting; what was asked for and is not done ends `rejected`, because its data is about to go.
+"""
+
+import logging
+from datetime import datetime
+from typing import Final
+
+from privacy import destruction_mark
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+
+_log: Final = logging.getLogger("privacy")
+
+REJECTED_AT_ONCE: Final = 500
+"""Requests that one call rejects; the next call goes on."""
+
+
+def freeze(registry_table: str, requests: RequestStore, lock: RunLock, customer: str, now: datetime) -> bool:
+    """Freeze the customer; return whether all of its requests have ended. Otherwise call again.
+
+    The order matters: whoever passed the check of the mark a moment before it was set may still write a
+    request, which is found here or when the destruction is verified; no run takes it up, whenever it comes.
+    """
+    destruction_mark.begin(registry_table, customer, now)
+    lock.hold_for_contract_end(customer)
+    open_requests = requests.pending(customer, REJECTED_AT_ONCE, waiting=True)
+    for request in open_requests:
+        detail = {"problems": [{"reason": "contract-ended"}], "problem_count": 1}
+        if requests.finish(customer, request.id, state="rejected", at=now, detail=detail):
+            _log.info("request ended: customer=%s request=%s state=rejected", customer, request.id)
+    return len(open_requests) < REJECTED_AT_ONCE
