@@ -84,7 +84,8 @@ def schedule_key_deletion(vault: Vault) -> None:
         return
     check_key(vault)
     vault.kms.schedule_key_deletion(
-        KeyId=vault.customer.key_arn, PendingWindowInDays=vault.customer.key_deletion_days
+        KeyId=vault.customer.key_arn.rpartition("/")[2],
+        PendingWindowInDays=vault.customer.key_deletion_days,
     )
 
 

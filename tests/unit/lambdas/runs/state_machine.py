@@ -1,7 +1,7 @@
 """Carries out executions of a state machine, one task at a time, as Step Functions does.
 
-As much of the Amazon States Language as a run uses. An execution is plain data, so that a copy of it goes on
-where it stands.
+As much of the Amazon States Language as the region's machines use. An execution is plain data, so that a copy
+of it goes on where it stands.
 """
 
 from collections import Counter
@@ -26,6 +26,7 @@ class Frame:
     data: Any
     retries: Counter[int] = field(default_factory=Counter)
     items: list[Any] | None = None
+    tolerates_failure: bool = True
 
 
 @dataclass
@@ -36,22 +37,26 @@ class Execution:
     frames: list[Frame]
     status: str = "RUNNING"
     done: list[str] = field(default_factory=list)
+    waiting_until: str | None = None
 
     @classmethod
     def start(cls, definition: dict[str, Any], name: str, data: Any) -> "Execution":  # noqa: ANN401
         return cls(name, [Frame(definition["States"], definition["StartAt"], data)])
 
     def advance(self, invoke: Invoke) -> None:
-        """Go on until one task was tried, or to the end. `done` names the tasks that succeeded."""
-        while self.status == "RUNNING":
+        """Go on until one task was tried, to a moment that is waited for, or to the end.
+
+        `done` names the tasks that succeeded. The next call goes on after the moment, whenever that is.
+        """
+        self.waiting_until = None
+        while self.status == "RUNNING" and self.waiting_until is None:
             frame = self.frames[-1]
             state = frame.states[frame.state]
             if state["Type"] == "Task":
                 self._task(frame, state, invoke)
                 return
-            {"Map": self._map, "Choice": self._choice, "Pass": self._pass}.get(state["Type"], self._stop)(
-                frame, state
-            )
+            kinds = {"Map": self._map, "Choice": self._choice, "Pass": self._pass, "Wait": self._wait}
+            kinds.get(state["Type"], self._stop)(frame, state)
 
     def _task(self, frame: Frame, state: dict[str, Any], invoke: Invoke) -> None:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke"
@@ -63,7 +68,11 @@ class Execution:
             self._failed(frame, state, str(failure))
             return
         self.done.append(frame.state)
-        if state.get("ResultPath", "$") is not None:
+        if "ResultSelector" in state:
+            answer = _filled(state["ResultSelector"], answer, {})
+        if (place := state.get("ResultPath", "$")) not in (None, "$"):
+            frame.data |= {place.removeprefix("$."): answer}
+        elif place is not None:
             frame.data = _path(answer, state.get("OutputPath", "$"))
         self._next(frame, state["Next"])
 
@@ -74,7 +83,7 @@ class Execution:
                 if frame.retries[number] <= retry["MaxAttempts"]:
                     return
                 break
-        for catch in state["Catch"]:
+        for catch in state.get("Catch", []):
             if _matches(catch["ErrorEquals"], error):
                 assert catch["ResultPath"] == "$.failure"
                 frame.data |= {"failure": {"Error": error, "Cause": "a text"}}
@@ -83,7 +92,8 @@ class Execution:
         self._stop(frame, {"Type": "Fail"})
 
     def _map(self, frame: Frame, state: dict[str, Any]) -> None:
-        assert state["ToleratedFailurePercentage"] == 100  # so what became of an item does not matter
+        tolerated = state.get("ToleratedFailurePercentage", 0)
+        assert tolerated in (0, 100)
         assert state["ResultPath"] is None
         if frame.items is None:
             items = _path(frame.data, state["ItemsPath"])
@@ -93,7 +103,9 @@ class Execution:
             ]
         if frame.items:
             processor = state["ItemProcessor"]
-            self.frames.append(Frame(processor["States"], processor["StartAt"], frame.items.pop(0)))
+            item = Frame(processor["States"], processor["StartAt"], frame.items.pop(0))
+            item.tolerates_failure = tolerated == 100
+            self.frames.append(item)
             return
         self._next(frame, state["Next"])
 
@@ -112,8 +124,15 @@ class Execution:
         assert state["End"] is True
         self.frames.pop()
 
-    def _stop(self, _frame: Frame, state: dict[str, Any]) -> None:
+    def _wait(self, frame: Frame, state: dict[str, Any]) -> None:
+        if "TimestampPath" in state:
+            self.waiting_until = _path(frame.data, state["TimestampPath"])
+        self._next(frame, state["Next"])
+
+    def _stop(self, frame: Frame, state: dict[str, Any]) -> None:
         self.frames.pop()
+        if state["Type"] == "Fail" and not frame.tolerates_failure:
+            self.frames.clear()
         if not self.frames:
             self.status = {"Succeed": "SUCCEEDED", "Fail": "FAILED"}[state["Type"]]
 
