@@ -4,14 +4,12 @@ import functools
 import io
 import threading
 import zipfile
-from pathlib import Path
-
-import pulumi
 
 from local.deploy.creator import (
     Aws,
     Creator,
     DeploymentError,
+    Folder,
     Inputs,
     Made,
     known_keys,
@@ -19,19 +17,18 @@ from local.deploy.creator import (
     picked,
     properties,
 )
-from local.emulator import ROOT
 
 _uploading = threading.Lock()
 
 
-@functools.cache
-def _zipped(folder: Path) -> bytes:
-    """The folder as a zip; made once a process, because both stacks take the same."""
+@functools.lru_cache(maxsize=4)
+def _zipped(folder: Folder) -> bytes:
+    """The folder as a zip; made once for the same contents, because both stacks take the same."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for file in sorted(folder.rglob("*")):
+        for file in sorted(folder.path.rglob("*")):
             if file.is_file():
-                archive.write(file, file.relative_to(folder).as_posix())
+                archive.write(file, file.relative_to(folder.path).as_posix())
     return buffer.getvalue()
 
 
@@ -39,37 +36,44 @@ def _deposit(aws: Aws) -> str:
     return f"local-deployment-{aws.account}-{aws.region}"
 
 
-def _code(aws: Aws, name: str, archive: object) -> dict[str, str]:
+def _code(aws: Aws, name: str, folder: object) -> dict[str, str]:
     """Where the function's code is: in the deployer's own bucket, because many functions share a package."""
-    if not isinstance(archive, pulumi.FileArchive):
+    if not isinstance(folder, Folder):
         raise DeploymentError(
             f"aws:lambda/function:Function {name!r}: code must be a FileArchive of a folder"
         )
-    folder = (ROOT / archive.path).resolve()
-    if not folder.is_dir():
-        raise DeploymentError(f"aws:lambda/function:Function {name!r}: no folder {folder}: run `make build`")
-    bucket, key = _deposit(aws), f"{folder.name}.zip"
+    if not folder.path.is_dir():
+        raise DeploymentError(
+            f"aws:lambda/function:Function {name!r}: no folder {folder.path}: run `make build`"
+        )
+    bucket, key = _deposit(aws), f"{folder.path.name}-{folder.digest}.zip"
     with _uploading:
         s3 = aws.client("s3")
+        if not _deposit_is_there(aws):
+            place = (
+                {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+                if aws.region != "us-east-1"
+                else {}
+            )
+            s3.create_bucket(Bucket=bucket, **place)
         if key not in _deposited(aws):
             s3.put_object(Bucket=bucket, Key=key, Body=_zipped(folder))
     return {"S3Bucket": bucket, "S3Key": key}
 
 
+def _deposit_is_there(aws: Aws) -> bool:
+    return _deposit(aws) in [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]]
+
+
 def _deposited(aws: Aws) -> list[str]:
-    s3, bucket = aws.client("s3"), _deposit(aws)
-    if bucket not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
-        place = (
-            {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
-            if aws.region != "us-east-1"
-            else {}
-        )
-        s3.create_bucket(Bucket=bucket, **place)
-    return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    listed = aws.client("s3").list_objects_v2(Bucket=_deposit(aws))
+    return [each["Key"] for each in listed.get("Contents", [])]
 
 
 def remove_deposit(aws: Aws) -> None:
     """Remove the deployer's own bucket, which the program knows nothing of: functions keep their code."""
+    if not _deposit_is_there(aws):
+        return
     s3, bucket = aws.client("s3"), _deposit(aws)
     for key in _deposited(aws):
         s3.delete_object(Bucket=bucket, Key=key)
