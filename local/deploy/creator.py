@@ -155,6 +155,17 @@ def known_keys(where: str, value: Mapping[str, Any], names: str) -> None:
         raise DeploymentError(f"{where}: {', '.join(unknown)} is not known to the local deployer")
 
 
+def plain(value: Any) -> Any:
+    """Inputs as JSON has them; a folder is its digest, so that other contents are another value."""
+    if isinstance(value, Folder):
+        return {"folder": value.digest}
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
 def again(create: Callable[[Aws, str, Inputs], Made]) -> Callable[[Aws, Existing, Inputs], Made]:
     """The update of a type whose creation overwrites what is there."""
     return lambda aws, existing, inputs: create(aws, existing.name, inputs)

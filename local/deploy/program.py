@@ -24,10 +24,10 @@ from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from local.deploy.answers import answer
 from local.deploy.catalogue import CATALOGUE
-from local.deploy.creator import Aws, Creator, DeploymentError, Folder, Inputs, Made
+from local.deploy.creator import Aws, Creator, DeploymentError, Folder, Inputs, Made, plain
 from local.deploy.services.functions import remove_deposit
 from local.deploy.settings import project_name, stack_config
-from local.deploy.state import Recorded, State, opened, plain
+from local.deploy.state import Recorded, State, opened
 from local.emulator import ROOT, Emulator
 
 _SECONDS = 180

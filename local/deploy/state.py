@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from local.deploy.creator import DeploymentError, Existing, Folder, Inputs
+from local.deploy.creator import DeploymentError, Existing, Inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Recorded:
         token: Pulumi's type token.
         name: its name in the program.
         id: its id in AWS.
-        inputs: what the program asked for, as `plain` has it.
+        inputs: what the program asked for, as `creator.plain` has it.
         outputs: what came on top of the inputs.
         protect: whether the program protected it from deletion.
         retain: whether it stays when it leaves the program.
@@ -159,17 +159,6 @@ def opened(folder: Path, *, project: str, stack: str, region: str) -> Iterator[S
         except BlockingIOError:
             raise DeploymentError(f"stack {stack!r}: another deployment of it is going on") from None
         yield State(file, region)
-
-
-def plain(value: Any) -> Any:
-    """Inputs as JSON has them; a folder is its digest, so that other contents are another value."""
-    if isinstance(value, Folder):
-        return {"folder": value.digest}
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return value
 
 
 def _line(key: str, recorded: Recorded | None) -> str:

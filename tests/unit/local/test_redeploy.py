@@ -1,78 +1,19 @@
 """Deploying a stack again on the same emulator: what changed is changed, what left the program is deleted."""
 
 import json
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import botocore.client
 import pulumi
 import pulumi_aws as aws
 import pytest
 from botocore.exceptions import ClientError
 
-from local.deploy.creator import Aws, DeploymentError
-from local.deploy.program import run_program
+from local.deploy.creator import DeploymentError
 from local.emulator import Emulator
+from tests.unit.local.support import REGION, Program, Stack, allowing, nothing, trusting
 
-REGION = "eu-west-1"
-ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 PROTECTED = pulumi.ResourceOptions(protect=True)
-
-Program = Callable[[], None]
-
-
-class Stack:
-    """A stack of one test on the module's emulator."""
-
-    def __init__(self, emulator: Emulator, name: str) -> None:
-        self.emulator = emulator
-        self.name = name
-
-    def deploy(self, program: Program, region: str = REGION) -> dict[str, Any]:
-        return run_program(
-            program,
-            Aws(self.emulator, region),
-            project="p",
-            stack=self.name,
-            config={"aws:region": region},
-        )
-
-    def client(self, service: str) -> Any:  # noqa: ANN401 -- any service's client
-        return self.emulator.client(service, REGION)
-
-
-@pytest.fixture
-def stack(emulator: Emulator, request: pytest.FixtureRequest) -> Stack:
-    return Stack(emulator, request.node.originalname)
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What is called at AWS, but for what only looks."""
-    made: list[str] = []
-    call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
-
-    def noted(self: object, operation: str, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        if not operation.startswith(("Get", "List", "Describe")):
-            made.append(operation)
-        return call(self, operation, parameters)
-
-    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", noted)
-    return made
-
-
-def trusting(service: str) -> str:
-    return json.dumps(
-        {
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": service}}],
-        }
-    )
-
-
-def nothing() -> None:
-    pass
 
 
 def bucket_program(name: str, days: int, *, tags: dict[str, str] | None = None) -> Program:
@@ -270,7 +211,7 @@ def test_what_is_gone_already_is_no_failure(stack: Stack) -> None:
         pool = aws.cognito.UserPool("p", name="gone")
         client = aws.cognito.UserPoolClient("c", name="gone", user_pool_id=pool.id, generate_secret=True)
         bucket = aws.s3.Bucket("b", bucket="gone-bucket")
-        aws.s3.BucketPolicy("y", bucket=bucket.bucket, policy=json.dumps(ANYTHING))
+        aws.s3.BucketPolicy("y", bucket=bucket.bucket, policy=allowing("*"))
         aws.iam.Role("r", name="gone", assume_role_policy=trusting("lambda.amazonaws.com"))
         pulumi.export("pool", pool.id)
         pulumi.export("client", client.id)
@@ -319,8 +260,8 @@ def test_a_client_keeps_its_id_and_secret_when_its_settings_change(stack: Stack)
 def test_a_role_takes_another_trust_and_other_permissions_and_then_goes(stack: Stack) -> None:
     def program(service: str, action: str, tags: dict[str, str]) -> Program:
         def declare() -> None:
-            allowed = {**ANYTHING, "Statement": [{**ANYTHING["Statement"][0], "Action": action}]}  # type: ignore[dict-item]
-            boundary = aws.iam.Policy("b", name="edge", policy=json.dumps(allowed))
+            allowed = allowing(action)
+            boundary = aws.iam.Policy("b", name="edge", policy=allowed)
             role = aws.iam.Role(
                 "r",
                 name="turning",
@@ -328,7 +269,7 @@ def test_a_role_takes_another_trust_and_other_permissions_and_then_goes(stack: S
                 permissions_boundary=boundary.arn,
                 tags=tags,
             )
-            aws.iam.RolePolicy("p", name="turning", role=role.name, policy=json.dumps(allowed))
+            aws.iam.RolePolicy("p", name="turning", role=role.name, policy=allowed)
             pulumi.export("boundary", boundary.arn)
 
         return declare
@@ -385,9 +326,7 @@ def test_a_failure_half_way_is_gone_on_from(stack: Stack, calls: list[str]) -> N
     def program(role: str) -> Program:
         def declare() -> None:
             queue = aws.sqs.Queue("q", name="half-way")
-            aws.iam.RolePolicy(
-                "p", name="x", role=queue.arn.apply(lambda _: role), policy=json.dumps(ANYTHING)
-            )
+            aws.iam.RolePolicy("p", name="x", role=queue.arn.apply(lambda _: role), policy=allowing("*"))
 
         return declare
 
