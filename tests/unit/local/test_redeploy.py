@@ -369,3 +369,72 @@ def test_what_is_remembered_is_for_this_user_alone_and_ends_with_the_emulator(wo
         assert emulator.folder.stat().st_mode & 0o777 == 0o700
     assert [file for file in holding if file.exists()] == []
     assert not emulator.folder.exists()
+
+
+def test_what_is_there_takes_up_what_is_new_and_both_go_in_the_right_order(
+    stack: Stack, calls: list[str]
+) -> None:
+    def program(*keys: str) -> Program:
+        def declare() -> None:
+            made = [aws.kms.Key(key) for key in keys]
+            aws.kms.Alias("a", name="alias/moving", target_key_id=made[-1].key_id)
+            pulumi.export("key", made[-1].key_id)
+
+        return declare
+
+    stack.deploy(program("first"))
+    calls.clear()
+    new = stack.deploy(program("first", "second"))["key"]
+    assert calls == ["CreateKey", "UpdateAlias"]
+    assert stack.client("kms").describe_key(KeyId="alias/moving")["KeyMetadata"]["KeyId"] == new
+    calls.clear()
+    stack.deploy(nothing)
+    assert calls == ["DeleteAlias", "ScheduleKeyDeletion", "ScheduleKeyDeletion"]
+
+
+def test_what_the_program_wants_kept_leaves_the_stack_and_stays(stack: Stack, calls: list[str]) -> None:
+    def program() -> None:
+        aws.sqs.Queue("q", name="kept-on", opts=pulumi.ResourceOptions(retain_on_delete=True))
+
+    stack.deploy(program)
+    calls.clear()
+    stack.deploy(nothing)
+    assert calls == []
+    assert stack.client("sqs").get_queue_url(QueueName="kept-on")
+
+
+def test_an_option_that_would_not_be_carried_out_is_named(stack: Stack) -> None:
+    def program() -> None:
+        aws.sqs.Queue("q", name="optional", opts=pulumi.ResourceOptions(ignore_changes=["delaySeconds"]))
+
+    with pytest.raises(DeploymentError, match=r"aws:sqs/queue:Queue 'q': .*option ignoreChanges"):
+        stack.deploy(program)
+
+
+def test_a_stack_does_not_move_to_another_region(stack: Stack) -> None:
+    stack.deploy(bucket_program("at-home", 7))
+    with pytest.raises(DeploymentError, match="deployed to eu-west-1 and cannot move to us-east-1"):
+        stack.deploy(nothing, region="us-east-1")
+
+
+def test_one_deployment_of_a_stack_at_a_time(stack: Stack) -> None:
+    def program() -> None:
+        with pytest.raises(DeploymentError, match="another deployment of it is going on"):
+            stack.deploy(nothing)
+        pulumi.export("tried", value=True)
+
+    assert stack.deploy(program) == {"tried": True}
+
+
+def test_a_step_that_a_killed_deployment_did_not_finish_to_record_is_not_taken_for_done(
+    stack: Stack, calls: list[str]
+) -> None:
+    program = bucket_program("cut-off", 7)
+    first = stack.deploy(program)
+    (remembered,) = stack.emulator.folder.glob(f"*{stack.name}.state")
+    with remembered.open("a", encoding="utf-8") as lines:
+        lines.write('{"key": "urn:half')
+    calls.clear()
+    assert stack.deploy(program) == first
+    assert stack.deploy(program) == first
+    assert calls == []
