@@ -65,6 +65,13 @@ class Emulator:
         self._lock = threading.Lock()
         self._directory: tempfile.TemporaryDirectory[str] | None = None
 
+    @classmethod
+    def attached(cls, url: str, authority: Path) -> Self:
+        """One that another process has started and will end; `stop` leaves it alone."""
+        emulator = cls()
+        emulator.url, emulator.authority = url, authority
+        return emulator
+
     def __enter__(self) -> Self:
         try:
             return self.start()
@@ -119,6 +126,11 @@ class Emulator:
         if self._directory is not None:
             self._directory.cleanup()
             self._directory = None
+
+    @property
+    def folder(self) -> Path:
+        """Where to put what has to end with it: nobody else can read there, and it goes when it goes."""
+        return self.authority.parent
 
     @property
     def pid(self) -> int:

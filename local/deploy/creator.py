@@ -1,8 +1,12 @@
 """What a creator of one resource type is, and the strictness that all of them share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from local.emulator import ACCOUNT, Emulator
 from local.errors import LocalError
@@ -40,25 +44,65 @@ class Made:
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder that the program hands over as an archive.
+
+    Attributes:
+        path: where it is; it need not exist.
+        digest: SHA-256 over the names and contents of its files, in hexadecimal.
+    """
+
+    path: Path
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A resource as an earlier deployment left it: name in the program, id, inputs, what `create` gave back.
+
+    In the inputs a folder is its digest.
+    """
+
+    name: str
+    id: str
+    inputs: Inputs
+    outputs: Mapping[str, Any]
+
+    @property
+    def unchanged(self) -> Made:
+        """What an update returns that changes neither id nor outputs."""
+        return Made(self.id, self.outputs)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Creator:
-    """How one resource type is created.
+    """How one resource type is created, changed and deleted.
 
     Attributes:
         token: Pulumi's type token.
         create: makes it; gets the region, the resource's name in the program and its inputs.
-        properties: the properties that `create` carries out.
+        properties: the properties that are carried out.
         without_effect: further properties that are accepted, each with the reason why nothing here
             would act on it.
+        update: changes one that is there to new inputs; None for a type that cannot be changed in place.
+        updatable: the properties that `update` carries out, or that need no call when they change.
+        replacing: properties that cannot be changed in place, where Pulumi makes a new resource first and
+            deletes the old one at the end. A type whose physical name is in its inputs can have none.
+        delete: deletes it, also when it is gone already; None for a type that cannot be deleted here.
     """
 
     token: str
     create: Callable[[Aws, str, Inputs], Made]
     properties: frozenset[str]
     without_effect: Mapping[str, str] = field(default_factory=dict)
+    update: Callable[[Aws, Existing, Inputs], Made] | None = None
+    updatable: frozenset[str] = frozenset()
+    replacing: frozenset[str] = frozenset()
+    delete: Callable[[Aws, Existing], None] | None = None
 
-    def __call__(self, aws: Aws, name: str, inputs: Inputs) -> Made:
-        """Create the resource.
+    def check(self, aws: Aws, name: str, inputs: Inputs) -> None:
+        """Check the inputs before anything is called.
 
         Raises DeploymentError naming type, resource and property for a property it does not know, and
         for another region than the stack's.
@@ -74,7 +118,6 @@ class Creator:
                     f"{self.token} {name!r}: property {key!r} is not known to the local deployer; "
                     f"teach it in local/deploy/services (known: {', '.join(sorted(self.properties))})"
                 )
-        return self.create(aws, name, inputs)
 
 
 def properties(names: str) -> frozenset[str]:
@@ -110,3 +153,44 @@ def known_keys(where: str, value: Mapping[str, Any], names: str) -> None:
     unknown = sorted(set(value) - set(names.split()))
     if unknown:
         raise DeploymentError(f"{where}: {', '.join(unknown)} is not known to the local deployer")
+
+
+def plain(value: Any) -> Any:
+    """Inputs as JSON has them; a folder is its digest, so that other contents are another value."""
+    if isinstance(value, Folder):
+        return {"folder": value.digest}
+    if isinstance(value, Mapping):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def again(create: Callable[[Aws, str, Inputs], Made]) -> Callable[[Aws, Existing, Inputs], Made]:
+    """The update of a type whose creation overwrites what is there."""
+    return lambda aws, existing, inputs: create(aws, existing.name, inputs)
+
+
+@contextmanager
+def gone_is_fine(*codes: str) -> Iterator[None]:
+    """Pass over AWS errors with one of these codes: what should be deleted is not there any more."""
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in codes:
+            raise
+
+
+def retag(
+    existing: Existing,
+    inputs: Inputs,
+    *,
+    tag: Callable[[dict[str, str]], object],
+    untag: Callable[[list[str]], object],
+) -> None:
+    """Bring a resource's tags from the recorded to the wanted ones; calls only what has something to do."""
+    before, after = existing.inputs.get("tags") or {}, inputs.get("tags") or {}
+    if gone := sorted(set(before) - set(after)):
+        untag(gone)
+    if new := {key: value for key, value in after.items() if before.get(key) != value}:
+        tag(new)

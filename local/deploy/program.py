@@ -1,25 +1,33 @@
 """Run `__main__.py` of the project through Pulumi's mocks, with the emulator as the cloud."""
 
 import asyncio
+import contextlib
 import contextvars
+import dataclasses
+import hashlib
 import logging
 import runpy
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pulumi
 from botocore.exceptions import BotoCoreError, ClientError
+from pulumi.runtime import rpc
 from pulumi.runtime.config import set_all_config
-from pulumi.runtime.mocks import MockCallArgs, MockResourceArgs, Mocks, set_mocks
+from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
 from pulumi.runtime.settings import get_root_resource, reset_options
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
+from local.deploy.answers import answer
 from local.deploy.catalogue import CATALOGUE
-from local.deploy.creator import Aws, DeploymentError
+from local.deploy.creator import Aws, Creator, DeploymentError, Folder, Inputs, Made, plain
 from local.deploy.services.functions import remove_deposit
 from local.deploy.settings import project_name, stack_config
+from local.deploy.state import Recorded, State, opened
 from local.emulator import ROOT, Emulator
 
 _SECONDS = 180
@@ -31,10 +39,14 @@ _THREADS = 8
 def deploy(emulator: Emulator, stack: str, *, config: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Deploy one stack with its own settings, and return its outputs (secret ones in the clear).
 
+    The first time everything is made; later, on the same emulator, what changed is changed, and what is not
+    in the program any more is deleted, as `pulumi up` does it.
+
     `config` overrides single values of the stack's config.
 
-    Raises DeploymentError for whatever the deployer does not know or the emulator refuses, and with the
-    program's own message where it refuses its config or its packages.
+    Raises DeploymentError for whatever the deployer does not know or the emulator refuses, for a protected
+    resource that would have to go, and with the program's own message where it refuses its config or its
+    packages. What was done before a failure is remembered: the next deployment goes on from there.
     """
     settings = {**stack_config(stack), **(config or {})}
     region = settings.get("aws:region")
@@ -55,18 +67,37 @@ def deploy(emulator: Emulator, stack: str, *, config: Mapping[str, str] | None =
 def run_program(
     program: Callable[[], object], aws: Aws, *, project: str, stack: str, config: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Run any Pulumi program against one region of the emulator, and return what it exports.
+    """Deploy any Pulumi program as a stack to one region of the emulator, and return what it exports.
+
+    Where the stack is deployed already, the program runs twice: the first time nothing is called, so that
+    what has to be refused is refused before anything has changed.
 
     Several programs can run one after the other in a process: each has its own event loop, context and
     settings.
     """
-    return contextvars.copy_context().run(_run, program, aws, project, stack, dict(config))
+    folders = _Folders()
+
+    def run(cloud: _Cloud) -> dict[str, Any]:
+        arguments = (program, cloud, project, stack, dict(config))
+        return contextvars.copy_context().run(_run, *arguments)
+
+    with opened(aws.emulator.folder, project=project, stack=stack, region=aws.region) as state:
+        if state:
+            preview = _Cloud(aws, state, folders, preview=True)
+            run(preview)
+            preview.check_leaving()
+        cloud = _Cloud(aws, state, folders, preview=False)
+        try:
+            outputs = run(cloud)
+        finally:
+            remove_deposit(aws)
+        cloud.delete_leaving()
+        return outputs
 
 
 def _run(
-    program: Callable[[], object], aws: Aws, project: str, stack: str, config: dict[str, str]
+    program: Callable[[], object], cloud: "_Cloud", project: str, stack: str, config: dict[str, str]
 ) -> dict[str, Any]:
-    cloud = _Cloud(aws)
     reset_options()
     set_all_config(config)
     executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="deploy")
@@ -75,7 +106,7 @@ def _run(
     loop.set_exception_handler(_note_consequence)
     asyncio.set_event_loop(loop)
     try:
-        set_mocks(cloud, project=project, stack=stack, preview=False)
+        set_mocks(cloud, project=project, stack=stack, preview=cloud.preview, monitor=_Monitor(cloud))
         return loop.run_until_complete(asyncio.wait_for(_until_done(program), _SECONDS))
     except TimeoutError:
         raise cloud.failure or DeploymentError(
@@ -88,7 +119,6 @@ def _run(
     finally:
         _end(loop)
         executor.shutdown(wait=True, cancel_futures=True)
-        remove_deposit(aws)
         asyncio.set_event_loop(None)
         set_all_config({})
         reset_options()
@@ -121,87 +151,276 @@ async def _until_done(program: Callable[[], object]) -> dict[str, Any]:
     return dict(outputs or {})
 
 
-class _Cloud(Mocks):
-    """Creates each resource that the program registers, in the emulator."""
+@dataclass(frozen=True, slots=True)
+class _Options:
+    """What a registration says besides the inputs."""
 
-    def __init__(self, aws: Aws) -> None:
-        self.failure: DeploymentError | None = None
-        self._aws = aws
+    urn: str
+    protect: bool
+    retain: bool
+    dependencies: tuple[str, ...]
+
+
+_UNKNOWN_OPTIONS = ("ignoreChanges", "importId", "replaceOnChanges", "deletedWith")
+"""Options that change what a second deployment does; the deployer would have to carry them out."""
+
+
+class _Monitor(MockMonitor):
+    """Hands on what the mocks interface leaves out of its arguments."""
+
+    def __init__(self, cloud: "_Cloud") -> None:
+        super().__init__(cloud)
+        self._cloud = cloud
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 -- the engine's own call
+        for option in _UNKNOWN_OPTIONS:
+            if getattr(request, option):
+                raise self._cloud.fail(
+                    DeploymentError(
+                        f"{request.type} {request.name!r}: the local deployer does not know option {option}"
+                    )
+                )
+        options = _Options(
+            urn=self.make_urn(request.parent, request.type, request.name),
+            protect=request.protect,
+            retain=request.retainOnDelete,
+            dependencies=tuple(request.dependencies),
+        )
+        with self._cloud.registering(options):
+            return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # Pulumi has no types here
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 -- the engine's own call
+        raise self._cloud.fail(
+            DeploymentError(
+                f"{request.type} {request.name!r}: the local deployer reads no resource that it did not make"
+            )
+        )
+
+
+class _Folders:
+    """Folders that the program hands over, each read once in a deployment."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, Folder] = {}
         self._lock = threading.Lock()
 
-    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        inputs = {key: _whole(value) for key, value in args.inputs.items() if value is not None}
+    def get(self, path: str) -> Folder:
+        place = (ROOT / path).resolve()
+        with self._lock:
+            if place not in self._known:
+                self._known[place] = Folder(place, _digest(place))
+            return self._known[place]
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+class _Cloud(Mocks):
+    """Brings each resource that the program registers into the emulator as it is wanted.
+
+    Attributes:
+        preview: nothing is called; whatever will have to be refused is refused.
+        failure: the first thing that went wrong.
+    """
+
+    def __init__(self, aws: Aws, state: State, folders: _Folders, *, preview: bool) -> None:
+        self.preview = preview
+        self.failure: DeploymentError | None = None
+        self._aws = aws
+        self._state = state
+        self._folders = folders
+        self._staying: set[str] = set()
+        self._lock = threading.Lock()
+        self._thread = threading.local()
+
+    @contextlib.contextmanager
+    def registering(self, options: _Options) -> Iterator[None]:
+        """What `new_resource` is called with by this thread has these options."""
+        self._thread.options = options
         try:
-            return self._create(args, inputs)
-        except DeploymentError as error:
-            self._fail(error)
-            raise
-        except (ClientError, BotoCoreError, KeyError) as error:
-            failure = DeploymentError(f"{args.typ} {args.name!r}: {type(error).__name__}: {error}")
-            self._fail(failure)
-            raise failure from error
+            yield
+        finally:
+            del self._thread.options
 
-    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        aws = self._aws
-        answers: dict[str, Callable[[], dict[str, Any]]] = {
-            "aws:index/getCallerIdentity:getCallerIdentity": lambda: _caller(aws),
-            "aws:index/getRegion:getRegion": lambda: {
-                "id": aws.region,
-                "name": aws.region,
-                "region": aws.region,
-            },
-            "aws:index/getPartition:getPartition": lambda: {
-                "id": "aws",
-                "partition": "aws",
-                "dnsSuffix": "amazonaws.com",
-            },
-        }
-        if args.token not in answers:
-            failure = DeploymentError(f"{args.token}: the local deployer does not know this function")
-            self._fail(failure)
-            raise failure
-        return answers[args.token](), []
-
-    def _create(self, args: MockResourceArgs, inputs: dict[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        if not args.custom:
-            return None, inputs
-        if args.typ == "pulumi:providers:aws":
-            _check_provider(args.name, inputs, self._aws.region)
-            return f"{args.name}-id", inputs
-        creator = CATALOGUE.get(args.typ)
-        if creator is None:
-            raise DeploymentError(
-                f"{args.typ} {args.name!r}: the local deployer does not know this type; "
-                "add a creator in local/deploy/services"
-            )
-        made = creator(self._aws, args.name, inputs)
-        tags = {"tagsAll": inputs["tags"]} if "tags" in inputs else {}
-        return made.id, {"region": self._aws.region, **inputs, **tags, **made.outputs}
-
-    def _fail(self, failure: DeploymentError) -> None:
+    def fail(self, failure: DeploymentError) -> DeploymentError:
+        """Keep the failure when it is the first, and return it."""
         with self._lock:
             self.failure = self.failure or failure
+        return failure
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        with self._errors_named(args.typ, args.name):
+            inputs = {
+                key: self._whole(rpc.unwrap_rpc_secret(value))
+                for key, value in args.inputs.items()
+                if value is not None
+            }
+            if not args.custom:
+                return None, _certain(inputs)
+            if args.typ == "pulumi:providers:aws":
+                _check_provider(args.name, inputs, self._aws.region)
+                return f"{args.name}-id", _certain(inputs)
+            made = self._bring(args.typ, args.name, inputs, self._thread.options)
+            tags = {"tagsAll": inputs["tags"]} if "tags" in inputs else {}
+            return made.id, {"region": self._aws.region, **_certain({**inputs, **tags}), **made.outputs}
+
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        with self._errors_named(args.token, ""):
+            return answer(self._aws, args.token, self._whole(args.args)), []
+
+    def check_leaving(self) -> None:
+        """Look whether everything that is not in the program any more may be deleted.
+
+        Raises DeploymentError naming what is protected, or of a type that cannot be deleted here.
+        """
+        leaving = [each for each in self._state.leaving(self._staying) if not each.retain]
+        if guarded := [each.label for each in leaving if each.protect and not each.replaced]:
+            raise DeploymentError(
+                f"{', '.join(guarded)} cannot be deleted because it is protected. To unprotect it, remove "
+                "the `protect` flag from the resource in the program and deploy; then take it out of the "
+                "program"
+            )
+        for each in leaving:
+            if CATALOGUE[each.token].delete is None:
+                raise DeploymentError(
+                    f"{each.label}: the local deployer cannot delete this type; add a `delete` to its "
+                    "creator in local/deploy/services"
+                )
+
+    def delete_leaving(self) -> None:
+        """Delete what is not in the program any more; the first failure ends it.
+
+        Raises DeploymentError naming what the emulator refuses to delete.
+        """
+        self.check_leaving()
+        for each in self._state.leaving(self._staying):
+            delete = CATALOGUE[each.token].delete
+            if delete is not None and not each.retain:
+                with self._errors_named(each.token, each.name):
+                    delete(self._aws, each.existing)
+            self._state.remove(each)
+
+    def _bring(self, token: str, name: str, inputs: Inputs, options: _Options) -> Made:
+        creator = CATALOGUE.get(token)
+        if creator is None:
+            raise DeploymentError(
+                f"{token} {name!r}: the local deployer does not know this type; "
+                "add a creator in local/deploy/services"
+            )
+        creator.check(self._aws, name, inputs)
+        with self._lock:
+            if self.failure:  # nothing new begins after a failure
+                raise DeploymentError(str(self.failure))
+            if options.urn in self._staying:
+                raise DeploymentError(f"{token} {name!r}: the program has two of this type and name")
+            self._staying.add(options.urn)
+        before = self._state.get(options.urn)
+        changed = _changed(creator, before, inputs) if before else frozenset()
+        if before and changed:
+            _check_change(creator, before, changed)
+        replace = bool(changed & creator.replacing)
+        if self.preview:
+            return before.existing.unchanged if before and not replace else Made("")
+        made = self._carry_out(creator, name, inputs, before, changed)
+        now = Recorded(
+            urn=options.urn,
+            token=token,
+            name=name,
+            id=made.id,
+            inputs=plain(inputs),
+            outputs=made.outputs,
+            protect=options.protect,
+            retain=options.retain,
+            dependencies=options.dependencies,
+        )
+        if before and replace:
+            self._state.put(dataclasses.replace(before, replaced=True), now)
+        elif now != before:
+            self._state.put(now)
+        return made
+
+    def _carry_out(
+        self,
+        creator: Creator,
+        name: str,
+        inputs: Inputs,
+        before: Recorded | None,
+        changed: frozenset[str],
+    ) -> Made:
+        if before is None or changed & creator.replacing:
+            return creator.create(self._aws, name, inputs)
+        if changed and creator.update:
+            return creator.update(self._aws, before.existing, inputs)
+        return before.existing.unchanged
+
+    @contextlib.contextmanager
+    def _errors_named(self, token: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except DeploymentError as error:
+            raise self.fail(error) from None
+        except (ClientError, BotoCoreError, KeyError) as error:
+            what = f"{token} {name!r}" if name else token
+            raise self.fail(DeploymentError(f"{what}: {type(error).__name__}: {error}")) from error
+
+    def _whole(self, value: Any) -> Any:
+        """Integers as integers again, for the engine's protocol has only floats; archives as folders."""
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, pulumi.FileArchive):
+            return self._folders.get(value.path)
+        if isinstance(value, dict):
+            return {key: self._whole(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self._whole(inner) for inner in value]
+        return value
 
 
-def _whole(value: Any) -> Any:
-    """Integers as integers again: the engine's protocol has only floating-point numbers."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
+def _changed(creator: Creator, before: Recorded, inputs: Inputs) -> frozenset[str]:
+    """The properties that have another value than recorded; what a preview cannot know counts as the same."""
+    return frozenset(
+        key
+        for key in {*before.inputs, *inputs} - set(creator.without_effect)
+        if not _unknown(inputs.get(key)) and plain(inputs.get(key)) != before.inputs.get(key)
+    )
+
+
+def _check_change(creator: Creator, before: Recorded, changed: Collection[str]) -> None:
+    named = ", ".join(sorted(changed))
+    if creator.replacing.intersection(changed):
+        if before.protect:
+            raise DeploymentError(
+                f"{before.label} cannot be replaced because it is protected, and {named} cannot be changed "
+                "in place"
+            )
+    elif fixed := ", ".join(sorted(set(changed) - creator.updatable)):
+        raise DeploymentError(
+            f"{before.label}: {fixed} changed, and the local deployer cannot change that in place. Replacing "
+            "a resource is not supported here: start the emulator afresh, or give the creator in "
+            "local/deploy/services an `update` where AWS has one"
+        )
+
+
+def _unknown(value: Any) -> bool:
     if isinstance(value, dict):
-        return {key: _whole(inner) for key, inner in value.items()}
+        return any(map(_unknown, value.values()))
     if isinstance(value, list):
-        return [_whole(inner) for inner in value]
-    return value
+        return any(map(_unknown, value))
+    return isinstance(value, pulumi.output.Unknown)
 
 
-def _caller(aws: Aws) -> dict[str, Any]:
-    identity = aws.client("sts").get_caller_identity()
-    return {
-        "id": identity["Account"],
-        "accountId": identity["Account"],
-        "arn": identity["Arn"],
-        "userId": identity["UserId"],
-    }
+def _certain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what only a real deployment will know: what a preview leaves out is unknown to the program."""
+    return {key: _given_back(value) for key, value in values.items() if not _unknown(value)}
+
+
+def _given_back(value: Any) -> Any:
+    return pulumi.FileArchive(str(value.path)) if isinstance(value, Folder) else value
 
 
 def _check_provider(name: str, inputs: Mapping[str, Any], region: str) -> None:

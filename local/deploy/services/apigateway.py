@@ -1,8 +1,24 @@
 """API Gateway REST APIs."""
 
+from collections.abc import Callable
 from typing import Any
 
-from local.deploy.creator import Aws, Creator, DeploymentError, Inputs, Made, known_keys, picked, properties
+from local.deploy.creator import (
+    Aws,
+    Creator,
+    DeploymentError,
+    Existing,
+    Inputs,
+    Made,
+    again,
+    gone_is_fine,
+    known_keys,
+    picked,
+    properties,
+    retag,
+)
+
+_GONE = "NotFoundException"
 
 _SETTINGS = {
     "throttlingRateLimit": "throttling/rateLimit",
@@ -257,6 +273,69 @@ def _account(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made("api-gateway-account")
 
 
+def _update_api(aws: Aws, api: Existing, inputs: Inputs) -> Made:
+    gateway = aws.client("apigateway")
+    changed = [
+        _replace(f"/{key}", inputs.get(key) or "")
+        for key in ("description", "policy")
+        if inputs.get(key) != api.inputs.get(key)
+    ]
+    if changed:
+        gateway.update_rest_api(restApiId=api.id, patchOperations=changed)
+    _retag(aws, api, inputs)
+    return api.unchanged
+
+
+def _retag(aws: Aws, existing: Existing, inputs: Inputs) -> None:
+    gateway, arn = aws.client("apigateway"), existing.outputs["arn"]
+    retag(
+        existing,
+        inputs,
+        tag=lambda tags: gateway.tag_resource(resourceArn=arn, tags=tags),
+        untag=lambda keys: gateway.untag_resource(resourceArn=arn, tagKeys=keys),
+    )
+
+
+def _update_stage(aws: Aws, stage: Existing, inputs: Inputs) -> Made:
+    changed = []
+    if inputs["deployment"] != stage.inputs["deployment"]:
+        changed.append(_replace("/deploymentId", inputs["deployment"]))
+    for key, path in (("description", "/description"), ("xrayTracingEnabled", "/tracingEnabled")):
+        if inputs.get(key) != stage.inputs.get(key):
+            changed.append(_replace(path, inputs.get(key) or ("" if key == "description" else False)))
+    if changed:
+        aws.client("apigateway").update_stage(
+            restApiId=inputs["restApi"], stageName=inputs["stageName"], patchOperations=changed
+        )
+    _retag(aws, stage, inputs)
+    return stage.unchanged
+
+
+def _reset_method_settings(aws: Aws, settings: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("apigateway").update_stage(
+            restApiId=settings.inputs["restApi"],
+            stageName=settings.inputs["stageName"],
+            patchOperations=[{"op": "remove", "path": f"/{settings.inputs['methodPath']}"}],
+        )
+
+
+def _by(operation: str, **names: str) -> Callable[[Aws, Existing], None]:
+    """The deletion by the operation of this name; of each parameter the input's name, `id` for the id."""
+
+    def delete(aws: Aws, existing: Existing) -> None:
+        with gone_is_fine(_GONE):
+            getattr(aws.client("apigateway"), operation)(
+                **picked({**existing.inputs, **existing.outputs, "id": existing.id}, **names)
+            )
+
+    return delete
+
+
+def _account_stays(_aws: Aws, _account: Existing) -> None:
+    """The account's settings are not the stack's alone; the provider leaves them, too."""
+
+
 CREATORS = (
     Creator(
         token="aws:apigateway/restApi:RestApi",
@@ -269,11 +348,15 @@ CREATORS = (
             "securityPolicy": "the emulator's TLS is its own: it does not follow the API's policy",
             "endpointAccessMode": "the emulator's TLS is its own: it does not follow the API's policy",
         },
+        update=_update_api,
+        updatable=properties("description policy tags"),
+        delete=_by("delete_rest_api", restApiId="id"),
     ),
     Creator(
         token="aws:apigateway/resource:Resource",
         create=_resource,
         properties=properties("restApi parentId pathPart"),
+        delete=_by("delete_resource", restApiId="restApi", resourceId="id"),
     ),
     Creator(
         token="aws:apigateway/method:Method",
@@ -282,11 +365,19 @@ CREATORS = (
             "restApi resourceId httpMethod authorization authorizerId authorizationScopes apiKeyRequired "
             "operationName requestParameters requestModels requestValidatorId"
         ),
+        delete=_by("delete_method", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"),
     ),
     Creator(
         token="aws:apigateway/methodResponse:MethodResponse",
         create=_method_response,
         properties=properties("restApi resourceId httpMethod statusCode responseParameters responseModels"),
+        delete=_by(
+            "delete_method_response",
+            restApiId="restApi",
+            resourceId="resourceId",
+            httpMethod="httpMethod",
+            statusCode="statusCode",
+        ),
     ),
     Creator(
         token="aws:apigateway/integration:Integration",
@@ -294,6 +385,9 @@ CREATORS = (
         properties=properties(
             "restApi resourceId httpMethod type integrationHttpMethod uri credentials passthroughBehavior "
             "requestParameters requestTemplates timeoutMilliseconds contentHandling"
+        ),
+        delete=_by(
+            "delete_integration", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"
         ),
     ),
     Creator(
@@ -303,27 +397,40 @@ CREATORS = (
             "restApi resourceId httpMethod statusCode selectionPattern responseParameters responseTemplates "
             "contentHandling"
         ),
+        update=again(_integration_response),
+        updatable=properties("selectionPattern responseParameters responseTemplates contentHandling"),
+        delete=_by(
+            "delete_integration_response",
+            restApiId="restApi",
+            resourceId="resourceId",
+            httpMethod="httpMethod",
+            statusCode="statusCode",
+        ),
     ),
     Creator(
         token="aws:apigateway/model:Model",
         create=_model,
         properties=properties("restApi name contentType description schema"),
+        delete=_by("delete_model", restApiId="restApi", modelName="name"),
     ),
     Creator(
         token="aws:apigateway/requestValidator:RequestValidator",
         create=_validator,
         properties=properties("restApi name validateRequestBody validateRequestParameters"),
+        delete=_by("delete_request_validator", restApiId="restApi", requestValidatorId="id"),
     ),
     Creator(
         token="aws:apigateway/authorizer:Authorizer",
         create=_authorizer,
         properties=properties("restApi name type providerArns identitySource authorizerResultTtlInSeconds"),
+        delete=_by("delete_authorizer", restApiId="restApi", authorizerId="id"),
     ),
     Creator(
         token="aws:apigateway/deployment:Deployment",
         create=_deployment,
-        properties=properties("restApi description variables"),
-        without_effect={"triggers": "it says when an update deploys again; here everything is made afresh"},
+        properties=properties("restApi description variables triggers"),
+        replacing=properties("description variables triggers"),
+        delete=_by("delete_deployment", restApiId="restApi", deploymentId="id"),
     ),
     Creator(
         token="aws:apigateway/stage:Stage",
@@ -331,18 +438,32 @@ CREATORS = (
         properties=properties(
             "restApi stageName deployment description variables xrayTracingEnabled accessLogSettings tags"
         ),
+        update=_update_stage,
+        updatable=properties("deployment description xrayTracingEnabled tags"),
+        delete=_by("delete_stage", restApiId="restApi", stageName="stageName"),
     ),
     Creator(
         token="aws:apigateway/methodSettings:MethodSettings",
         create=_method_settings,
         properties=properties("restApi stageName methodPath settings"),
+        update=again(_method_settings),
+        updatable=properties("settings"),
+        delete=_reset_method_settings,
     ),
     Creator(
         token="aws:apigateway/response:Response",
         create=_gateway_response,
         properties=properties("restApiId responseType statusCode responseParameters responseTemplates"),
+        update=again(_gateway_response),
+        updatable=properties("statusCode responseParameters responseTemplates"),
+        delete=_by("delete_gateway_response", restApiId="restApiId", responseType="responseType"),
     ),
     Creator(
-        token="aws:apigateway/account:Account", create=_account, properties=properties("cloudwatchRoleArn")
+        token="aws:apigateway/account:Account",
+        create=_account,
+        properties=properties("cloudwatchRoleArn"),
+        update=again(_account),
+        updatable=properties("cloudwatchRoleArn"),
+        delete=_account_stays,
     ),
 )

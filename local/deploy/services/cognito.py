@@ -1,9 +1,24 @@
 """Cognito: user pool, domain, resource server and clients."""
 
-from local.deploy.creator import Aws, Creator, Inputs, Made, known_keys, pascal, picked, properties
+from typing import Any
+
+from local.deploy.creator import (
+    Aws,
+    Creator,
+    Existing,
+    Inputs,
+    Made,
+    gone_is_fine,
+    known_keys,
+    pascal,
+    picked,
+    properties,
+)
+
+_GONE = "ResourceNotFoundException"
 
 
-def _pool(aws: Aws, name: str, inputs: Inputs) -> Made:
+def _pool_settings(name: str, inputs: Inputs) -> dict[str, Any]:
     sign_up = {}
     if inputs.get("adminCreateUserConfig"):
         known_keys(name, inputs["adminCreateUserConfig"], "allowAdminCreateUserOnly")
@@ -11,9 +26,8 @@ def _pool(aws: Aws, name: str, inputs: Inputs) -> Made:
     passwords = {}
     if inputs.get("passwordPolicy"):
         passwords = {"Policies": {"PasswordPolicy": pascal(inputs["passwordPolicy"])}}
-    pool = aws.client("cognito-idp").create_user_pool(
-        PoolName=inputs.get("name") or name,
-        UserPoolTags=inputs.get("tags") or {},
+    return {
+        "UserPoolTags": inputs.get("tags") or {},
         **picked(
             inputs,
             DeletionProtection="deletionProtection",
@@ -22,6 +36,12 @@ def _pool(aws: Aws, name: str, inputs: Inputs) -> Made:
         ),
         **sign_up,
         **passwords,
+    }
+
+
+def _pool(aws: Aws, name: str, inputs: Inputs) -> Made:
+    pool = aws.client("cognito-idp").create_user_pool(
+        PoolName=inputs.get("name") or name, **_pool_settings(name, inputs)
     )["UserPool"]
     return Made(
         pool["Id"],
@@ -33,6 +53,16 @@ def _pool(aws: Aws, name: str, inputs: Inputs) -> Made:
     )
 
 
+def _update_pool(aws: Aws, pool: Existing, inputs: Inputs) -> Made:
+    aws.client("cognito-idp").update_user_pool(UserPoolId=pool.id, **_pool_settings(pool.name, inputs))
+    return pool.unchanged
+
+
+def _delete_pool(aws: Aws, pool: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("cognito-idp").delete_user_pool(UserPoolId=pool.id)
+
+
 def _domain(aws: Aws, _name: str, inputs: Inputs) -> Made:
     aws.client("cognito-idp").create_user_pool_domain(
         **picked(inputs, Domain="domain", UserPoolId="userPoolId", ManagedLoginVersion="managedLoginVersion")
@@ -40,31 +70,57 @@ def _domain(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made(inputs["domain"])
 
 
-def _resource_server(aws: Aws, name: str, inputs: Inputs) -> Made:
+def _delete_domain(aws: Aws, domain: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("cognito-idp").delete_user_pool_domain(
+            Domain=domain.id, UserPoolId=domain.inputs["userPoolId"]
+        )
+
+
+def _server_settings(name: str, inputs: Inputs) -> dict[str, Any]:
     for scope in inputs.get("scopes") or []:
         known_keys(name, scope, "scopeName scopeDescription")
-    aws.client("cognito-idp").create_resource_server(
-        UserPoolId=inputs["userPoolId"],
-        Identifier=inputs["identifier"],
-        Name=inputs.get("name") or name,
-        Scopes=pascal(inputs.get("scopes") or []),
-    )
+    return {
+        "UserPoolId": inputs["userPoolId"],
+        "Identifier": inputs["identifier"],
+        "Name": inputs.get("name") or name,
+        "Scopes": pascal(inputs.get("scopes") or []),
+    }
+
+
+def _resource_server(aws: Aws, name: str, inputs: Inputs) -> Made:
+    aws.client("cognito-idp").create_resource_server(**_server_settings(name, inputs))
+    return _made_server(inputs)
+
+
+def _update_resource_server(aws: Aws, server: Existing, inputs: Inputs) -> Made:
+    aws.client("cognito-idp").update_resource_server(**_server_settings(server.name, inputs))
+    return _made_server(inputs)
+
+
+def _delete_resource_server(aws: Aws, server: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("cognito-idp").delete_resource_server(
+            UserPoolId=server.inputs["userPoolId"], Identifier=server.inputs["identifier"]
+        )
+
+
+def _made_server(inputs: Inputs) -> Made:
     identifiers = [f"{inputs['identifier']}/{scope['scopeName']}" for scope in inputs.get("scopes") or []]
     return Made(f"{inputs['userPoolId']}|{inputs['identifier']}", {"scopeIdentifiers": identifiers})
 
 
-def _client(aws: Aws, name: str, inputs: Inputs) -> Made:
+def _client_settings(name: str, inputs: Inputs) -> dict[str, Any]:
     units = (
         {"TokenValidityUnits": pascal(inputs["tokenValidityUnits"])}
         if inputs.get("tokenValidityUnits")
         else {}
     )
-    client = aws.client("cognito-idp").create_user_pool_client(
-        UserPoolId=inputs["userPoolId"],
-        ClientName=inputs.get("name") or name,
+    return {
+        "UserPoolId": inputs["userPoolId"],
+        "ClientName": inputs.get("name") or name,
         **picked(
             inputs,
-            GenerateSecret="generateSecret",
             AllowedOAuthFlows="allowedOauthFlows",
             AllowedOAuthFlowsUserPoolClient="allowedOauthFlowsUserPoolClient",
             AllowedOAuthScopes="allowedOauthScopes",
@@ -75,10 +131,30 @@ def _client(aws: Aws, name: str, inputs: Inputs) -> Made:
             SupportedIdentityProviders="supportedIdentityProviders",
         ),
         **units,
+    }
+
+
+def _client(aws: Aws, name: str, inputs: Inputs) -> Made:
+    client = aws.client("cognito-idp").create_user_pool_client(
+        **_client_settings(name, inputs), **picked(inputs, GenerateSecret="generateSecret")
     )["UserPoolClient"]
     return Made(
         client["ClientId"], {"name": client["ClientName"], "clientSecret": client.get("ClientSecret", "")}
     )
+
+
+def _update_client(aws: Aws, client: Existing, inputs: Inputs) -> Made:
+    aws.client("cognito-idp").update_user_pool_client(
+        ClientId=client.id, **_client_settings(client.name, inputs)
+    )
+    return Made(client.id, {**client.outputs, "name": inputs.get("name") or client.name})
+
+
+def _delete_client(aws: Aws, client: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("cognito-idp").delete_user_pool_client(
+            UserPoolId=client.inputs["userPoolId"], ClientId=client.id
+        )
 
 
 CREATORS = (
@@ -88,16 +164,25 @@ CREATORS = (
         properties=properties(
             "name tags deletionProtection mfaConfiguration userPoolTier adminCreateUserConfig passwordPolicy"
         ),
+        update=_update_pool,
+        updatable=properties(
+            "tags deletionProtection mfaConfiguration userPoolTier adminCreateUserConfig passwordPolicy"
+        ),
+        delete=_delete_pool,
     ),
     Creator(
         token="aws:cognito/userPoolDomain:UserPoolDomain",
         create=_domain,
         properties=properties("domain userPoolId managedLoginVersion"),
+        delete=_delete_domain,
     ),
     Creator(
         token="aws:cognito/resourceServer:ResourceServer",
         create=_resource_server,
         properties=properties("userPoolId identifier name scopes"),
+        update=_update_resource_server,
+        updatable=properties("name scopes"),
+        delete=_delete_resource_server,
     ),
     Creator(
         token="aws:cognito/userPoolClient:UserPoolClient",
@@ -108,5 +193,12 @@ CREATORS = (
             "accessTokenValidity tokenValidityUnits explicitAuthFlows enableTokenRevocation "
             "preventUserExistenceErrors supportedIdentityProviders"
         ),
+        update=_update_client,
+        updatable=properties(
+            "name allowedOauthFlows allowedOauthFlowsUserPoolClient allowedOauthScopes accessTokenValidity "
+            "tokenValidityUnits explicitAuthFlows enableTokenRevocation preventUserExistenceErrors "
+            "supportedIdentityProviders"
+        ),
+        delete=_delete_client,
     ),
 )

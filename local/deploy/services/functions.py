@@ -4,34 +4,56 @@ import functools
 import io
 import threading
 import zipfile
-from pathlib import Path
-
-import pulumi
+from collections.abc import Mapping
+from typing import Any, Final
 
 from local.deploy.creator import (
     Aws,
     Creator,
     DeploymentError,
+    Existing,
+    Folder,
     Inputs,
     Made,
+    again,
+    gone_is_fine,
     known_keys,
     pascal,
     picked,
+    plain,
     properties,
+    retag,
 )
-from local.emulator import ROOT
+
+_GONE = "ResourceNotFoundException"
+
+_CONFIGURATION = (
+    "role handler runtime description timeout memorySize environment deadLetterConfig loggingConfig "
+    "tracingConfig ephemeralStorage kmsKeyArn"
+)
+
+_UNSAID: Final[Mapping[str, Any]] = {
+    "Description": "",
+    "Timeout": 3,
+    "MemorySize": 128,
+    "DeadLetterConfig": {"TargetArn": ""},
+    "TracingConfig": {"Mode": "PassThrough"},
+    "EphemeralStorage": {"Size": 512},
+    "KMSKeyArn": "",
+}
+"""AWS's defaults of what a function need not say."""
 
 _uploading = threading.Lock()
 
 
-@functools.cache
-def _zipped(folder: Path) -> bytes:
-    """The folder as a zip; made once a process, because both stacks take the same."""
+@functools.lru_cache(maxsize=4)
+def _zipped(folder: Folder) -> bytes:
+    """The folder as a zip; made once for the same contents, because both stacks take the same."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for file in sorted(folder.rglob("*")):
+        for file in sorted(folder.path.rglob("*")):
             if file.is_file():
-                archive.write(file, file.relative_to(folder).as_posix())
+                archive.write(file, file.relative_to(folder.path).as_posix())
     return buffer.getvalue()
 
 
@@ -39,46 +61,51 @@ def _deposit(aws: Aws) -> str:
     return f"local-deployment-{aws.account}-{aws.region}"
 
 
-def _code(aws: Aws, name: str, archive: object) -> dict[str, str]:
+def _code(aws: Aws, name: str, folder: object) -> dict[str, str]:
     """Where the function's code is: in the deployer's own bucket, because many functions share a package."""
-    if not isinstance(archive, pulumi.FileArchive):
+    if not isinstance(folder, Folder):
         raise DeploymentError(
             f"aws:lambda/function:Function {name!r}: code must be a FileArchive of a folder"
         )
-    folder = (ROOT / archive.path).resolve()
-    if not folder.is_dir():
-        raise DeploymentError(f"aws:lambda/function:Function {name!r}: no folder {folder}: run `make build`")
-    bucket, key = _deposit(aws), f"{folder.name}.zip"
+    if not folder.path.is_dir():
+        raise DeploymentError(
+            f"aws:lambda/function:Function {name!r}: no folder {folder.path}: run `make build`"
+        )
+    bucket, key = _deposit(aws), f"{folder.path.name}-{folder.digest}.zip"
     with _uploading:
         s3 = aws.client("s3")
+        if not _deposit_is_there(aws):
+            place = (
+                {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+                if aws.region != "us-east-1"
+                else {}
+            )
+            s3.create_bucket(Bucket=bucket, **place)
         if key not in _deposited(aws):
             s3.put_object(Bucket=bucket, Key=key, Body=_zipped(folder))
     return {"S3Bucket": bucket, "S3Key": key}
 
 
+def _deposit_is_there(aws: Aws) -> bool:
+    return _deposit(aws) in [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]]
+
+
 def _deposited(aws: Aws) -> list[str]:
-    s3, bucket = aws.client("s3"), _deposit(aws)
-    if bucket not in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
-        place = (
-            {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
-            if aws.region != "us-east-1"
-            else {}
-        )
-        s3.create_bucket(Bucket=bucket, **place)
-    return [each["Key"] for each in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    listed = aws.client("s3").list_objects_v2(Bucket=_deposit(aws))
+    return [each["Key"] for each in listed.get("Contents", [])]
 
 
 def remove_deposit(aws: Aws) -> None:
     """Remove the deployer's own bucket, which the program knows nothing of: functions keep their code."""
+    if not _deposit_is_there(aws):
+        return
     s3, bucket = aws.client("s3"), _deposit(aws)
     for key in _deposited(aws):
         s3.delete_object(Bucket=bucket, Key=key)
     s3.delete_bucket(Bucket=bucket)
 
 
-def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
-    functions = aws.client("lambda")
-    function = inputs.get("name") or name
+def _configuration(name: str, inputs: Inputs) -> dict[str, Any]:
     known_keys(name, inputs.get("environment") or {}, "variables")
     nested = {
         theirs: pascal(inputs[ours])
@@ -90,11 +117,8 @@ def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
         )
         if inputs.get(ours)
     }
-    created = functions.create_function(
-        FunctionName=function,
-        Code=_code(aws, name, inputs.get("code")),
-        Environment={"Variables": (inputs.get("environment") or {}).get("variables") or {}},
-        Tags=inputs.get("tags") or {},
+    return {
+        "Environment": {"Variables": (inputs.get("environment") or {}).get("variables") or {}},
         **picked(
             inputs,
             Role="role",
@@ -103,10 +127,21 @@ def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
             Description="description",
             Timeout="timeout",
             MemorySize="memorySize",
-            Architectures="architectures",
             KMSKeyArn="kmsKeyArn",
         ),
         **nested,
+    }
+
+
+def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
+    functions = aws.client("lambda")
+    function = inputs.get("name") or name
+    created = functions.create_function(
+        FunctionName=function,
+        Code=_code(aws, name, inputs.get("code")),
+        Tags=inputs.get("tags") or {},
+        **picked(inputs, Architectures="architectures"),
+        **_configuration(name, inputs),
     )
     if inputs.get("reservedConcurrentExecutions") is not None:
         functions.put_function_concurrency(
@@ -126,6 +161,48 @@ def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
     )
 
 
+def _update_function(aws: Aws, function: Existing, inputs: Inputs) -> Made:
+    functions, arn = aws.client("lambda"), function.outputs["arn"]
+
+    def changed(names: str) -> bool:
+        return any(plain(inputs.get(key)) != function.inputs.get(key) for key in names.split())
+
+    if changed("code architectures"):
+        functions.update_function_code(
+            FunctionName=function.id,
+            **_code(aws, function.name, inputs.get("code")),
+            **picked(inputs, Architectures="architectures"),
+        )
+        functions.get_waiter("function_updated_v2").wait(FunctionName=function.id)
+    if changed(_CONFIGURATION):
+        # What is not said stays as it was: what left the program has to be said.
+        functions.update_function_configuration(
+            FunctionName=function.id,
+            **{**_UNSAID, **_configuration(function.name, inputs)},
+        )
+        functions.get_waiter("function_updated_v2").wait(FunctionName=function.id)
+    if changed("reservedConcurrentExecutions"):
+        if inputs.get("reservedConcurrentExecutions") is None:
+            functions.delete_function_concurrency(FunctionName=function.id)
+        else:
+            functions.put_function_concurrency(
+                FunctionName=function.id,
+                ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"],
+            )
+    retag(
+        function,
+        inputs,
+        tag=lambda tags: functions.tag_resource(Resource=arn, Tags=tags),
+        untag=lambda keys: functions.untag_resource(Resource=arn, TagKeys=keys),
+    )
+    return function.unchanged
+
+
+def _delete_function(aws: Aws, function: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("lambda").delete_function(FunctionName=function.id)
+
+
 def _permission(aws: Aws, name: str, inputs: Inputs) -> Made:
     statement = inputs.get("statementId") or name
     aws.client("lambda").add_permission(
@@ -143,7 +220,22 @@ def _permission(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(statement, {"statementId": statement})
 
 
-def _event_source(aws: Aws, _name: str, inputs: Inputs) -> Made:
+def _update_permission(aws: Aws, permission: Existing, inputs: Inputs) -> Made:
+    """A statement cannot be changed; the provider replaces it under its name, which is the same to others."""
+    _remove_permission(aws, permission)
+    return _permission(aws, permission.name, inputs)
+
+
+def _remove_permission(aws: Aws, permission: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("lambda").remove_permission(
+            FunctionName=permission.inputs["function"],
+            StatementId=permission.id,
+            **picked(permission.inputs, Qualifier="qualifier"),
+        )
+
+
+def _event_source_settings(inputs: Inputs) -> dict[str, Any]:
     nested = {
         theirs: pascal(inputs[ours])
         for ours, theirs in (
@@ -154,20 +246,36 @@ def _event_source(aws: Aws, _name: str, inputs: Inputs) -> Made:
         )
         if inputs.get(ours)
     }
-    mapping = aws.client("lambda").create_event_source_mapping(
-        Tags=inputs.get("tags") or {},
+    return {
         **picked(
             inputs,
             FunctionName="functionName",
-            EventSourceArn="eventSourceArn",
             BatchSize="batchSize",
             MaximumBatchingWindowInSeconds="maximumBatchingWindowInSeconds",
             FunctionResponseTypes="functionResponseTypes",
             Enabled="enabled",
         ),
         **nested,
+    }
+
+
+def _event_source(aws: Aws, _name: str, inputs: Inputs) -> Made:
+    mapping = aws.client("lambda").create_event_source_mapping(
+        EventSourceArn=inputs["eventSourceArn"],
+        Tags=inputs.get("tags") or {},
+        **_event_source_settings(inputs),
     )
     return Made(mapping["UUID"], {"uuid": mapping["UUID"], "functionArn": mapping["FunctionArn"]})
+
+
+def _update_event_source(aws: Aws, mapping: Existing, inputs: Inputs) -> Made:
+    aws.client("lambda").update_event_source_mapping(UUID=mapping.id, **_event_source_settings(inputs))
+    return mapping.unchanged
+
+
+def _delete_event_source(aws: Aws, mapping: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("lambda").delete_event_source_mapping(UUID=mapping.id)
 
 
 def _invoke_config(aws: Aws, _name: str, inputs: Inputs) -> Made:
@@ -187,6 +295,13 @@ def _invoke_config(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made(inputs["functionName"])
 
 
+def _delete_invoke_config(aws: Aws, config: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("lambda").delete_function_event_invoke_config(
+            FunctionName=config.id, **picked(config.inputs, Qualifier="qualifier")
+        )
+
+
 CREATORS = (
     Creator(
         token="aws:lambda/function:Function",
@@ -196,15 +311,21 @@ CREATORS = (
             "deadLetterConfig loggingConfig tracingConfig ephemeralStorage kmsKeyArn "
             "reservedConcurrentExecutions tags"
         ),
+        update=_update_function,
+        updatable=properties(f"{_CONFIGURATION} code architectures reservedConcurrentExecutions tags"),
+        delete=_delete_function,
         without_effect={
             "packageType": "zip is the only kind known here",
-            "sourceCodeHash": "it says when an update uploads again; here everything is made afresh",
+            "sourceCodeHash": "what is in the folder says itself when to upload again",
         },
     ),
     Creator(
         token="aws:lambda/permission:Permission",
         create=_permission,
         properties=properties("function statementId action principal sourceArn sourceAccount qualifier"),
+        update=_update_permission,
+        updatable=properties("action principal sourceArn sourceAccount"),
+        delete=_remove_permission,
     ),
     Creator(
         token="aws:lambda/eventSourceMapping:EventSourceMapping",
@@ -214,6 +335,12 @@ CREATORS = (
             "enabled "
             "filterCriteria scalingConfig destinationConfig metricsConfig tags"
         ),
+        update=_update_event_source,
+        updatable=properties(
+            "functionName batchSize maximumBatchingWindowInSeconds functionResponseTypes enabled "
+            "filterCriteria scalingConfig destinationConfig metricsConfig"
+        ),
+        delete=_delete_event_source,
     ),
     Creator(
         token="aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
@@ -221,5 +348,8 @@ CREATORS = (
         properties=properties(
             "functionName qualifier maximumRetryAttempts maximumEventAgeInSeconds destinationConfig"
         ),
+        update=again(_invoke_config),
+        updatable=properties("maximumRetryAttempts maximumEventAgeInSeconds destinationConfig"),
+        delete=_delete_invoke_config,
     ),
 )

@@ -1,6 +1,21 @@
 """CloudWatch alarms, metrics made from log lines, and the SNS topics that alarms go to."""
 
-from local.deploy.creator import Aws, Creator, Inputs, Made, known_keys, picked, properties, tag_list
+import json
+
+from local.deploy.creator import (
+    Aws,
+    Creator,
+    Existing,
+    Inputs,
+    Made,
+    again,
+    gone_is_fine,
+    known_keys,
+    picked,
+    properties,
+    retag,
+    tag_list,
+)
 
 
 def _topic(aws: Aws, name: str, inputs: Inputs) -> Made:
@@ -13,11 +28,51 @@ def _topic(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(arn, {"arn": arn, "name": topic})
 
 
+def _update_topic(aws: Aws, topic: Existing, inputs: Inputs) -> Made:
+    sns = aws.client("sns")
+    for ours, theirs in (("kmsMasterKeyId", "KmsMasterKeyId"), ("displayName", "DisplayName")):
+        if inputs.get(ours) != topic.inputs.get(ours):
+            sns.set_topic_attributes(
+                TopicArn=topic.id, AttributeName=theirs, AttributeValue=inputs.get(ours) or ""
+            )
+    retag(
+        topic,
+        inputs,
+        tag=lambda tags: sns.tag_resource(ResourceArn=topic.id, Tags=tag_list({"tags": tags})),
+        untag=lambda keys: sns.untag_resource(ResourceArn=topic.id, TagKeys=keys),
+    )
+    return topic.unchanged
+
+
+def _delete_topic(aws: Aws, topic: Existing) -> None:
+    with gone_is_fine("NotFound"):
+        aws.client("sns").delete_topic(TopicArn=topic.id)
+
+
 def _topic_policy(aws: Aws, _name: str, inputs: Inputs) -> Made:
     aws.client("sns").set_topic_attributes(
         TopicArn=inputs["arn"], AttributeName="Policy", AttributeValue=inputs["policy"]
     )
     return Made(inputs["arn"])
+
+
+def _reset_topic_policy(aws: Aws, policy: Existing) -> None:
+    """A topic always has a policy: the provider, too, goes back to one for the topic's own account."""
+    own = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:aws:iam::{aws.account}:root"},
+                "Action": ["sns:Publish", "sns:Subscribe"],
+                "Resource": policy.id,
+            }
+        ],
+    }
+    with gone_is_fine("NotFound"):
+        aws.client("sns").set_topic_attributes(
+            TopicArn=policy.id, AttributeName="Policy", AttributeValue=json.dumps(own)
+        )
 
 
 def _subscription(aws: Aws, _name: str, inputs: Inputs) -> Made:
@@ -28,6 +83,11 @@ def _subscription(aws: Aws, _name: str, inputs: Inputs) -> Made:
         ReturnSubscriptionArn=True,
     )["SubscriptionArn"]
     return Made(arn, {"arn": arn})
+
+
+def _unsubscribe(aws: Aws, subscription: Existing) -> None:
+    with gone_is_fine("NotFound"):
+        aws.client("sns").unsubscribe(SubscriptionArn=subscription.id)
 
 
 def _metric_filter(aws: Aws, name: str, inputs: Inputs) -> Made:
@@ -45,6 +105,13 @@ def _metric_filter(aws: Aws, name: str, inputs: Inputs) -> Made:
         metricTransformations=[transformation],
     )
     return Made(filter_name, {"name": filter_name})
+
+
+def _delete_metric_filter(aws: Aws, existing: Existing) -> None:
+    with gone_is_fine("ResourceNotFoundException"):
+        aws.client("logs").delete_metric_filter(
+            logGroupName=existing.inputs["logGroupName"], filterName=existing.id
+        )
 
 
 def _alarm(aws: Aws, name: str, inputs: Inputs) -> Made:
@@ -75,31 +142,66 @@ def _alarm(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(alarm, {"name": alarm, "arn": aws.arn("cloudwatch", f"alarm:{alarm}")})
 
 
+def _update_alarm(aws: Aws, alarm: Existing, inputs: Inputs) -> Made:
+    cloudwatch, arn = aws.client("cloudwatch"), alarm.outputs["arn"]
+    if any(inputs.get(key) != alarm.inputs.get(key) for key in {*inputs, *alarm.inputs} - {"tags"}):
+        _alarm(aws, alarm.name, inputs)  # of an alarm that is there it leaves the tags alone
+    retag(
+        alarm,
+        inputs,
+        tag=lambda tags: cloudwatch.tag_resource(ResourceARN=arn, Tags=tag_list({"tags": tags})),
+        untag=lambda keys: cloudwatch.untag_resource(ResourceARN=arn, TagKeys=keys),
+    )
+    return alarm.unchanged
+
+
+def _delete_alarm(aws: Aws, alarm: Existing) -> None:
+    aws.client("cloudwatch").delete_alarms(AlarmNames=[alarm.id])  # no error when it is gone
+
+
+_ALARM = (
+    "alarmDescription namespace metricName dimensions statistic comparisonOperator threshold period "
+    "evaluationPeriods datapointsToAlarm treatMissingData alarmActions okActions tags"
+)
+
 CREATORS = (
     Creator(
         token="aws:sns/topic:Topic",
         create=_topic,
         properties=properties("name kmsMasterKeyId displayName tags"),
+        update=_update_topic,
+        updatable=properties("kmsMasterKeyId displayName tags"),
+        delete=_delete_topic,
     ),
     Creator(
-        token="aws:sns/topicPolicy:TopicPolicy", create=_topic_policy, properties=properties("arn policy")
+        token="aws:sns/topicPolicy:TopicPolicy",
+        create=_topic_policy,
+        properties=properties("arn policy"),
+        update=again(_topic_policy),
+        updatable=properties("policy"),
+        delete=_reset_topic_policy,
     ),
     Creator(
         token="aws:sns/topicSubscription:TopicSubscription",
         create=_subscription,
         properties=properties("topic protocol endpoint"),
+        replacing=properties("topic protocol endpoint"),
+        delete=_unsubscribe,
     ),
     Creator(
         token="aws:cloudwatch/logMetricFilter:LogMetricFilter",
         create=_metric_filter,
         properties=properties("name logGroupName pattern metricTransformation"),
+        update=again(_metric_filter),
+        updatable=properties("pattern metricTransformation"),
+        delete=_delete_metric_filter,
     ),
     Creator(
         token="aws:cloudwatch/metricAlarm:MetricAlarm",
         create=_alarm,
-        properties=properties(
-            "name alarmDescription namespace metricName dimensions statistic comparisonOperator threshold "
-            "period evaluationPeriods datapointsToAlarm treatMissingData alarmActions okActions tags"
-        ),
+        properties=properties(f"name {_ALARM}"),
+        update=_update_alarm,
+        updatable=properties(_ALARM),
+        delete=_delete_alarm,
     ),
 )

@@ -1,13 +1,32 @@
 """S3 buckets and what hangs on them."""
 
+from collections.abc import Callable
 from typing import Any
 
-from local.deploy.creator import Aws, Creator, Inputs, Made, known_keys, pascal, picked, properties, tag_list
+from local.deploy.creator import (
+    Aws,
+    Creator,
+    DeploymentError,
+    Existing,
+    Inputs,
+    Made,
+    again,
+    gone_is_fine,
+    known_keys,
+    pascal,
+    picked,
+    properties,
+    tag_list,
+)
+
+_GONE = "NoSuchBucket"
 
 
 def _bucket(aws: Aws, name: str, inputs: Inputs) -> Made:
     s3 = aws.client("s3")
     bucket = inputs.get("bucket") or name
+    if inputs.get("forceDestroy"):
+        raise DeploymentError(f"aws:s3/bucket:Bucket {name!r}: forceDestroy is not known here")
     place: dict[str, Any] = {}
     if aws.region != "us-east-1":  # the one region that S3 wants unsaid
         place = {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
@@ -24,6 +43,20 @@ def _bucket(aws: Aws, name: str, inputs: Inputs) -> Made:
             "region": aws.region,
         },
     )
+
+
+def _update_bucket(aws: Aws, bucket: Existing, inputs: Inputs) -> Made:
+    s3 = aws.client("s3")
+    if inputs.get("tags"):
+        s3.put_bucket_tagging(Bucket=bucket.id, Tagging={"TagSet": tag_list(inputs)})
+    else:
+        s3.delete_bucket_tagging(Bucket=bucket.id)
+    return bucket.unchanged
+
+
+def _delete_bucket(aws: Aws, bucket: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("s3").delete_bucket(Bucket=bucket.id)  # refused while anything is in it
 
 
 def _versioning(aws: Aws, _name: str, inputs: Inputs) -> Made:
@@ -125,27 +158,76 @@ def _notification(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(inputs["bucket"])
 
 
+def _suspend_versioning(aws: Aws, versioning: Existing) -> None:
+    if versioning.inputs["versioningConfiguration"]["status"] == "Enabled":
+        with gone_is_fine(_GONE):
+            aws.client("s3").put_bucket_versioning(
+                Bucket=versioning.id, VersioningConfiguration={"Status": "Suspended"}
+            )
+
+
+def _delete_public_access_block(aws: Aws, block: Existing) -> None:
+    if not block.inputs.get("skipDestroy"):
+        with gone_is_fine(_GONE):
+            aws.client("s3").delete_public_access_block(Bucket=block.id)
+
+
+def _forget_retention(aws: Aws, lock: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("s3").put_object_lock_configuration(
+            Bucket=lock.id, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled"}
+        )
+
+
+def _stop_notifying(aws: Aws, notification: Existing) -> None:
+    with gone_is_fine(_GONE):
+        aws.client("s3").put_bucket_notification_configuration(
+            Bucket=notification.id, NotificationConfiguration={}
+        )
+
+
+def _by(operation: str) -> Callable[[Aws, Existing], None]:
+    """The deletion of a setting of a bucket by the operation of this name."""
+
+    def delete(aws: Aws, setting: Existing) -> None:
+        with gone_is_fine(_GONE):
+            getattr(aws.client("s3"), operation)(Bucket=setting.id)
+
+    return delete
+
+
 CREATORS = (
     Creator(
         token="aws:s3/bucket:Bucket",
         create=_bucket,
-        properties=properties("bucket tags objectLockEnabled"),
-        without_effect={"forceDestroy": "only `pulumi destroy` uses it"},
+        properties=properties("bucket tags objectLockEnabled forceDestroy"),
+        update=_update_bucket,
+        updatable=properties("tags"),
+        delete=_delete_bucket,
     ),
     Creator(
         token="aws:s3/bucketVersioning:BucketVersioning",
         create=_versioning,
         properties=properties("bucket versioningConfiguration"),
+        update=again(_versioning),
+        updatable=properties("versioningConfiguration"),
+        delete=_suspend_versioning,
     ),
     Creator(
         token="aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
         create=_encryption,
         properties=properties("bucket rules"),
+        update=again(_encryption),
+        updatable=properties("rules"),
+        delete=_by("delete_bucket_encryption"),
     ),
     Creator(
         token="aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         create=_lifecycle,
         properties=properties("bucket rules"),
+        update=again(_lifecycle),
+        updatable=properties("rules"),
+        delete=_by("delete_bucket_lifecycle"),
         without_effect={
             "transitionDefaultMinimumObjectSize": "the emulator stores lifecycle rules, it runs none"
         },
@@ -154,24 +236,44 @@ CREATORS = (
         token="aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
         create=_public_access_block,
         properties=properties(
-            "bucket blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets"
+            "bucket blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets skipDestroy"
         ),
-        without_effect={"skipDestroy": "only `pulumi destroy` uses it"},
+        update=again(_public_access_block),
+        updatable=properties(
+            "blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets skipDestroy"
+        ),
+        delete=_delete_public_access_block,
     ),
     Creator(
         token="aws:s3/bucketOwnershipControls:BucketOwnershipControls",
         create=_ownership,
         properties=properties("bucket rule"),
+        update=again(_ownership),
+        updatable=properties("rule"),
+        delete=_by("delete_bucket_ownership_controls"),
     ),
     Creator(
         token="aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
         create=_object_lock,
         properties=properties("bucket rule"),
+        update=again(_object_lock),
+        updatable=properties("rule"),
+        delete=_forget_retention,
     ),
-    Creator(token="aws:s3/bucketPolicy:BucketPolicy", create=_policy, properties=properties("bucket policy")),
+    Creator(
+        token="aws:s3/bucketPolicy:BucketPolicy",
+        create=_policy,
+        properties=properties("bucket policy"),
+        update=again(_policy),
+        updatable=properties("policy"),
+        delete=_by("delete_bucket_policy"),
+    ),
     Creator(
         token="aws:s3/bucketNotification:BucketNotification",
         create=_notification,
         properties=properties("bucket queues"),
+        update=again(_notification),
+        updatable=properties("queues"),
+        delete=_stop_notifying,
     ),
 )

@@ -1,10 +1,26 @@
 """Step Functions state machines and CloudWatch log groups."""
 
-from local.deploy.creator import Aws, Creator, Inputs, Made, known_keys, picked, properties
+from typing import Any
+
+from local.deploy.creator import (
+    Aws,
+    Creator,
+    Existing,
+    Inputs,
+    Made,
+    gone_is_fine,
+    known_keys,
+    picked,
+    properties,
+    retag,
+)
+
+_GONE = "ResourceNotFoundException"
+
+_CHANGEABLE = "definition roleArn loggingConfiguration tracingConfiguration encryptionConfiguration"
 
 
-def _state_machine(aws: Aws, name: str, inputs: Inputs) -> Made:
-    machine = inputs.get("name") or name
+def _machine_settings(name: str, inputs: Inputs) -> dict[str, Any]:
     logging = {}
     if settings := inputs.get("loggingConfiguration"):
         known_keys(name, settings, "logDestination includeExecutionData level")
@@ -14,20 +30,48 @@ def _state_machine(aws: Aws, name: str, inputs: Inputs) -> Made:
                 "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": settings["logDestination"]}}],
             }
         }
-    created = aws.client("stepfunctions").create_state_machine(
-        name=machine,
-        tags=[{"key": key, "value": value} for key, value in (inputs.get("tags") or {}).items()],
+    return {
         **picked(
             inputs,
             definition="definition",
             roleArn="roleArn",
-            type="type",
             tracingConfiguration="tracingConfiguration",
             encryptionConfiguration="encryptionConfiguration",
         ),
         **logging,
+    }
+
+
+def _machine_tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]
+
+
+def _state_machine(aws: Aws, name: str, inputs: Inputs) -> Made:
+    machine = inputs.get("name") or name
+    arn = aws.client("stepfunctions").create_state_machine(
+        name=machine,
+        tags=_machine_tags(inputs.get("tags") or {}),
+        **picked(inputs, type="type"),
+        **_machine_settings(name, inputs),
+    )["stateMachineArn"]
+    return Made(arn, {"arn": arn, "name": machine})
+
+
+def _update_state_machine(aws: Aws, machine: Existing, inputs: Inputs) -> Made:
+    workflows = aws.client("stepfunctions")
+    if any(inputs.get(key) != machine.inputs.get(key) for key in _CHANGEABLE.split()):
+        workflows.update_state_machine(stateMachineArn=machine.id, **_machine_settings(machine.name, inputs))
+    retag(
+        machine,
+        inputs,
+        tag=lambda tags: workflows.tag_resource(resourceArn=machine.id, tags=_machine_tags(tags)),
+        untag=lambda keys: workflows.untag_resource(resourceArn=machine.id, tagKeys=keys),
     )
-    return Made(created["stateMachineArn"], {"arn": created["stateMachineArn"], "name": machine})
+    return machine.unchanged
+
+
+def _delete_state_machine(aws: Aws, machine: Existing) -> None:
+    aws.client("stepfunctions").delete_state_machine(stateMachineArn=machine.id)  # no error when it is gone
 
 
 def _log_group(aws: Aws, name: str, inputs: Inputs) -> Made:
@@ -43,6 +87,33 @@ def _log_group(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(group, {"name": group, "arn": aws.arn("logs", f"log-group:{group}")})
 
 
+def _update_log_group(aws: Aws, group: Existing, inputs: Inputs) -> Made:
+    logs = aws.client("logs")
+    if inputs.get("retentionInDays") != group.inputs.get("retentionInDays"):
+        if inputs.get("retentionInDays"):
+            logs.put_retention_policy(logGroupName=group.id, retentionInDays=inputs["retentionInDays"])
+        else:
+            logs.delete_retention_policy(logGroupName=group.id)
+    if inputs.get("kmsKeyId") != group.inputs.get("kmsKeyId"):
+        if inputs.get("kmsKeyId"):
+            logs.associate_kms_key(logGroupName=group.id, kmsKeyId=inputs["kmsKeyId"])
+        else:
+            logs.disassociate_kms_key(logGroupName=group.id)
+    retag(
+        group,
+        inputs,
+        tag=lambda tags: logs.tag_log_group(logGroupName=group.id, tags=tags),
+        untag=lambda keys: logs.untag_log_group(logGroupName=group.id, tags=keys),
+    )
+    return group.unchanged
+
+
+def _delete_log_group(aws: Aws, group: Existing) -> None:
+    if not group.inputs.get("skipDestroy"):
+        with gone_is_fine(_GONE):
+            aws.client("logs").delete_log_group(logGroupName=group.id)
+
+
 CREATORS = (
     Creator(
         token="aws:sfn/stateMachine:StateMachine",
@@ -51,11 +122,16 @@ CREATORS = (
             "name definition roleArn type loggingConfiguration tracingConfiguration "
             "encryptionConfiguration tags"
         ),
+        update=_update_state_machine,
+        updatable=properties(f"{_CHANGEABLE} tags"),
+        delete=_delete_state_machine,
     ),
     Creator(
         token="aws:cloudwatch/logGroup:LogGroup",
         create=_log_group,
-        properties=properties("name kmsKeyId logGroupClass retentionInDays tags"),
-        without_effect={"skipDestroy": "only `pulumi destroy` uses it"},
+        properties=properties("name kmsKeyId logGroupClass retentionInDays tags skipDestroy"),
+        update=_update_log_group,
+        updatable=properties("kmsKeyId retentionInDays tags skipDestroy"),
+        delete=_delete_log_group,
     ),
 )

@@ -1,8 +1,11 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+import botocore.client
 import pytest
 
 from local.emulator import Emulator
+from tests.unit.local.support import Stack
 
 
 @pytest.fixture(scope="module")
@@ -10,3 +13,23 @@ def emulator(request: pytest.FixtureRequest, worker_id: str) -> Iterator[Emulato
     module = request.module.__name__.rpartition(".")[2]
     with Emulator(name=f"{module}-{worker_id}") as running:
         yield running
+
+
+@pytest.fixture
+def stack(emulator: Emulator, request: pytest.FixtureRequest) -> Stack:
+    return Stack(emulator, request.node.originalname)
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is called at AWS, but for what only looks."""
+    made: list[str] = []
+    call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def noted(self: object, operation: str, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401
+        if not operation.startswith(("Get", "List", "Describe")):
+            made.append(operation)
+        return call(self, operation, parameters)
+
+    monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", noted)
+    return made

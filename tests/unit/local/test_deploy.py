@@ -1,5 +1,7 @@
 """The in-process deployer, run against a small program and a real emulator."""
 
+import inspect
+
 import pulumi
 import pulumi_aws as aws
 import pytest
@@ -14,8 +16,15 @@ FROM_SNS = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Actio
 
 
 def run(emulator: Emulator, program: object, region: str = REGION) -> dict[str, object]:
-    assert callable(program)
-    return run_program(program, Aws(emulator, region), project="p", stack="s", config={"aws:region": region})
+    """Deploy the program as a stack of its own: what other tests deployed is none of its business."""
+    assert inspect.isfunction(program)
+    return run_program(
+        program,
+        Aws(emulator, region),
+        project="p",
+        stack=f"{program.__qualname__.partition('.')[0]}-{region}",
+        config={"aws:region": region},
+    )
 
 
 def test_resources_are_made_and_their_real_arns_flow_on(emulator: Emulator) -> None:
