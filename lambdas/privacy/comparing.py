@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from privacy import archived, comparisons, object_index, object_store, rows, vault_items
 from privacy.comparisons import Comparison, Difference
 from privacy.indexing import Indexer
-from privacy.late_arrivals import late_arrivals
+from privacy.late_arrivals import Late, late_arrivals
 from privacy.object_index import EntryAbout, Marker
 from privacy.object_store import ObjectArchivedError, ObjectChangedError, StoredObject, Version
 from privacy.registry import Dataset
@@ -161,11 +161,17 @@ class Comparer:
         if not self._put_right(repairs):
             return False
         unseen = content.current if marked != content.current_id else None
-        if dataset is not None and not self._erase_late(comparison, dataset, listed, content, unseen):
-            return False
+        late = self._late(comparison, dataset, content, unseen) if dataset is not None else []
+        # As by the index function: before whoever was erased is gone, no version may pass for looked into.
+        unsettled = any(arrival.whole for _, arrivals in late for arrival in arrivals.values())
+        if unsettled and marked is not None:
+            pk = vault_items.object_pk(key)
+            vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marked)
         if object_store.versions(self.vault, key) != listed:
             return False
-        if wanted is None:
+        for version, arrivals in late:
+            self.indexer.erase_late(key, version.id, version.last_modified, arrivals)
+        if wanted is None or unsettled:
             return True
         return vault_items.put_over(self.vault, object_index.marker_item(key, wanted), marked)
 
@@ -281,19 +287,18 @@ class Comparer:
             vault_items.delete_version(self.vault, pk, sk, repair.over)
         return True
 
-    def _erase_late(
+    def _late(
         self,
         comparison: Comparison,
         dataset: Dataset,
-        listed: Sequence[Version],
         content: _Content,
         unseen: _Held | None,
-    ) -> bool:
-        """Look for who was erased after the upload of a version that the index did not know.
+    ) -> list[tuple[Version, dict[str, Late]]]:
+        """Return who was erased after the upload of a version that the index did not know, by version.
 
         After the entries were written: whoever plans an erasure looks for entries after its tombstone. Those
         who had no entry are read from what was noted, so that an attempt that ended after it wrote the
-        entries leaves none of them out. Returns False where a version was removed meanwhile.
+        entries leaves none of them out.
         """
         concerned: dict[str, tuple[Version, set[str]]] = {}
         if unseen is not None:
@@ -301,15 +306,13 @@ class Comparer:
         for ref in comparisons.missing(self.vault, self.reindex_id, comparison):
             if (held := content.oldest.get(ref)) is not None:
                 concerned.setdefault(held.version.id, (held.version, set()))[1].add(ref)
+        found = []
         for version, refs in concerned.values():
             uploaded_at = vault_items.instant(version.last_modified)
             again = partial(object_store.read_version, self.vault, comparison.key, version.id)
-            late = late_arrivals(self.vault, dataset, refs, uploaded_at, again)
-            if late:
-                if object_store.versions(self.vault, comparison.key) != listed:
-                    return False
-                self.indexer.erase_late(comparison.key, version.id, version.last_modified, late)
-        return True
+            if late := late_arrivals(self.vault, dataset, refs, uploaded_at, again):
+                found.append((version, late))
+        return found
 
 
 def _read(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Version]) -> _Content:

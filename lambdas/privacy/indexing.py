@@ -149,8 +149,10 @@ class Indexer:
             return
         if late:
             self.erase_late(event.key, event.version_id, event.at, late)
-        marker = object_index.Marker.of(self.vault.customer, dataset, event.version_id, found)
-        object_index.mark_indexed(self.vault, event.key, marker)
+        if not any(arrival.whole for arrival in late.values()):
+            # Otherwise whoever rewrites it first has to look for them: what that makes has a new time.
+            marker = object_index.Marker.of(self.vault.customer, dataset, event.version_id, found)
+            object_index.mark_indexed(self.vault, event.key, marker)
         if event.restored:
             archived.forget_unread(self.vault, event.key, event.version_id)
 
@@ -176,7 +178,8 @@ class Indexer:
                         {
                             **vault_items.key(vault_items.request_pk(request_id), vault_items.LATE),
                             "key": {"S": key},
-                            **({} if arrival.until is None else {"until": {"S": arrival.until}}),
+                            "erased_at": {"S": arrival.erased_at},
+                            "whole": {"BOOL": arrival.whole},
                             **vault_items.backstop(),
                         }
                     ],
