@@ -1,7 +1,7 @@
 """One object compared with what the index says of it, and the index put right."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -82,12 +82,13 @@ class _Repair:
 class _Compared:
     """The entries of an object compared: what to put right, and what is known of the others.
 
-    `followed` are the subjects whose entries are right by way of the marker's base; `exact` whether the
-    entries of others are, or will be, about the current version. `indexed` are all versions that are named.
+    `followed` are the subjects whose entries are right by way of the marker, with the version that they name;
+    `exact` whether the entries of others are, or will be, about the current version. `indexed` are all
+    versions that are named.
     """
 
     repairs: list[_Repair] = field(default_factory=list)
-    followed: list[str] = field(default_factory=list)
+    followed: dict[str, str] = field(default_factory=dict)
     exact: bool = False
     indexed: set[str] = field(default_factory=set)
 
@@ -157,7 +158,7 @@ class Comparer:
             self._note_unread(dataset, key, content, compared.indexed | {marked})
         wanted = self._wanted_marker(dataset, content, marker, compared)
         if wanted is not None and dataset is not None:
-            repairs += self._rebased(dataset, content, marker, compared.followed)
+            repairs += self._rebased(dataset, content, compared.followed)
         if not self._put_right(repairs):
             return False
         unseen = content.current if marked != content.current_id else None
@@ -195,17 +196,16 @@ class Comparer:
         self,
         dataset: Dataset,
         content: _Content,
-        marker: Marker | None,
-        followed: Sequence[str],
+        followed: Mapping[str, str],
     ) -> list[_Repair]:
-        """Return entries about the current version, in place of those about the marker's base."""
+        """Return entries about the current version, in place of those that are right by way of the marker."""
         current = content.current
-        if current is None or marker is None or not followed:
+        if current is None or not followed:
             return []
         about = _about(self.vault, dataset, current)
         return [
-            _Repair(None, about.key_of(ref), over=marker.base, wanted=about.entry(ref, current.found))
-            for ref in followed
+            _Repair(None, about.key_of(ref), over=indexed, wanted=about.entry(ref, current.found))
+            for ref, indexed in followed.items()
         ]
 
     def _note_unread(
@@ -229,6 +229,7 @@ class Comparer:
         refs = sorted({*known, *content.newest})
         # Not made again for every subject: all of a version's entries have most in common.
         abouts: dict[str, EntryAbout] = {}
+        there = {version.id for version in versions}
         for start in range(0, len(refs), _CHUNK):
             chunk = refs[start : start + _CHUNK]
             sk = vault_items.object_sk(comparison.key)
@@ -249,8 +250,10 @@ class Comparer:
                     about = abouts[held.version.id]
                     wanted = about.entry(ref, held.found)
                     if held is content.current:
-                        if entry is not None and _follows(entry, wanted, marker, ref, held, about.reading):
-                            compared.followed.append(ref)
+                        if entry is not None and _follows(
+                            entry, wanted, marker, ref, held, about.reading, there
+                        ):
+                            compared.followed[ref] = entry["version_id"]["S"]
                             continue
                         compared.exact = True
                 difference = _entry_difference(comparison, dataset, versions, content, ref, entry, wanted)
@@ -356,13 +359,25 @@ def _about(vault: Vault, dataset: Dataset, held: _Held) -> EntryAbout:
 
 
 def _follows(
-    entry: "Item", wanted: "Item", marker: Marker | None, ref: str, held: _Held, reading: bytes
+    entry: "Item",
+    wanted: "Item",
+    marker: Marker | None,
+    ref: str,
+    held: _Held,
+    reading: bytes,
+    there: Collection[str],
 ) -> bool:
-    """Return whether an entry of the version that a visit rewrote leads to what it would say of this one."""
+    """Return whether an entry of the version that a visit rewrote leads to what it would say of this one.
+
+    Where nobody knows positions, that is one of a version that is gone (not `there`): the mark says that
+    everybody in this one has an entry.
+    """
     if marker is None or marker.version_id != held.version.id or marker.base == held.version.id:
         return False
     if any(entry.get(name) != wanted[name] for name in ("object", "dataset")):
         return False
+    if marker.base is None:
+        return entry["version_id"]["S"] not in there and int(entry["rows"]["N"]) >= held.found.rows[ref]
     return object_index.leads_to(entry, marker, ref, held.found, reading)
 
 
