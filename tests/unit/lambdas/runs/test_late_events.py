@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import moto.s3.models
 import pytest
 
-from privacy import codecs, object_store
+from privacy import codecs, object_store, vault_items
 from privacy.identifiers import uuid7
 
 from .test_parquet import buyer, stored, table
@@ -307,3 +307,31 @@ def test_a_reindex_leaves_a_version_to_whoever_rewrites_it_before_its_late_arriv
     assert world.request(follow_up.id).state == "completed"
     assert world.partition(ANNA) == ["erased"]
     assert kinds(world, reindex(world)) == {}
+
+
+@pytest.mark.parametrize("key", MADE)
+def test_a_version_that_goes_while_its_late_event_is_looked_at_takes_no_entry_of_a_newer_one_along(
+    world: "World", hour: Hours, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    late = put(world, key, ANNA, BOB)
+    old = late["s3"]["object"]["versionId"]
+    world.erase(ANNA)
+    world.run()
+    hour.passes()
+    assert world.deliver(put(world, key, ANNA, CARL)) == []
+    original = vault_items.tombstones
+
+    def overtaken(*arguments: Any) -> Any:  # noqa: ANN401
+        """The customer deletes the version, or the bucket's lifecycle does."""
+        world.s3.delete_object(Bucket=world.customer.bucket, Key=key, VersionId=old)
+        return original(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(vault_items, "tombstones", overtaken)
+        assert world.deliver(late) == []
+    assert world.deliver(world.notify("ObjectRemoved:Delete", key, old)) == []
+    assert world.requests.pending("acme", 10) == []
+    assert world.partition(ANNA) == ["erased", f"object#{key}"]
+    world.erase(ANNA)
+    world.run()
+    assert not any(ANNA.encode() in body for body in world.contents(key))
