@@ -26,8 +26,9 @@ class FunctionSpec:
 
     `memory` and `disk` (/tmp; Lambda's own 512 where None) are in MiB and `timeout` in seconds. `requests`
     are DynamoDB actions on the request table; a function that starts runs also takes and returns a
-    customer's run lock there. `clients` are Cognito actions on OAuth2 clients. `evidence` are the kinds of
-    evidence that it writes.
+    customer's run lock there. `clients` are Cognito actions on OAuth2 clients. One that ends contracts starts
+    the machine that does it; one that puts events puts them on the bus of contracts. `evidence` are the kinds
+    of evidence that it writes.
     """
 
     module: str
@@ -44,6 +45,8 @@ class FunctionSpec:
     stops_runs: bool = False
     watches_runs: bool = False
     reads_events: bool = False
+    ends_contracts: bool = False
+    puts_events: bool = False
     evidence: tuple[str, ...] = ()
     purpose: Purpose | None = None
 
@@ -273,6 +276,20 @@ _FUNCTIONS: Final = (
         requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
         watches_runs=True,
+    ),
+    FunctionSpec(
+        module="watch_contracts",
+        package="runs",
+        why="End the contracts that are due and that nobody ended; tell of those that are held or late.",
+        timeout=60,
+        ends_contracts=True,
+    ),
+    FunctionSpec(
+        module="remind_contract",
+        package="runs",
+        why="Say that a contract ends soon, if it still does.",
+        timeout=60,
+        puts_events=True,
     ),
     FunctionSpec(
         module="redrive_run",

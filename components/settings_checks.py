@@ -51,6 +51,7 @@ def cross_checks(config: Mapping[str, Any], names: RegionNames) -> Iterator[Prob
         place = (*customers, position)
         yield from _region(place, customer, names.region)
         yield from _contract((*place, "contract"), customer.get("contract"))
+        yield from _termination((*place, "contract"), customer.get("contract"))
         yield from _long_names(place, customer, names)
         yield from _programs((*place, "programs"), customer.get("programs"))
         yield from _datasets((*place, "datasets"), customer.get("datasets"))
@@ -130,6 +131,18 @@ def _contract(place: Place, contract: object) -> Iterator[Problem]:
             path_of((*place, "ends")),
             shown(ends.isoformat()),
             f"lies before starts ({starts}); give a later day",
+        )
+
+
+def _termination(place: Place, contract: object) -> Iterator[Problem]:
+    if not isinstance(contract, Mapping):
+        return
+    if contract.get("status") == "terminated" and contract.get("hold") is not None:
+        yield Problem(
+            path_of((*place, "status")),
+            shown("terminated"),
+            "a hold stands, so nothing may have been destroyed; remove the hold and let the contract end, or "
+            "leave the status out",
         )
 
 

@@ -1,5 +1,7 @@
 """Own rights of each function. None reaches a vault: for that it assumes the role of its one purpose."""
 
+from lambdas.privacy import environment
+
 from ..catalogue import FunctionSpec
 from ..naming import RegionNames
 from .documents import Statement, through
@@ -37,6 +39,7 @@ def function_statements(
         *_requests(names, spec),
         *_runs(names, spec),
         *_events(names, spec),
+        *_contracts(names, spec),
         *_evidence(names, spec),
         *_vault(names, spec),
     ]
@@ -143,6 +146,31 @@ def _events(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
             resources=[names.queue_arn("object-events")],
         )
     ]
+
+
+def _contracts(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    statements = []
+    if spec.ends_contracts:
+        statements.append(
+            Statement(
+                sid="EndContract",
+                why="End a contract that is due.",
+                actions=["states:StartExecution"],
+                resources=[names.machine_arn("contract-end")],
+            )
+        )
+    if spec.puts_events:
+        statements.append(
+            Statement(
+                sid="ContractEvents",
+                why="Tell of what becomes of a contract, on this bus only and in the project's name only.",
+                actions=["events:PutEvents"],
+                resources=[names.arn("events", f"event-bus/{names.event_bus}")],
+                # Every entry has a source; "IfExists" is for the emulator, which does not resolve this key.
+                conditions={"StringEqualsIfExists": {"events:source": environment.EVENT_SOURCE}},
+            )
+        )
+    return statements
 
 
 def _evidence(names: RegionNames, spec: FunctionSpec) -> list[Statement]:

@@ -285,4 +285,26 @@ def region_key(names: RegionNames) -> list[Statement]:
                 "ArnLike": {"aws:SourceArn": names.any_alarm},
             },
         ),
+        Statement(
+            sid="ContractEvents",
+            why="EventBridge passes events about contracts on through an encrypted topic.",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="Service", names=["events.amazonaws.com"]),
+            # The source cannot be asked for here: "not supported for EventBridge-to-encrypted topics" (SNS
+            # Developer Guide, "Enable compatibility between event sources … and encrypted topics").
+            conditions={
+                "StringEquals": {"kms:EncryptionContext:aws:sns:topicArn": names.arn("sns", names.event_bus)}
+            },
+        ),
+        Statement(
+            sid="LostContractEvents",
+            why="EventBridge leaves those that it could not pass on in the encrypted dead-letter queue.",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="Service", names=["events.amazonaws.com"]),
+            conditions={
+                "StringEquals": {"kms:EncryptionContext:aws:sqs:arn": names.queue_arn("dead-letters")}
+            },
+        ),
     ]

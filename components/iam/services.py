@@ -111,6 +111,45 @@ def sweep_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:
             actions=["lambda:InvokeFunction"],
             resources=[names.function_arn("sweep-runs")],
         ),
+        *_undelivered(names, region_key_arn),
+    ]
+
+
+def watch_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:
+    """Statements of the role that the schedule of the contracts' watch acts under."""
+    return [
+        Statement(
+            sid="Watch",
+            why="Call the watch over contracts.",
+            actions=["lambda:InvokeFunction"],
+            resources=[names.function_arn("watch-contracts")],
+        ),
+        *_undelivered(names, region_key_arn),
+    ]
+
+
+def contract_schedules(names: RegionNames, region_key_arn: str) -> list[Statement]:
+    """Statements of the role that the schedules of the contracts act under."""
+    return [
+        Statement(
+            sid="EndContract",
+            why="End a contract on the day that the stack's config says.",
+            actions=["states:StartExecution"],
+            resources=[names.machine_arn("contract-end")],
+        ),
+        Statement(
+            sid="Remind",
+            why="Have it said that a contract ends soon.",
+            actions=["lambda:InvokeFunction"],
+            resources=[names.function_arn("remind-contract")],
+        ),
+        *_undelivered(names, region_key_arn),
+    ]
+
+
+def _undelivered(names: RegionNames, region_key_arn: str) -> list[Statement]:
+    """What the scheduler needs to leave a call that it could not make in the dead-letter queue."""
+    return [
         Statement(
             sid="DeadLetters",
             why="Keep note of a call that could not be made.",
