@@ -216,6 +216,7 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
         marks_destruction=True,
+        puts_events=True,
         stops_runs=True,
     ),
     FunctionSpec(
@@ -255,6 +256,7 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=_PENDING,
         marks_destruction=True,
+        puts_events=True,
         clients=("cognito-idp:DescribeUserPoolClient",),
         evidence=("contract-end",),
         purpose="witness",
@@ -265,6 +267,7 @@ _FUNCTIONS: Final = (
         why="See that the key of a vault is gone.",
         timeout=60,
         marks_destruction=True,
+        puts_events=True,
         evidence=("contract-end",),
         purpose="witness",
     ),
