@@ -5,17 +5,23 @@ ahead while deletions are under way, so few pages are in memory and S3 is asked 
 needs no mark of how far it got: whoever starts again finds what is left.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
 
 from privacy.run_steps import RESERVE_MILLISECONDS
 from privacy.step_failures import StepFailedError
 from privacy.vault import Vault
 
 if TYPE_CHECKING:
-    from types_boto3_s3.type_defs import ObjectIdentifierTypeDef
+    from types_boto3_s3.type_defs import (
+        DeleteMarkerEntryTypeDef,
+        ObjectIdentifierTypeDef,
+        ObjectVersionTypeDef,
+    )
 
 DELETIONS_AT_ONCE: Final = 8
 """Calls to delete that are under way at a time: S3 deletes some 3,500 objects a second below one prefix."""
@@ -33,7 +39,7 @@ class NotDeletedError(StepFailedError):
 
 @dataclass(slots=True)
 class Emptied:
-    """What one call deleted, and whether nothing is left. Errors are the codes of single refusals."""
+    """What one call deleted, and whether nothing is left."""
 
     done: bool = False
     versions: int = 0
@@ -48,8 +54,17 @@ class Emptied:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    identifiers: "list[ObjectIdentifierTypeDef]"
+    versions: "list[ObjectIdentifierTypeDef]"
+    markers: "list[ObjectIdentifierTypeDef]"
+
+
+@dataclass(frozen=True, slots=True)
+class _Deleted:
+    """How many of a page are gone, and the code of a refusal if there was any."""
+
+    versions: int
     markers: int
+    refused: str | None
 
 
 def empty(vault: Vault, prefix: str, remaining: Callable[[], int], *, pages: int | None = None) -> Emptied:
@@ -69,8 +84,7 @@ def empty(vault: Vault, prefix: str, remaining: Callable[[], int], *, pages: int
         raise NotDeletedError(refused)
     if not prefix:
         for key, upload in _uploads(vault):
-            vault.s3.abort_multipart_upload(Bucket=vault.customer.bucket, Key=key, UploadId=upload)
-            emptied.uploads += 1
+            emptied.uploads += _abort(vault, key, upload)
     emptied.done = True
     return emptied
 
@@ -81,7 +95,15 @@ def _pass(
     """Go once through the versions. Return whether to their end, and the code of a refusal if any."""
     refused: str | None = None
     complete = True
-    under_way: set[Future[list[str]]] = set()
+    under_way: set[Future[_Deleted]] = set()
+
+    def add_up(ended: Iterable[Future[_Deleted]]) -> None:
+        nonlocal refused
+        for deleted in (each.result() for each in ended):
+            emptied.versions += deleted.versions
+            emptied.markers += deleted.markers
+            refused = deleted.refused or refused
+
     with ThreadPoolExecutor(DELETIONS_AT_ONCE) as pool:
         for number, page in enumerate(_pages(vault, prefix)):
             if number == pages or remaining() < RESERVE_MILLISECONDS:
@@ -89,35 +111,57 @@ def _pass(
                 break
             if len(under_way) == DELETIONS_AT_ONCE:
                 ended, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                refused = next((code for each in ended for code in each.result()), refused)
-            under_way.add(pool.submit(_delete, vault, page.identifiers))
-            emptied.versions += len(page.identifiers) - page.markers
-            emptied.markers += page.markers
-        refused = next((code for each in under_way for code in each.result()), refused)
+                add_up(ended)
+            under_way.add(pool.submit(_delete, vault, page))
+        add_up(under_way)
     return complete, refused
 
 
-def _delete(vault: Vault, identifiers: "list[ObjectIdentifierTypeDef]") -> list[str]:
-    """Delete the versions; return the codes of what was refused."""
+def _delete(vault: Vault, page: _Page) -> _Deleted:
+    """Delete the versions and markers of a page, which are as many as one call takes."""
     answer = vault.s3.delete_objects(
-        Bucket=vault.customer.bucket, Delete={"Objects": identifiers, "Quiet": True}
+        Bucket=vault.customer.bucket, Delete={"Objects": page.versions + page.markers, "Quiet": True}
     )
-    return [error["Code"] for error in answer.get("Errors", []) if error["Code"] not in _GONE]
+    errors = answer.get("Errors", [])
+    left = {(error["Key"], error["VersionId"]) for error in errors}
+    versions, markers = (
+        sum((each["Key"], each["VersionId"]) not in left for each in kind)
+        for kind in (page.versions, page.markers)
+    )
+    refused = next((error["Code"] for error in errors if error["Code"] not in _GONE), None)
+    return _Deleted(versions, markers, refused)
+
+
+def _abort(vault: Vault, key: str, upload: str) -> bool:
+    """Abort the upload; return whether it was still there."""
+    try:
+        vault.s3.abort_multipart_upload(Bucket=vault.customer.bucket, Key=key, UploadId=upload)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchUpload":
+            raise
+        return False
+    return True
 
 
 def _pages(vault: Vault, prefix: str) -> Iterator[_Page]:
     where: dict[str, Any] = {"Bucket": vault.customer.bucket, "Prefix": prefix}
     while True:
         listed = vault.s3.list_object_versions(**where)
-        versions, markers = listed.get("Versions", []), listed.get("DeleteMarkers", [])
-        identifiers: list[ObjectIdentifierTypeDef] = [
-            {"Key": each["Key"], "VersionId": each["VersionId"]} for each in (*versions, *markers)
-        ]
-        if identifiers:
-            yield _Page(identifiers, len(markers))
+        versions, markers = (
+            _identifiers(listed.get("Versions", [])),
+            _identifiers(listed.get("DeleteMarkers", [])),
+        )
+        if versions or markers:
+            yield _Page(versions, markers)
         if not listed["IsTruncated"]:
             return
         where |= {"KeyMarker": listed["NextKeyMarker"], "VersionIdMarker": listed["NextVersionIdMarker"]}
+
+
+def _identifiers(
+    listed: "Sequence[ObjectVersionTypeDef] | Sequence[DeleteMarkerEntryTypeDef]",
+) -> "list[ObjectIdentifierTypeDef]":
+    return [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in listed]
 
 
 def _uploads(vault: Vault) -> Iterator[tuple[str, str]]:

@@ -3,20 +3,24 @@
 Everybody heeds it: the API refuses the customer, no run starts, and no step destroys anything without it.
 """
 
+import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
 from privacy import aws_clients
 from privacy.registry import destruction_key
 from privacy.timestamps import timestamp
+from privacy.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
-_CONDITION_FAILED = "ConditionalCheckFailedException"
+_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+
+_log: Final = logging.getLogger("privacy")
 
 
 def begin(table: str, customer_id: str, now: datetime) -> None:
@@ -36,14 +40,26 @@ def count(table: str, customer_id: str, deleted: Mapping[str, int]) -> None:
     A call whose answer was lost is not in it, so these are at least as many.
     """
     some = {kind: number for kind, number in deleted.items() if number}
-    if some:
-        _write(
-            table,
-            customer_id,
-            "ADD " + ", ".join(f"{kind} :{kind}" for kind in some),
-            {f":{kind}": {"N": str(number)} for kind, number in some.items()},
-            condition="attribute_exists(#state)",
-        )
+    if not some:
+        return
+    addition: TransactWriteItemTypeDef = {
+        "Update": {
+            "TableName": table,
+            "Key": _key(customer_id),
+            "UpdateExpression": "ADD " + ", ".join(f"{kind} :{kind}" for kind in some),
+            "ConditionExpression": "attribute_exists(#state)",
+            "ExpressionAttributeNames": {"#state": "state"},
+            "ExpressionAttributeValues": {f":{kind}": {"N": str(number)} for kind, number in some.items()},
+        }
+    }
+    for attempt in range(ATTEMPTS):
+        # A transaction has a token: made again because its answer was lost, it adds nothing.
+        reasons = transact(aws_clients.dynamodb(), [addition])
+        if not reasons or reasons[0] == CONDITION_FAILED:
+            return
+        pause(attempt)
+    # Fewer than were deleted is true, too: not worth a failed step.
+    _log.warning("deleted and not counted: customer=%s", customer_id)
 
 
 def deleted(table: str, customer_id: str) -> dict[str, int]:

@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Final
 
 from privacy import archived, ledger, request_values, vault_items, visits
-from privacy.erasure_limits import ErasureLimit
+from privacy.erasure_limits import NEVER, ErasureLimit
 from privacy.ledger import Erasure
 from privacy.prefix_walks import Found, files_below
 from privacy.replaying import Group, groups
@@ -41,9 +41,10 @@ _PARALLEL: Final = 8
 class TakenRequest:
     """A request of the run with what it asks.
 
-    `late_key` is set for an erasure that follows an earlier one: it is about this object alone, and with
-    `until` about those rows alone that are by their own time not after this instant. `replayed`
-    is set for one that is repeated after a restoration: by reference, what it repeats.
+    `late_key` is set for an erasure that follows an earlier one: it is about this object alone, and about
+    what is not after `erased_at`. That is decided by a row's own time, and with `whole` by the time at which
+    the object's version was uploaded as well. `replayed` is set for one that is repeated after a restoration:
+    by reference, what it repeats.
     `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
     the subject's records), and datasets of rows; `details_gone` is set where that is
     no longer known. `redriven` are the objects of the run that the request failed in, with their journals.
@@ -53,7 +54,8 @@ class TakenRequest:
     refs: tuple[str, ...]
     late_key: str | None = None
     replayed: Mapping[str, Group] = field(default_factory=dict)
-    until: str | None = None
+    erased_at: str | None = None
+    whole: bool = False
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
     details_gone: bool = False
@@ -65,7 +67,9 @@ class TakenRequest:
         return self.request.type == "erasure"
 
     def limit(self, ref: str) -> ErasureLimit | None:
-        """What a repeated erasure may take of this subject; None where that is everything."""
+        """Which versions a repeated erasure takes all of this subject's rows from; None for a first one."""
+        if self.whole and self.erased_at is not None:
+            return ErasureLimit(self.erased_at, NEVER)
         restored_from = self.request.restored_from
         if restored_from is None:
             return None
@@ -100,16 +104,18 @@ class _Work:
         limit = taken.limit(ref)
         if limit is not None:
             self.limits[ref] = limit.widened(self.limits.get(ref))
-        elif taken.erases:
+        if taken.erases and not taken.replayed:
             until = self.erase.get(ref, "")
-            self.erase[ref] = None if until is None or taken.until is None else max(until, taken.until)
-        else:
+            at = taken.erased_at
+            self.erase[ref] = None if until is None or at is None else max(until, at)
+        elif not taken.erases:
             self.correct.append((taken.request.id, ref))
 
     def join(self, other: "_Work") -> None:
         """Ask also what the other asks, which is about subjects as a whole."""
         self.requests |= other.requests
         self.erase |= other.erase
+        self.limits |= {ref: limit.widened(self.limits.get(ref)) for ref, limit in other.limits.items()}
         self.correct += [pair for pair in other.correct if pair not in self.correct]
 
     def visit(self, number: int, key: str | None) -> Visit:
@@ -197,7 +203,10 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
         return replace(taken, refs=(), details_gone=True)
     if "key" in item:
         return replace(
-            taken, late_key=item["key"]["S"], until=item["until"]["S"] if "until" in item else None
+            taken,
+            late_key=item["key"]["S"],
+            erased_at=item["erased_at"]["S"],
+            whole=item["whole"]["BOOL"],
         )
     if taken.erases:
         return replace(taken, replayed={ref: group for group in groups(item) for ref in group.subjects})

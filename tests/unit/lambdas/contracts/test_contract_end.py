@@ -2,8 +2,11 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
 
 import pytest
+from botocore.client import BaseClient
 
 from privacy import bucket_emptying
 from privacy.registry import Destruction
@@ -309,6 +312,41 @@ def test_a_call_with_little_time_left_leaves_the_rest_to_the_next(region: Region
     region.milliseconds = lambda: next(times, 900_000)
     region.carry_out(region.start())
     assert region.contents("acme") == NOTHING
+
+
+def test_what_s3_refused_at_first_is_counted_once(region: Region) -> None:
+    refused: list[str] = []
+
+    def refusing(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:  # noqa: ANN401
+        if operation != "DeleteObjects" or refused:
+            return aws(client, operation, parameters)
+        refused.extend(each["VersionId"] for each in parameters["Delete"]["Objects"])
+        errors = [{**each, "Code": "SlowDown"} for each in parameters["Delete"]["Objects"]]
+        return {"Errors": errors}
+
+    aws = BaseClient._make_api_call
+    with patch.object(BaseClient, "_make_api_call", refusing):
+        region.carry_out(region.start())
+    assert len(refused) == 9
+    (scheduled,) = region.evidence().values()
+    assert scheduled["deleted_at_least"] == {"versions": 8, "markers": 1, "uploads": 2}
+
+
+def test_an_upload_that_somebody_else_ended_is_no_failure(region: Region) -> None:
+    """Two executions at once, or a customer's own program that still has a signed URL."""
+    aws = BaseClient._make_api_call
+
+    def ended_before(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:  # noqa: ANN401
+        if operation == "AbortMultipartUpload":
+            aws(client, operation, {**parameters})
+        return aws(client, operation, parameters)
+
+    with patch.object(BaseClient, "_make_api_call", ended_before):
+        execution = region.carry_out(region.start())
+    assert execution.done.count("EmptyBucket") == 1
+    assert region.contents("acme") == NOTHING
+    (scheduled,) = region.evidence().values()
+    assert scheduled["deleted_at_least"] == {"versions": 8, "markers": 1}
 
 
 def test_destroyed_names_the_state_the_registry_keeps(region: Region) -> None:

@@ -1,0 +1,214 @@
+"""A contract's end with each AWS call going wrong once in each way: the end is always the same."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from privacy import aws_clients, bucket_emptying, requests, vault
+from privacy.run_lock import CONTRACT_END, RunLock
+
+from ..runs.faults import Fault, Faults, Killed, thinned
+from ..runs.state_machine import Execution, TaskFailedError
+from . import stored_state
+from .conftest import EVIDENCE, MACHINE, NOTHING, REQUESTS, STEPS, Region
+from .listing import Pages
+
+CHUNKS = 4
+PAGE = 4
+FLOOR = 420
+"""Fault points there are at least, all kinds counted."""
+
+MOST_STEPS = 60
+FUNCTIONS = set(STEPS.values()) - {"take_inventory"}
+
+
+class OneByOne(Executor):
+    """Carries out what it is given at once, so that the number of a call always means the same call."""
+
+    def __init__(self, _workers: int) -> None: ...
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:  # noqa: ANN401
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **more))
+        except BaseException as error:  # noqa: BLE001 - as a pool does: whoever asks for the result gets it
+            future.set_exception(error)
+        return future
+
+
+@dataclass
+class World:
+    """The region, and the faults of the calls of its functions."""
+
+    region: Region
+    faults: Faults
+    invoked: str | None = None
+    broken: str | None = None
+    """A function that fails whenever it is called."""
+
+    def start(self) -> Execution:
+        return self.region.start()
+
+    def advance(self, execution: Execution) -> None:
+        """Let at most one function be called; where the key is waited for, it goes."""
+        if execution.waiting_until is not None:
+            self.region.remove_key("acme")
+        execution.advance(self.invoke)
+
+    def invoke(self, function: str, event: Any) -> Any:  # noqa: ANN401 - JSON
+        """Call a function in a new process."""
+        if function == self.broken:
+            raise TaskFailedError("Lambda.Unknown")
+        aws_clients.forget()
+        vault.forget()
+        self.invoked = function
+        try:
+            with self.faults.function():
+                return self.region.invoke(function, event)
+        except Killed:
+            raise TaskFailedError("Lambda.Unknown") from None
+
+    def view(self, execution: Execution) -> str:
+        return stored_state.written_down(self.region, execution)
+
+
+@pytest.fixture
+def world(region: Region, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A bucket of several pages, a request that is open, a run that goes on."""
+    monkeypatch.setattr(bucket_emptying, "PAGES_ALONE", 1)
+    monkeypatch.setattr(bucket_emptying, "ThreadPoolExecutor", OneByOne)
+    monkeypatch.setattr(requests, "pause", lambda _: None)
+    region.aws("s3").put_bucket_versioning(Bucket=EVIDENCE, VersioningConfiguration={"Status": "Enabled"})
+    for customer in ("acme", "globex"):
+        region.ask(customer)
+    assert RunLock(REQUESTS, MACHINE).start_run("acme")
+    faults = Faults({"s3": Pages(PAGE)})
+    with faults.installed():
+        yield World(region, faults)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The moment before the undisturbed execution went on; the function called then, and its calls."""
+
+    saved: Any
+    view: str
+    counted: dict[str, int]
+    function: str | None
+    calls: tuple[str, ...]
+
+
+def undisturbed(world: World) -> list[Moment]:
+    """Carry out an execution to its end; return all of its moments, the end as the last."""
+    moments, execution = [], world.start()
+    while execution.status == "RUNNING":
+        saved, view, counted = stored_state.save(execution), world.view(execution), stored_state.counted()
+        world.faults.calls.clear()
+        world.invoked = None
+        world.advance(execution)
+        moments.append(Moment(saved, view, counted, world.invoked, tuple(world.faults.calls)))
+    assert execution.status == "SUCCEEDED"
+    end = Moment(stored_state.save(execution), world.view(execution), stored_state.counted(), None, ())
+    return [*moments, end]
+
+
+def points_of(moments: list[Moment], floor: int) -> list[tuple[Moment, int, Fault]]:
+    """Every kind of fault at every call."""
+    places = [moment for moment in moments if moment.calls]
+    assert {moment.function for moment in places} == FUNCTIONS
+    points = [
+        (moment, number, fault)
+        for moment in places
+        for number, operation in enumerate(moment.calls)
+        for fault in Fault
+        if fault.applies_to(operation, number)
+    ]
+    assert len(points) >= floor
+    return thinned(points)
+
+
+def deviation(world: World, execution: Execution, moments: list[Moment]) -> str | None:
+    """Go on to the end; return what is different there, or None.
+
+    Once nothing tells the region any more from the undisturbed one at some moment, they go the same way.
+    """
+    known = {moment.view: moment for moment in moments}
+    for _ in range(MOST_STEPS):
+        world.advance(execution)
+        assert world.faults.struck
+        view = world.view(execution)
+        if view in known:
+            most = known[view].counted
+            over = {kind: n for kind, n in stored_state.counted().items() if n > most.get(kind, 0)}
+            return f"counted more than was deleted: {over}" if over else None
+    return f"it ends otherwise: {view}\n\nnot: {moments[-1].view}"
+
+
+def what(moment: Moment, number: int, fault: Fault) -> str:
+    return f"{fault.name} at call {number} ({moment.calls[number]}) of {moment.function}"
+
+
+def test_undisturbed_nothing_is_left(world: World) -> None:
+    before = stored_state.neighbour(world.region)
+    undisturbed(world)
+    assert world.region.contents("acme") == NOTHING | {"key": "Gone"}
+    assert stored_state.neighbour(world.region) == before
+    destruction = world.region.registry.destruction("acme")
+    assert destruction is not None
+    assert destruction.state == "destroyed"
+    stages = [key.rpartition("/")[2] for key in world.region.evidence()]
+    assert sorted(stages) == ["destroyed.json", "scheduled.json"]
+    assert world.region.requests.pending("acme", 1) == []
+    active = RunLock(REQUESTS, MACHINE).active_run("acme")
+    assert active is not None
+    assert active.run_id == CONTRACT_END
+    assert stored_state.counted() == {"versions": 8, "markers": 1, "uploads": 2}
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_a_call_that_goes_wrong_changes_nothing_in_the_end(
+    world: World, chunk: int, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    before = stored_state.neighbour(world.region)
+    moments = undisturbed(world)
+    deviations, covered = [], 0
+    for moment, number, fault in points_of(moments, FLOOR)[chunk::CHUNKS]:
+        execution = stored_state.put_back(moment.saved)
+        world.faults.choose(number, fault)
+        other = deviation(world, execution, moments)
+        if other is not None:
+            deviations.append(f"{what(moment, number, fault)}: {other}")
+        assert stored_state.neighbour(world.region) == before
+        covered += 1
+    record_testsuite_property(f"fault points: a contract's end, {chunk}", covered)
+    assert not deviations, "\n".join(deviations)
+
+
+def test_a_failed_execution_is_started_again_and_ends_the_same(world: World) -> None:
+    """A function ends after one of its calls, and fails whenever it is called again, until a new start."""
+    before = stored_state.neighbour(world.region)
+    moments = undisturbed(world)
+    every_call = os.environ.get("FAULTS") == "all"
+    deviations, started = [], 0
+    for moment in moments:
+        for number in range(0 if every_call else max(len(moment.calls) - 1, 0), len(moment.calls)):
+            execution = stored_state.put_back(moment.saved)
+            world.faults.choose(number, Fault.KILLED_AFTER)
+            world.advance(execution)
+            world.broken = moment.function
+            while execution.status == "RUNNING":
+                world.advance(execution)
+            world.broken = None
+            if execution.status == "SUCCEEDED":  # the call was answered with an error, as it is to be
+                continue
+            started += 1
+            other = deviation(world, world.start(), moments)
+            if other is not None:
+                deviations.append(f"{what(moment, number, Fault.KILLED_AFTER)}: {other}")
+            assert stored_state.neighbour(world.region) == before
+    assert not deviations, "\n".join(deviations)
+    assert started >= len({moment.function for moment in moments if moment.calls})
