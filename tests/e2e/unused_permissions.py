@@ -18,11 +18,13 @@ _FUNCTIONS: Final = (
     "put-record",
     "redrive-run",
     "reindex-objects",
+    "remind-contract",
     "replay-erasures",
     "report-reindex",
     "sweep-runs",
     "verify-run",
     "visit-objects",
+    "watch-contracts",
 )
 _LOG_DELIVERY: Final = (
     "logs:CreateLogDelivery",
@@ -84,8 +86,19 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
         "Step Functions acts under the state machine's role; the emulator's engine acts without it.",
     ),
     **_rows(
-        ("sweep-schedule",),
+        ("sweep-schedule", "watch-schedule"),
         ("kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction", "sqs:SendMessage"),
+        "EventBridge Scheduler acts under this role; the emulator's scheduler acts without it.",
+    ),
+    **_rows(
+        ("contract-schedules",),
+        (
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            "lambda:InvokeFunction",
+            "sqs:SendMessage",
+            "states:StartExecution",
+        ),
         "EventBridge Scheduler acts under this role; the emulator's scheduler acts without it.",
     ),
     # -- what S3 and DynamoDB do with a vault's key on the caller's behalf; the emulator does not ask ------
@@ -136,6 +149,9 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
 """Reason by role (without its stack's prefix) and action."""
 
 NOT_IN_EVERY_RUN: Final[dict[tuple[str, str], str]] = {
+    ("watch-contracts", "states:StartExecution"): (
+        "Ends a contract that is due where nobody has done it before the hour is over."
+    ),
     ("purpose-intake", "dynamodb:DeleteItem"): (
         "Drops the new values of a correction that came twice at once with one idempotency key: a race."
     ),
