@@ -95,6 +95,7 @@ _FUNCTIONS: Final = (
     FunctionSpec(
         module="list_requests", package="api", why="List the caller's requests.", requests=("dynamodb:Query",)
     ),
+    FunctionSpec(module="get_contract", package="api", why="Say until when the caller's data is kept."),
     FunctionSpec(
         module="index_objects",
         package="rows",

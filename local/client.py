@@ -181,6 +181,11 @@ class PrivacyClient:
                 return found
             filters["cursor"] = page["next_cursor"]
 
+    def contract(self) -> dict[str, Any]:
+        """The terms of the customer's contract, as the API shows them."""
+        terms: dict[str, Any] = _checked(self.call("GET", "/v1/contract")).json()
+        return terms
+
     def wait(self, request_id: str, *, seconds: float = 120) -> RequestView:
         """Return the request once it has ended.
 
