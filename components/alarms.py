@@ -58,6 +58,7 @@ class AlarmSpec:
 def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
     """Return the alarms of a stack. Each rings at the first event, or message, or line that it counts."""
     machine = {"StateMachineArn": names.run_machine_arn}
+    export = {"StateMachineArn": names.machine_arn("export")}
     sweep = {"FunctionName": names.name("sweep-runs")}
     return [
         AlarmSpec(
@@ -94,6 +95,20 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             namespace="AWS/States",
             metric="ExecutionsFailed",
             dimensions={"StateMachineArn": names.machine_arn("reindex")},
+        ),
+        AlarmSpec(
+            name="export-failed",
+            why="An export ended early: a customer who asked for its data does not get it.",
+            namespace="AWS/States",
+            metric="ExecutionsFailed",
+            dimensions=export,
+        ),
+        AlarmSpec(
+            name="export-timed-out",
+            why="An export took longer than it may, or waited that long for a run to end.",
+            namespace="AWS/States",
+            metric="ExecutionsTimedOut",
+            dimensions=export,
         ),
         AlarmSpec(
             name="requests-failed",

@@ -112,6 +112,9 @@ def environment_of(names: RegionNames, spec: FunctionSpec) -> Mapping[str, str]:
         environment.REGISTRY_TABLE: names.registry_table if spec.registry else None,
         environment.REQUEST_TABLE: names.request_table if spec.requests else None,
         environment.RUN_STATE_MACHINE_ARN: names.run_machine_arn if spec.starts_runs else None,
+        environment.EXPORT_STATE_MACHINE_ARN: (
+            names.machine_arn("export") if spec.starts_exports or spec.watches_exports else None
+        ),
         environment.EVIDENCE_BUCKET: names.evidence_bucket if spec.evidence else None,
         environment.PURPOSE_ROLE_ARN: names.role(f"purpose-{spec.purpose}") if spec.purpose else None,
     }

@@ -12,6 +12,7 @@ from .alarms import Alarms, AlarmsArgs
 from .api import PrivacyApi, PrivacyApiArgs
 from .catalogue import FUNCTIONS
 from .evidence import EvidenceBucket, EvidenceBucketArgs
+from .exports import ExportMachine, ExportMachineArgs
 from .functions import PrivacyFunction, PrivacyFunctionArgs
 from .iam.purposes import PURPOSES, Purpose
 from .identity import Identity, IdentityArgs
@@ -160,6 +161,16 @@ class Region(pulumi.ComponentResource):
                 boundary_arn=boundary.arn,
                 region_key_arn=key.arn,
                 function_arn=functions["replay_erasures"].arn,
+            ),
+            opts=child,
+        )
+        ExportMachine(
+            f"{name}-export",
+            ExportMachineArgs(
+                names=names,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                function_arn=functions["export_vault"].arn,
             ),
             opts=child,
         )

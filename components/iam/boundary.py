@@ -64,6 +64,7 @@ def _actions(names: RegionNames) -> set[str]:
         *services.run_machine(names),
         *services.reindex_machine(names),
         *services.replay_machine(names),
+        *services.export_machine(names),
         *services.sweep_schedule(names, ""),
     ]
     return {*_of(statements), *services.CUSTOMER_ACTIONS, *VAULT_KEY_ACTIONS}

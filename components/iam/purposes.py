@@ -11,7 +11,22 @@ from typing import Final, Literal
 from ..naming import RegionNames
 from .documents import Conditions, Statement
 
-Purpose = Literal["ingest", "intake", "index", "plan", "visit", "verify", "reindex", "close", "replay"]
+Purpose = Literal[
+    "ingest",
+    "intake",
+    "index",
+    "plan",
+    "visit",
+    "verify",
+    "reindex",
+    "close",
+    "replay",
+    "export",
+    "fetch",
+]
+
+EXPORTS: Final = "exports/"
+"""Prefix of a vault's bucket below which exports lie."""
 
 LEDGER: Final = "ledger"
 """Kind of evidence that says who was erased when: the first part of its keys."""
@@ -23,6 +38,7 @@ class VaultRights:
 
     why: str
     objects: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
     bucket: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
     objects_index: tuple[str, ...] = ()
@@ -112,6 +128,15 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         ledger=("s3:GetObjectVersion",),
         ledger_listing=("s3:ListBucketVersions",),
     ),
+    "export": VaultRights(
+        why="Write all of a customer's records and a list of its files below the prefix of exports.",
+        exports=("s3:DeleteObjectVersion", "s3:PutObject"),
+        bucket=("s3:ListBucketVersions",),
+        table=("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"),
+    ),
+    "fetch": VaultRights(
+        why="Sign downloads of an export and of the files that it lists.", objects=("s3:GetObject",)
+    ),
 }
 
 
@@ -120,6 +145,7 @@ def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
     rights = PURPOSES[purpose]
     by_resource = {
         "Objects": (rights.objects, f"{names.any_vault_bucket}/*"),
+        "Exports": (rights.exports, f"{names.any_vault_bucket}/{EXPORTS}*"),
         "Bucket": (rights.bucket, names.any_vault_bucket),
         "Table": (rights.table, names.any_vault_table),
         "ObjectsIndex": (rights.objects_index, f"{names.any_vault_table}/index/objects"),

@@ -14,6 +14,9 @@ REINDEX_FUNCTIONS = ("plan-reindex", "reindex-objects", "report-reindex", "clear
 REPLAY_FUNCTIONS = ("replay-erasures",)
 """Functions that the replay state machine calls."""
 
+EXPORT_FUNCTIONS = ("export-vault",)
+"""Functions that the export state machine calls."""
+
 CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
 """All that a customer's access role may do with its files."""
 
@@ -31,6 +34,11 @@ def reindex_machine(names: RegionNames) -> list[Statement]:
 def replay_machine(names: RegionNames) -> list[Statement]:
     """Statements of the replay state machine's role."""
     return [_steps(names, REPLAY_FUNCTIONS), _log_delivery()]
+
+
+def export_machine(names: RegionNames) -> list[Statement]:
+    """Statements of the export state machine's role."""
+    return [_steps(names, EXPORT_FUNCTIONS), _log_delivery()]
 
 
 def _machine(names: RegionNames, name: str, functions: Sequence[str]) -> list[Statement]:

@@ -15,6 +15,9 @@ REQUEST_TABLE: Final = "REQUEST_TABLE"
 RUN_STATE_MACHINE_ARN: Final = "RUN_STATE_MACHINE_ARN"
 """ARN of the state machine that carries out a run."""
 
+EXPORT_STATE_MACHINE_ARN: Final = "EXPORT_STATE_MACHINE_ARN"
+"""ARN of the state machine that makes an export."""
+
 EVIDENCE_BUCKET: Final = "EVIDENCE_BUCKET"
 """Name of the bucket that keeps the region's evidence under Object Lock."""
 

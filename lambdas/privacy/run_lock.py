@@ -1,4 +1,4 @@
-"""At most one run a customer at a time: the lock, and who starts the next run.
+"""At most one run a customer at a time, and no export meanwhile: the lock, and who starts the next run.
 
 No wake-up is lost, because the two sides cross over: a request is written first and the lock tried after;
 a finished run releases the lock first and looks for pending requests after. Whatever falls between (a
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import aws_clients
+from privacy import aws_clients, executions
 from privacy.identifiers import uuid7
 from privacy.step_failures import error_name
 from privacy.timestamps import parse_timestamp, timestamp
@@ -27,10 +27,14 @@ _CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 @dataclass(frozen=True, slots=True)
 class ActiveRun:
-    """The run that holds a customer's lock, and since when."""
+    """The run that holds a customer's lock, and since when.
+
+    Where it is an export that holds the lock, `run_id` is its id, and `execution` the ARN of what makes it.
+    """
 
     run_id: str
     started_at: datetime
+    execution: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,13 @@ class RunLock:
             )
             return None
 
+    def take_for_export(self, customer: str, export_id: str, execution: str) -> bool:
+        """Take the lock for an export, which an execution makes; return False where something else holds it.
+
+        Harmless where the export has the lock already.
+        """
+        return self._take(customer, export_id, {"execution": {"S": execution}})
+
     def release_run(self, customer: str, run_id: str) -> None:
         """Give the lock back if this run still holds it; otherwise do nothing."""
         try:
@@ -96,20 +107,20 @@ class RunLock:
         item = answer.get("Item")
         if not item:
             return None
-        return ActiveRun(item["run_id"]["S"], parse_timestamp(item["started_at"]["S"]))
+        return ActiveRun(
+            item["run_id"]["S"],
+            parse_timestamp(item["started_at"]["S"]),
+            item["execution"]["S"] if "execution" in item else None,
+        )
 
-    def is_running(self, customer: str, run_id: str) -> bool:
-        """Return whether Step Functions is still carrying out the run."""
-        client = aws_clients.stepfunctions()
-        try:
-            execution = client.describe_execution(
-                executionArn=_execution_arn(self.state_machine_arn, _execution_name(customer, run_id))
-            )
-        except client.exceptions.ExecutionDoesNotExist:
-            return False
-        return execution["status"] in {"RUNNING", "PENDING_REDRIVE"}
+    def is_running(self, customer: str, active: ActiveRun) -> bool:
+        """Return whether Step Functions is still carrying out the run, or the export."""
+        name = _execution_name(customer, active.run_id)
+        return executions.is_going(active.execution or executions.arn(self.state_machine_arn, name))
 
-    def _take(self, customer: str, run_id: str) -> bool:
+    def _take(
+        self, customer: str, run_id: str, more: "Mapping[str, AttributeValueTypeDef] | None" = None
+    ) -> bool:
         try:
             aws_clients.dynamodb().put_item(
                 TableName=self.table,
@@ -117,6 +128,7 @@ class RunLock:
                     **_key(customer),
                     "run_id": {"S": run_id},
                     "started_at": {"S": timestamp(datetime.now(UTC))},
+                    **(more or {}),
                 },
                 # The second half for a call that is made again because its answer was lost.
                 ConditionExpression="attribute_not_exists(sk) OR run_id = :run_id",
@@ -136,7 +148,3 @@ def _key(customer: str) -> "Mapping[str, AttributeValueTypeDef]":
 def _execution_name(customer: str, run_id: str) -> str:
     # At most 21 + 1 + 36 characters; Step Functions allows 80.
     return f"{customer}-{run_id}"
-
-
-def _execution_arn(state_machine_arn: str, name: str) -> str:
-    return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"

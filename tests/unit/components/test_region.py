@@ -30,6 +30,7 @@ COMPONENT_TYPES = {
     "gdpr:region:Region",
     "gdpr:reindexes:ReindexMachine",
     "gdpr:replays:ReplayMachine",
+    "gdpr:exports:ExportMachine",
     "gdpr:roles:Boundary",
     "gdpr:roles:PurposeRoles",
     "gdpr:runs:RunMachine",

@@ -49,13 +49,16 @@ class Execution:
             if state["Type"] == "Task":
                 self._task(frame, state, invoke)
                 return
-            {"Map": self._map, "Choice": self._choice, "Pass": self._pass}.get(state["Type"], self._stop)(
-                frame, state
-            )
+            {"Map": self._map, "Choice": self._choice, "Pass": self._pass, "Wait": self._wait}.get(
+                state["Type"], self._stop
+            )(frame, state)
 
     def _task(self, frame: Frame, state: dict[str, Any], invoke: Invoke) -> None:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke"
-        context = {"State": {"RetryCount": sum(frame.retries.values())}, "Execution": {"Name": self.name}}
+        context = {
+            "State": {"RetryCount": sum(frame.retries.values())},
+            "Execution": {"Name": self.name, "Id": f"arn:execution:{self.name}"},
+        }
         parameters = _filled(state["Parameters"], frame.data, context)
         try:
             answer = {"Payload": invoke(parameters["FunctionName"], parameters["Payload"])}
@@ -99,10 +102,15 @@ class Execution:
 
     def _choice(self, frame: Frame, state: dict[str, Any]) -> None:
         for choice in state["Choices"]:
-            if _path(frame.data, choice["Variable"]) is choice["BooleanEquals"]:
+            wanted = choice["StringEquals"] if "StringEquals" in choice else choice["BooleanEquals"]
+            if _path(frame.data, choice["Variable"]) == wanted:
                 self._next(frame, choice["Next"])
                 return
         self._next(frame, state["Default"])
+
+    def _wait(self, frame: Frame, state: dict[str, Any]) -> None:
+        assert isinstance(_path(frame.data, state["SecondsPath"]), int)
+        self._next(frame, state["Next"])
 
     def _pass(self, frame: Frame, state: dict[str, Any]) -> None:
         if "Next" in state:
