@@ -65,6 +65,7 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
     """Return the alarms of a stack. Each rings at the first event, or message, or line that it counts."""
     machine = {"StateMachineArn": names.run_machine_arn}
     contract_end = {"StateMachineArn": names.machine_arn("contract-end")}
+    export = {"StateMachineArn": names.machine_arn("export")}
     sweep = {"FunctionName": names.name("sweep-runs")}
     watch = {"FunctionName": names.name("watch-contracts")}
     return [
@@ -102,6 +103,20 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             namespace="AWS/States",
             metric="ExecutionsFailed",
             dimensions={"StateMachineArn": names.machine_arn("reindex")},
+        ),
+        AlarmSpec(
+            name="export-failed",
+            why="An export ended early: a customer who asked for its data does not get it.",
+            namespace="AWS/States",
+            metric="ExecutionsFailed",
+            dimensions=export,
+        ),
+        AlarmSpec(
+            name="export-timed-out",
+            why="An export took longer than it may, or waited that long for a run to end.",
+            namespace="AWS/States",
+            metric="ExecutionsTimedOut",
+            dimensions=export,
         ),
         AlarmSpec(
             name="requests-failed",

@@ -44,6 +44,8 @@ class FunctionSpec:
     starts_runs: bool = False
     stops_runs: bool = False
     watches_runs: bool = False
+    starts_exports: bool = False
+    watches_exports: bool = False
     reads_events: bool = False
     ends_contracts: bool = False
     puts_events: bool = False
@@ -101,6 +103,30 @@ _FUNCTIONS: Final = (
     ),
     FunctionSpec(
         module="list_requests", package="api", why="List the caller's requests.", requests=("dynamodb:Query",)
+    ),
+    FunctionSpec(module="get_contract", package="api", why="Say until when the caller's data is kept."),
+    FunctionSpec(
+        module="create_export",
+        package="api",
+        why="Start an export of everything that the caller has sent.",
+        requests=("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+        starts_exports=True,
+        watches_exports=True,
+    ),
+    FunctionSpec(
+        module="get_export",
+        package="api",
+        why="Show an export of the caller, and sign the downloads of what was written.",
+        requests=("dynamodb:GetItem",),
+        watches_exports=True,
+        purpose="fetch",
+    ),
+    FunctionSpec(
+        module="list_export_files",
+        package="api",
+        why="Sign the downloads of the files that an export lists.",
+        requests=("dynamodb:GetItem",),
+        purpose="fetch",
     ),
     FunctionSpec(
         module="index_objects",
@@ -270,6 +296,16 @@ _FUNCTIONS: Final = (
         puts_events=True,
         evidence=("contract-end",),
         purpose="witness",
+    ),
+    FunctionSpec(
+        module="export_vault",
+        package="runs",
+        why="Write down all records of a customer and a list of all its files.",
+        memory=1024,
+        timeout=LONGEST_TIMEOUT,
+        requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
+        starts_runs=True,
+        purpose="export",
     ),
     FunctionSpec(
         module="sweep_runs",

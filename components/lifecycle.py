@@ -8,6 +8,7 @@ from typing import Final
 
 from pulumi_aws import s3
 
+from .iam.purposes import EXPORTS
 from .settings import Contract
 
 UNFINISHED_UPLOAD_DAYS: Final = 1
@@ -23,8 +24,6 @@ LAST_MARKER_DAYS: Final = LAST_BYTE_DAYS + 1
 
 EXPORT_DAYS: Final = 7
 """Days that a copy made for a data subject or the customer can be fetched."""
-
-EXPORTS: Final = "exports/"
 
 
 def lifecycle_rules(contract: Contract) -> list[s3.BucketLifecycleConfigurationRuleArgs]:

@@ -84,6 +84,12 @@ def _lines() -> Iterator[str]:
         services.contract_end_machine(_NAMES),
     )
     yield from _role(
+        _NAMES.name("export"),
+        "The export state machine.",
+        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("export")),
+        services.export_machine(_NAMES),
+    )
+    yield from _role(
         _NAMES.name("sweep-schedule"),
         "The schedule of the sweep.",
         trust.by_service(_NAMES, "scheduler.amazonaws.com", source_arns=[_NAMES.default_schedules_arn]),

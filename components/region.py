@@ -22,6 +22,7 @@ from .contract_clock import (
 from .contract_ends import ContractEndMachine, ContractEndMachineArgs
 from .contract_events import ContractEvents, ContractEventsArgs
 from .evidence import EvidenceBucket, EvidenceBucketArgs
+from .exports import ExportMachine, ExportMachineArgs
 from .functions import PrivacyFunction, PrivacyFunctionArgs
 from .iam.purposes import PURPOSES, Purpose
 from .identity import Identity, IdentityArgs
@@ -185,6 +186,16 @@ class Region(pulumi.ComponentResource):
                 boundary_arn=boundary.arn,
                 region_key_arn=key.arn,
                 functions={module: function.arn for module, function in functions.items()},
+            ),
+            opts=child,
+        )
+        ExportMachine(
+            f"{name}-export",
+            ExportMachineArgs(
+                names=names,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                function_arn=functions["export_vault"].arn,
             ),
             opts=child,
         )

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Final
 
 from .iam.documents import Statement, document
+from .iam.purposes import EXPORTS
 from .iam.services import customer_access
 from .iam.trust import by_customer
 from .naming import RegionNames
@@ -18,7 +19,7 @@ from .settings_datasets import dataset_checks
 from .settings_problems import Problem, path_of, shown
 from .settings_values import contract_date
 
-RESERVED_PREFIXES: Final = ("exports/",)
+RESERVED_PREFIXES: Final = (EXPORTS,)
 """Prefixes of a vault's bucket that the program itself uses."""
 
 LONGEST_BUCKET_NAME: Final = 63

@@ -38,6 +38,7 @@ def function_statements(
         *_clients(spec, user_pool_arn),
         *_requests(names, spec),
         *_runs(names, spec),
+        *_exports(names, spec),
         *_events(names, spec),
         *_contracts(names, spec),
         *_evidence(names, spec),
@@ -113,18 +114,45 @@ def _runs(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
         statements.append(
             Statement(
                 sid="StopRun",
-                why="Stop a run whose data is about to be destroyed.",
+                why="Stop a run or an export whose data is about to be destroyed.",
                 actions=["states:StopExecution"],
-                resources=[names.arn("states", f"execution:{names.name('run')}:*")],
+                resources=[
+                    names.arn("states", f"execution:{names.name(machine)}:*") for machine in ("run", "export")
+                ],
             )
         )
     if spec.watches_runs:
         statements.append(
             Statement(
                 sid="WatchRun",
-                why="See whether a run that holds a lock is still going.",
+                why="See whether a run, or an export, that holds a lock is still going.",
                 actions=["states:DescribeExecution"],
-                resources=[names.arn("states", f"execution:{names.name('run')}:*")],
+                resources=[
+                    names.arn("states", f"execution:{names.name(machine)}:*") for machine in ("run", "export")
+                ],
+            )
+        )
+    return statements
+
+
+def _exports(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    statements = []
+    if spec.starts_exports:
+        statements.append(
+            Statement(
+                sid="StartExport",
+                why="Start an export that was asked for.",
+                actions=["states:StartExecution"],
+                resources=[names.machine_arn("export")],
+            )
+        )
+    if spec.watches_exports:
+        statements.append(
+            Statement(
+                sid="WatchExport",
+                why="See whether an export that has not ended is still going.",
+                actions=["states:DescribeExecution"],
+                resources=[names.arn("states", f"execution:{names.name('export')}:*")],
             )
         )
     return statements

@@ -36,11 +36,22 @@ ADMINISTRATION = (
 SUBJECT_REFERENCE = "subject-reference"
 """Encryption context `purpose` of a vault's subject secret."""
 
-TABLE_PURPOSES = ("ingest", "intake", "index", "plan", "visit", "verify", "reindex", "close", "replay")
+TABLE_PURPOSES = (
+    "ingest",
+    "intake",
+    "index",
+    "plan",
+    "visit",
+    "verify",
+    "reindex",
+    "close",
+    "replay",
+    "export",
+)
 SECRET_MAKING_PURPOSES = ("ingest", "intake", "index", "reindex")
 SECRET_READING_PURPOSES = (*SECRET_MAKING_PURPOSES, "visit")
-READING_PURPOSES = ("index", "reindex", "visit")
-WRITING_PURPOSES = ("ingest", "visit")
+READING_PURPOSES = ("fetch", "index", "reindex", "visit")
+WRITING_PURPOSES = ("export", "ingest", "visit")
 
 # In a key policy "*" is the key itself: AWS has no other way to say it.
 _THIS_KEY = ["*"]
@@ -226,7 +237,7 @@ def region_key(names: RegionNames) -> list[Statement]:
         names.arn("logs", f"log-group:{names.function_logs('*')}"),
         *(
             names.arn("logs", f"log-group:{names.machine_logs(machine)}")
-            for machine in ("run", "reindex", "replay", "contract-end")
+            for machine in ("run", "reindex", "replay", "contract-end", "export")
         ),
         names.arn("logs", f"log-group:{names.api_logs}"),
     ]

@@ -27,6 +27,9 @@ CONTRACT_END_FUNCTIONS = (
 )
 """Functions that the state machine of a contract's end calls."""
 
+EXPORT_FUNCTIONS = ("export-vault",)
+"""Functions that the export state machine calls."""
+
 CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
 """All that a customer's access role may do with its files."""
 
@@ -49,6 +52,11 @@ def replay_machine(names: RegionNames) -> list[Statement]:
 def contract_end_machine(names: RegionNames) -> list[Statement]:
     """Statements of the role of a contract's end's state machine."""
     return [_steps(names, CONTRACT_END_FUNCTIONS), _log_delivery()]
+
+
+def export_machine(names: RegionNames) -> list[Statement]:
+    """Statements of the export state machine's role."""
+    return [_steps(names, EXPORT_FUNCTIONS), _log_delivery()]
 
 
 def _machine(names: RegionNames, name: str, functions: Sequence[str]) -> list[Statement]:

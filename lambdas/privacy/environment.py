@@ -24,6 +24,9 @@ EVENT_BUS: Final = "EVENT_BUS"
 EVENT_SOURCE: Final = "gdpr.contracts"
 """Source of those events: no variable, but known to the functions and to who lets them put events."""
 
+EXPORT_STATE_MACHINE_ARN: Final = "EXPORT_STATE_MACHINE_ARN"
+"""ARN of the state machine that makes an export."""
+
 EVIDENCE_BUCKET: Final = "EVIDENCE_BUCKET"
 """Name of the bucket that keeps the region's evidence under Object Lock."""
 

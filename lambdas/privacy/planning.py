@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import archived, ledger, request_values, vault_items, visits
+from privacy import archived, exports, ledger, request_values, vault_items, visits
 from privacy.erasure_limits import NEVER, ErasureLimit
+from privacy.export_store import ExportStore
 from privacy.ledger import Erasure
 from privacy.prefix_walks import Found, files_below
 from privacy.replaying import Group, groups
@@ -152,10 +153,11 @@ def plan_run(
     ledger.write(vault, run_id, at, [_erasure(t) for t in taken if t.erases and t.refs])
     _leave_tombstones(vault, taken, at)
     _put_tombstones_back(vault, taken)
+    outliving = _withdraw_exports(vault, requests, taken, clock())
     unread = archived.unread(vault)
     wide = _wide(vault, taken, unread)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
-    planned = visits.write(vault, run_id, shared, _work(vault, taken, wide, unread))
+    planned = visits.write(vault, run_id, shared, _work(vault, taken, wide, unread, outliving))
     for t in taken:
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
@@ -269,6 +271,21 @@ def _put_tombstones_back(vault: Vault, taken: Sequence[TakenRequest]) -> None:
         )
 
 
+def _withdraw_exports(
+    vault: Vault, requests: RequestStore, taken: Sequence[TakenRequest], now: datetime
+) -> tuple[str, ...]:
+    """Withdraw the customer's exports if anybody is erased; return the erasures that they must not outlive.
+
+    None where there is nothing to remove. None can come meanwhile: the run holds the lock.
+    """
+    erasures = tuple(t.request.id for t in taken if t.erases)
+    if not erasures or not exports.any_left(vault):
+        return ()
+    withdrawn = ExportStore(requests.table).withdraw_all(vault.customer.id, at=now)
+    _log.info("exports withdrawn: customer=%s exports=%d", vault.customer.id, withdrawn)
+    return erasures
+
+
 def _wide(vault: Vault, taken: Sequence[TakenRequest], unread: Mapping[str, list[str]]) -> dict[str, _Work]:
     """Return what is asked of every file of a dataset that is scanned or could not be read, by its name."""
     found: dict[str, _Work] = {}
@@ -288,6 +305,7 @@ def _work(
     taken: Sequence[TakenRequest],
     wide: Mapping[str, _Work],
     unread: Mapping[str, list[str]],
+    outliving: tuple[str, ...],
 ) -> Iterator[Visit]:
     scanned = {d.name: wide[d.name] for d in vault.customer.datasets if d.name in wide and d.index == "scan"}
     objects: dict[str, _Work] = {}
@@ -312,6 +330,8 @@ def _work(
             if held.records and (t.erases or any(t.wants_record(*record) for record in held.records)):
                 by_subject.setdefault(ref, _Work()).add(t, ref)
     numbers = count()
+    if outliving:
+        yield Visit(number=next(numbers), kind="exports", requests=outliving)
     # A visit for each subject: records that cannot be dealt with are then nobody else's problem.
     for _, work in sorted(by_subject.items()):
         yield work.visit(next(numbers), None)

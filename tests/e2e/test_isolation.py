@@ -19,6 +19,8 @@ FUNCTIONS = {
     "verify": "verify-run",
     "reindex": "reindex-objects",
     "close": "complete-run",
+    "export": "export-vault",
+    "fetch": "get-export",
 }
 """A function of each purpose: whose role may assume the purpose's role."""
 
@@ -145,6 +147,8 @@ def test_a_session_for_one_customer_opens_nothing_of_another(
         ("verify", "s3:ListBucketVersions"),
         ("reindex", "dynamodb:Query objects"),
         ("close", "dynamodb:Query"),
+        ("export", "dynamodb:Scan"),
+        ("fetch", "s3:GetObject"),
     ],
 )
 def test_the_same_session_opens_its_own_vault(world: World, purpose: str, works: str) -> None:

@@ -48,6 +48,8 @@ def test_every_alarm_tells_the_topic_when_it_rings_and_when_it_is_over(deploymen
         ("run-failed", "AWS/States", "ExecutionsFailed"),
         ("run-timed-out", "AWS/States", "ExecutionsTimedOut"),
         ("run-aborted", "AWS/States", "ExecutionsAborted"),
+        ("export-failed", "AWS/States", "ExecutionsFailed"),
+        ("export-timed-out", "AWS/States", "ExecutionsTimedOut"),
         ("requests-failed", None, "RequestsFailed"),
         ("requests-due-soon", None, "RequestsDueSoon"),
         ("contract-end-failed", "AWS/States", "ExecutionsFailed"),

@@ -34,6 +34,7 @@ COMPONENT_TYPES = {
     "gdpr:contract_ends:ContractEndMachine",
     "gdpr:reindexes:ReindexMachine",
     "gdpr:replays:ReplayMachine",
+    "gdpr:exports:ExportMachine",
     "gdpr:roles:Boundary",
     "gdpr:roles:PurposeRoles",
     "gdpr:runs:RunMachine",
