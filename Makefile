@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.requirements-installed
 
 # A shell may have another environment active: it has no say here.
-unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX
+unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX PYTHONDONTWRITEBYTECODE
 
 # make bench BENCH_ARGS="--seconds 10", make test PYTEST_ARGS="-k due_dates", make requirements UV_ARGS=--upgrade
 BENCH_ARGS ?=

@@ -17,6 +17,9 @@ from .naming import RegionNames
 PERIOD_SECONDS: Final = 300
 """As long as from one sweep to the next."""
 
+WATCH_SECONDS: Final = 3600
+"""As long as from one watch over the contracts to the next."""
+
 TOPIC: Final = "alarms"
 
 
@@ -32,6 +35,8 @@ class LineSpec:
 LINES: Final = (
     LineSpec(metric="RequestsFailed", function="complete_run", pattern='"request ended:" "state=failed"'),
     LineSpec(metric="RequestsDueSoon", function="sweep_runs", pattern='"requests due soon:"'),
+    LineSpec(metric="DestructionsHeld", function="watch_contracts", pattern='"destruction held:"'),
+    LineSpec(metric="ContractEndsOverdue", function="watch_contracts", pattern='"contract end overdue:"'),
 )
 """CloudWatch Logs finds quoted terms in any line, JSON too (User Guide, "Filter pattern syntax")."""
 
@@ -40,7 +45,7 @@ LINES: Final = (
 class AlarmSpec:
     """One alarm: `breaching` of the last `periods` have to reach the threshold.
 
-    `missing` says what a period without any data is.
+    `missing` says what a period without any data is, `seconds` how long a period is.
     """
 
     name: str
@@ -50,6 +55,7 @@ class AlarmSpec:
     dimensions: Mapping[str, str] = field(default_factory=dict)
     statistic: Literal["Sum", "Maximum"] = "Sum"
     below: bool = False
+    seconds: int = PERIOD_SECONDS
     periods: int = 1
     breaching: int = 1
     missing: Literal["breaching", "notBreaching"] = "notBreaching"
@@ -58,7 +64,10 @@ class AlarmSpec:
 def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
     """Return the alarms of a stack. Each rings at the first event, or message, or line that it counts."""
     machine = {"StateMachineArn": names.run_machine_arn}
+    contract_end = {"StateMachineArn": names.machine_arn("contract-end")}
+    export = {"StateMachineArn": names.machine_arn("export")}
     sweep = {"FunctionName": names.name("sweep-runs")}
+    watch = {"FunctionName": names.name("watch-contracts")}
     return [
         AlarmSpec(
             name="run-failed",
@@ -94,6 +103,20 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             namespace="AWS/States",
             metric="ExecutionsFailed",
             dimensions={"StateMachineArn": names.machine_arn("reindex")},
+        ),
+        AlarmSpec(
+            name="export-failed",
+            why="An export ended early: a customer who asked for its data does not get it.",
+            namespace="AWS/States",
+            metric="ExecutionsFailed",
+            dimensions=export,
+        ),
+        AlarmSpec(
+            name="export-timed-out",
+            why="An export took longer than it may, or waited that long for a run to end.",
+            namespace="AWS/States",
+            metric="ExecutionsTimedOut",
+            dimensions=export,
         ),
         AlarmSpec(
             name="requests-failed",
@@ -139,6 +162,66 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             metric="Invocations",
             dimensions=sweep,
             below=True,
+            periods=3,
+            breaching=3,
+            missing="breaching",
+        ),
+        AlarmSpec(
+            name="contract-end-failed",
+            why="The end of a contract failed: the customer's data is not, or not wholly, destroyed.",
+            namespace="AWS/States",
+            metric="ExecutionsFailed",
+            dimensions=contract_end,
+        ),
+        AlarmSpec(
+            name="contract-end-timed-out",
+            why="The end of a contract took longer than it may.",
+            namespace="AWS/States",
+            metric="ExecutionsTimedOut",
+            dimensions=contract_end,
+        ),
+        AlarmSpec(
+            name="contract-end-aborted",
+            why="Somebody stopped the end of a contract.",
+            namespace="AWS/States",
+            metric="ExecutionsAborted",
+            dimensions=contract_end,
+        ),
+        AlarmSpec(
+            name="contract-end-overdue",
+            why="Data that was due for destruction more than a day ago is not destroyed.",
+            namespace=names.prefix,
+            metric="ContractEndsOverdue",
+            seconds=WATCH_SECONDS,
+            # A watch may come a little late: then a period has none, and the next one two.
+            periods=2,
+        ),
+        AlarmSpec(
+            name="contract-held",
+            why="A hold keeps data from being destroyed; it rings for as long as one stands.",
+            namespace=names.prefix,
+            metric="DestructionsHeld",
+            seconds=WATCH_SECONDS,
+            periods=2,
+        ),
+        AlarmSpec(
+            name="watch-failing",
+            why="The watch over contracts failed for some customers in two of three times.",
+            namespace="AWS/Lambda",
+            metric="Errors",
+            dimensions=watch,
+            seconds=WATCH_SECONDS,
+            periods=3,
+            breaching=2,
+        ),
+        AlarmSpec(
+            name="watch-silent",
+            why="Nobody has called the watch over contracts for three hours: a missed end stays missed.",
+            namespace="AWS/Lambda",
+            metric="Invocations",
+            dimensions=watch,
+            below=True,
+            seconds=WATCH_SECONDS,
             periods=3,
             breaching=3,
             missing="breaching",
@@ -201,7 +284,7 @@ class Alarms(pulumi.ComponentResource):
                 statistic=spec.statistic,
                 comparison_operator="LessThanThreshold" if spec.below else "GreaterThanOrEqualToThreshold",
                 threshold=1,
-                period=PERIOD_SECONDS,
+                period=spec.seconds,
                 evaluation_periods=spec.periods,
                 datapoints_to_alarm=spec.breaching,
                 treat_missing_data=spec.missing,

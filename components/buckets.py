@@ -16,11 +16,13 @@ def protected_bucket(
     key_arn: pulumi.Output[str],
     policy: Callable[[str], str],
     rules: Sequence[s3.BucketLifecycleConfigurationRuleArgs],
+    protect: bool = True,
     **more: Any,  # noqa: ANN401 - further arguments of the bucket itself
 ) -> tuple[s3.Bucket, s3.BucketVersioning]:
     """Declare a versioned bucket under its own key that nobody can make public, with its lifecycle rules.
 
-    `policy` makes the bucket's policy of the key's ARN. Returned with the bucket is what others wait for that
+    `policy` makes the bucket's policy of the key's ARN. Without `protect` Pulumi removes the bucket once it
+    is declared no more. Returned with the bucket is what others wait for that
     need it versioned.
     """
     child = pulumi.ResourceOptions(parent=parent)
@@ -28,7 +30,7 @@ def protected_bucket(
         f"{resource}-bucket",
         bucket=bucket,
         tags=tags,
-        opts=pulumi.ResourceOptions(parent=parent, protect=True),
+        opts=pulumi.ResourceOptions(parent=parent, protect=protect),
         **more,
     )
     blocked = s3.BucketPublicAccessBlock(

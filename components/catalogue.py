@@ -26,8 +26,9 @@ class FunctionSpec:
 
     `memory` and `disk` (/tmp; Lambda's own 512 where None) are in MiB and `timeout` in seconds. `requests`
     are DynamoDB actions on the request table; a function that starts runs also takes and returns a
-    customer's run lock there. `clients` are Cognito actions on OAuth2 clients. `evidence` are the kinds of
-    evidence that it writes.
+    customer's run lock there. `clients` are Cognito actions on OAuth2 clients. One that ends contracts starts
+    the machine that does it; one that puts events puts them on the bus of contracts. `evidence` are the kinds
+    of evidence that it writes.
     """
 
     module: str
@@ -43,7 +44,11 @@ class FunctionSpec:
     starts_runs: bool = False
     stops_runs: bool = False
     watches_runs: bool = False
+    starts_exports: bool = False
+    watches_exports: bool = False
     reads_events: bool = False
+    ends_contracts: bool = False
+    puts_events: bool = False
     evidence: tuple[str, ...] = ()
     purpose: Purpose | None = None
 
@@ -98,6 +103,30 @@ _FUNCTIONS: Final = (
     ),
     FunctionSpec(
         module="list_requests", package="api", why="List the caller's requests.", requests=("dynamodb:Query",)
+    ),
+    FunctionSpec(module="get_contract", package="api", why="Say until when the caller's data is kept."),
+    FunctionSpec(
+        module="create_export",
+        package="api",
+        why="Start an export of everything that the caller has sent.",
+        requests=("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"),
+        starts_exports=True,
+        watches_exports=True,
+    ),
+    FunctionSpec(
+        module="get_export",
+        package="api",
+        why="Show an export of the caller, and sign the downloads of what was written.",
+        requests=("dynamodb:GetItem",),
+        watches_exports=True,
+        purpose="fetch",
+    ),
+    FunctionSpec(
+        module="list_export_files",
+        package="api",
+        why="Sign the downloads of the files that an export lists.",
+        requests=("dynamodb:GetItem",),
+        purpose="fetch",
     ),
     FunctionSpec(
         module="index_objects",
@@ -213,6 +242,7 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
         marks_destruction=True,
+        puts_events=True,
         stops_runs=True,
     ),
     FunctionSpec(
@@ -252,6 +282,7 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=_PENDING,
         marks_destruction=True,
+        puts_events=True,
         clients=("cognito-idp:DescribeUserPoolClient",),
         evidence=("contract-end",),
         purpose="witness",
@@ -262,8 +293,19 @@ _FUNCTIONS: Final = (
         why="See that the key of a vault is gone.",
         timeout=60,
         marks_destruction=True,
+        puts_events=True,
         evidence=("contract-end",),
         purpose="witness",
+    ),
+    FunctionSpec(
+        module="export_vault",
+        package="runs",
+        why="Write down all records of a customer and a list of all its files.",
+        memory=1024,
+        timeout=LONGEST_TIMEOUT,
+        requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
+        starts_runs=True,
+        purpose="export",
     ),
     FunctionSpec(
         module="sweep_runs",
@@ -273,6 +315,20 @@ _FUNCTIONS: Final = (
         requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
         watches_runs=True,
+    ),
+    FunctionSpec(
+        module="watch_contracts",
+        package="runs",
+        why="End the contracts that are due and that nobody ended; tell of those that are held or late.",
+        timeout=60,
+        ends_contracts=True,
+    ),
+    FunctionSpec(
+        module="remind_contract",
+        package="runs",
+        why="Say that a contract ends soon, if it still does.",
+        timeout=60,
+        puts_events=True,
     ),
     FunctionSpec(
         module="redrive_run",

@@ -115,6 +115,13 @@ def environment_of(names: RegionNames, spec: FunctionSpec) -> Mapping[str, str]:
         environment.RUN_STATE_MACHINE_ARN: names.run_machine_arn
         if spec.starts_runs or spec.stops_runs
         else None,
+        environment.CONTRACT_END_STATE_MACHINE_ARN: (
+            names.machine_arn("contract-end") if spec.ends_contracts else None
+        ),
+        environment.EVENT_BUS: names.event_bus if spec.puts_events else None,
+        environment.EXPORT_STATE_MACHINE_ARN: (
+            names.machine_arn("export") if spec.starts_exports or spec.watches_exports else None
+        ),
         environment.EVIDENCE_BUCKET: names.evidence_bucket if spec.evidence else None,
         environment.PURPOSE_ROLE_ARN: names.role(f"purpose-{spec.purpose}") if spec.purpose else None,
     }

@@ -1,4 +1,4 @@
-"""Who may call: one OAuth2 client for each program of each customer."""
+"""Who may call: one OAuth2 client for each program of each customer whose contract is not terminated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +83,7 @@ class Identity(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[server]),
             )
             for customer in args.customers
+            if not customer.contract.terminated
             for program in customer.programs
         }
         self.pool_id = pool.id

@@ -23,8 +23,12 @@ def rotated_key(
     policy: pulumi.Input[str],
     data_class: DataClass,
     customer: str = SHARED,
+    protect: bool = True,
 ) -> kms.Key:
-    """Declare a symmetric key of this region alone, rotated every year, with its alias."""
+    """Declare a symmetric key of this region alone, rotated every year, with its alias.
+
+    Without `protect` Pulumi orders the key's deletion once it is declared no more.
+    """
     key = kms.Key(
         resource,
         description=description,
@@ -35,7 +39,7 @@ def rotated_key(
         deletion_window_in_days=DELETION_DAYS,
         policy=policy,
         tags=names.tags(data_class, customer),
-        opts=pulumi.ResourceOptions(parent=parent, protect=True),
+        opts=pulumi.ResourceOptions(parent=parent, protect=protect),
     )
     kms.Alias(
         f"{resource}-alias",

@@ -8,23 +8,29 @@ from typing import Final
 
 from pulumi_aws import s3
 
+from .iam.purposes import EXPORTS
 from .settings import Contract
 
 UNFINISHED_UPLOAD_DAYS: Final = 1
 NONCURRENT_DAYS: Final = 30
 """Days that an overwritten or deleted version can still be brought back. Erasure does not wait for it."""
 
+LAST_BYTE_DAYS: Final = NONCURRENT_DAYS + 1
+"""Days after the destruction date until S3 has removed the last version by itself: what expires in the date's
+night has been noncurrent for NONCURRENT_DAYS some time during a day, which is rounded up to its end."""
+
+LAST_MARKER_DAYS: Final = LAST_BYTE_DAYS + 1
+"""The same for the last delete marker: the night after the version that it hid has gone."""
+
 EXPORT_DAYS: Final = 7
 """Days that a copy made for a data subject or the customer can be fetched."""
 
-EXPORTS: Final = "exports/"
-
 
 def lifecycle_rules(contract: Contract) -> list[s3.BucketLifecycleConfigurationRuleArgs]:
-    """Return the bucket's rules; the last one moves with the contract.
+    """Return the bucket's rules; the last one moves with the contract, and rests while a hold stands.
 
     At its date every current version gets a delete marker and becomes noncurrent, so the last byte goes
-    NONCURRENT_DAYS later. The contract-end workflow does not wait for that.
+    LAST_BYTE_DAYS later. The contract-end workflow does not wait for that.
     """
     everything = s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
     exports = s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=EXPORTS)
@@ -62,7 +68,7 @@ def lifecycle_rules(contract: Contract) -> list[s3.BucketLifecycleConfigurationR
         ),
         s3.BucketLifecycleConfigurationRuleArgs(
             id="contract-end",
-            status="Enabled",
+            status="Disabled" if contract.hold is not None else "Enabled",
             filter=everything,
             expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(
                 date=f"{contract.destruction}T00:00:00Z"

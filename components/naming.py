@@ -50,6 +50,14 @@ class RegionNames:
         """ARN of one of the stack's roles."""
         return f"arn:aws:iam::{self.account}:role/{self.name(suffix)}"
 
+    def role_and_sessions(self, suffix: str) -> list[str]:
+        """ARN patterns of one of the stack's roles as a caller.
+
+        AWS gives the role's ARN as `aws:PrincipalArn`, others the session's.
+        """
+        session = f"arn:aws:sts::{self.account}:assumed-role/{self.name(suffix)}/*"
+        return [self.role(suffix), session]
+
     @property
     def account_principal(self) -> str:
         """ARN that stands for the whole account: IAM decides who in it."""
@@ -130,6 +138,26 @@ class RegionNames:
     def default_schedules_arn(self) -> str:
         """ARN of the schedule group that schedules are in unless they say otherwise."""
         return self.arn("scheduler", "schedule-group/default")
+
+    @property
+    def contract_schedules(self) -> str:
+        """Group of the schedules that go by the customers' contracts."""
+        return self.name("contracts")
+
+    @property
+    def contract_schedules_arn(self) -> str:
+        """ARN of that group: what the scheduler says it acts for."""
+        return self.arn("scheduler", f"schedule-group/{self.contract_schedules}")
+
+    @property
+    def event_bus(self) -> str:
+        """Bus of the region's events about contracts; the rule on it and their topic have the same name."""
+        return self.name("contracts")
+
+    @property
+    def event_rule_arn(self) -> str:
+        """ARN of the rule that passes on every event of the bus."""
+        return self.arn("events", f"rule/{self.event_bus}/{self.event_bus}")
 
     def function_arn(self, function: str) -> str:
         """ARN of one of the stack's functions, named without prefix."""

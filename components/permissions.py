@@ -84,10 +84,28 @@ def _lines() -> Iterator[str]:
         services.contract_end_machine(_NAMES),
     )
     yield from _role(
+        _NAMES.name("export"),
+        "The export state machine.",
+        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("export")),
+        services.export_machine(_NAMES),
+    )
+    yield from _role(
         _NAMES.name("sweep-schedule"),
         "The schedule of the sweep.",
         trust.by_service(_NAMES, "scheduler.amazonaws.com", source_arns=[_NAMES.default_schedules_arn]),
         services.sweep_schedule(_NAMES, _REGION_KEY),
+    )
+    yield from _role(
+        _NAMES.name("watch-schedule"),
+        "The schedule of the watch over contracts.",
+        trust.by_service(_NAMES, "scheduler.amazonaws.com", source_arns=[_NAMES.default_schedules_arn]),
+        services.watch_schedule(_NAMES, _REGION_KEY),
+    )
+    yield from _role(
+        _NAMES.name("contract-schedules"),
+        "The schedules of the contracts.",
+        trust.by_service(_NAMES, "scheduler.amazonaws.com", source_arns=[_NAMES.contract_schedules_arn]),
+        services.contract_schedules(_NAMES, _REGION_KEY),
     )
     yield f"### `{_NAMES.name('api-gateway-logs')}`\n"
     yield (
@@ -110,14 +128,24 @@ def _lines() -> Iterator[str]:
     access_role = f"arn:aws:iam::{_NAMES.account}:role/{_NAMES.access_role(_CUSTOMER)}"
     for title, statements in (
         ("Key of a vault", keys.vault_key(_NAMES, _CUSTOMER, purpose_roles, access_role)),
-        ("Bucket of a vault", resources.vault_bucket(_NAMES, _CUSTOMER, _VAULT_KEY)),
+        (
+            "Bucket of a vault",
+            resources.vault_bucket(
+                _NAMES,
+                _CUSTOMER,
+                _VAULT_KEY,
+                access_ends="<ends + 1 day>",
+                destruction="<ends + grace days + 1 day>",
+            ),
+        ),
         ("Key of the evidence bucket", keys.evidence_key(_NAMES, writers, purpose_roles["replay"])),
         ("Evidence bucket", resources.evidence_bucket(_NAMES, _EVIDENCE_KEY, _YEARS * 365)),
         ("Key of the region", keys.region_key(_NAMES)),
         ("Queue of bucket events", resources.events_queue(_NAMES, "object-events")),
-        ("Queue of dead letters", resources.queue(_NAMES, "dead-letters")),
+        ("Queue of dead letters", resources.dead_letters_queue(_NAMES)),
         ("Queue of bucket events that keep failing", resources.queue(_NAMES, "object-events-dead")),
         ("Topic of alarms", resources.alarms_topic(_NAMES)),
+        ("Topic of events about contracts", resources.contracts_topic(_NAMES)),
     ):
         yield f"### {title}\n"
         yield from _table(statements, with_principals=True)

@@ -8,7 +8,7 @@ from pulumi_aws import lambda_, sqs
 
 from .catalogue import LONGEST_TIMEOUT
 from .iam.documents import Statement, document
-from .iam.resources import events_queue, queue
+from .iam.resources import dead_letters_queue, events_queue, queue
 from .naming import RegionNames
 
 RETENTION_SECONDS = 14 * 24 * 3600
@@ -64,7 +64,7 @@ class DeadLettersArgs:
 
 
 class DeadLetters(pulumi.ComponentResource):
-    """Where Lambda and the scheduler leave calls that they could not make."""
+    """Where Lambda, the scheduler and EventBridge leave what they could not deliver."""
 
     arn: pulumi.Output[str]
 
@@ -76,7 +76,7 @@ class DeadLetters(pulumi.ComponentResource):
             names=args.names,
             queue_name="dead-letters",
             key_arn=args.region_key_arn,
-            policy=queue(args.names, "dead-letters"),
+            policy=dead_letters_queue(args.names),
         )
         self.arn = made.arn
         self.register_outputs({"arn": self.arn})

@@ -1,7 +1,8 @@
 """A region: everything of one stack, referring to nothing outside it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pulumi
@@ -11,8 +12,17 @@ from .account import AccountSettings, AccountSettingsArgs
 from .alarms import Alarms, AlarmsArgs
 from .api import PrivacyApi, PrivacyApiArgs
 from .catalogue import FUNCTIONS
+from .contract_clock import (
+    ContractClock,
+    ContractClockArgs,
+    ContractWatch,
+    ContractWatchArgs,
+    warn_of_ended,
+)
 from .contract_ends import ContractEndMachine, ContractEndMachineArgs
+from .contract_events import ContractEvents, ContractEventsArgs
 from .evidence import EvidenceBucket, EvidenceBucketArgs
+from .exports import ExportMachine, ExportMachineArgs
 from .functions import PrivacyFunction, PrivacyFunctionArgs
 from .iam.purposes import PURPOSES, Purpose
 from .identity import Identity, IdentityArgs
@@ -21,6 +31,7 @@ from .naming import RegionNames
 from .openapi import routes
 from .queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
 from .reindexes import ReindexMachine, ReindexMachineArgs
+from .removed_customers import refuse_removed
 from .replays import ReplayMachine, ReplayMachineArgs
 from .roles import Boundary, BoundaryArgs, PurposeRoles, PurposeRolesArgs
 from .runs import RunMachine, RunMachineArgs, RunSweep, RunSweepArgs
@@ -31,9 +42,10 @@ from .vault import CustomerVault, CustomerVaultArgs
 
 @dataclass(frozen=True, kw_only=True)
 class RegionArgs:
-    """The stack's settings."""
+    """The stack's settings, and the moment that tells the days past from those to come (aware)."""
 
     settings: Settings
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Region(pulumi.ComponentResource):
@@ -53,6 +65,8 @@ class Region(pulumi.ComponentResource):
             account=aws.get_caller_identity().account_id,
             region=settings.region,
         )
+        refuse_removed(names, (customer.id for customer in settings.customers))
+        warn_of_ended(settings.customers, args.now)
         child = pulumi.ResourceOptions(parent=self)
         account = AccountSettings(
             f"{name}-account", AccountSettingsArgs(names=names, account=settings.account), opts=child
@@ -165,13 +179,23 @@ class Region(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        ContractEndMachine(
+        contract_end = ContractEndMachine(
             f"{name}-contract-end",
             ContractEndMachineArgs(
                 names=names,
                 boundary_arn=boundary.arn,
                 region_key_arn=key.arn,
                 functions={module: function.arn for module, function in functions.items()},
+            ),
+            opts=child,
+        )
+        ExportMachine(
+            f"{name}-export",
+            ExportMachineArgs(
+                names=names,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                function_arn=functions["export_vault"].arn,
             ),
             opts=child,
         )
@@ -183,6 +207,41 @@ class Region(pulumi.ComponentResource):
                 region_key_arn=key.arn,
                 dead_letters_arn=dead_letters.arn,
                 function_arn=functions["sweep_runs"].arn,
+            ),
+            opts=child,
+        )
+        ContractClock(
+            f"{name}-clock",
+            ContractClockArgs(
+                names=names,
+                customers=settings.customers,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                dead_letters_arn=dead_letters.arn,
+                machine_arn=contract_end.arn,
+                remind_function_arn=functions["remind_contract"].arn,
+                now=args.now,
+            ),
+            opts=child,
+        )
+        ContractWatch(
+            f"{name}-watch",
+            ContractWatchArgs(
+                names=names,
+                boundary_arn=boundary.arn,
+                region_key_arn=key.arn,
+                dead_letters_arn=dead_letters.arn,
+                function_arn=functions["watch_contracts"].arn,
+            ),
+            opts=child,
+        )
+        ContractEvents(
+            f"{name}-contracts",
+            ContractEventsArgs(
+                names=names,
+                region_key_arn=key.arn,
+                dead_letters_arn=dead_letters.arn,
+                recipient=settings.operator.alarms,
             ),
             opts=child,
         )

@@ -90,6 +90,11 @@ class Contract:
     status: Literal["active", "terminated"] = "active"
 
     @property
+    def terminated(self) -> bool:
+        """Whether the data is destroyed: nobody calls any more, and what is left may be removed."""
+        return self.status == "terminated"
+
+    @property
     def access_ends(self) -> date:
         """First day on whose midnight (UTC) nobody has access any more."""
         return self.ends + timedelta(days=1)

@@ -11,6 +11,7 @@ from datetime import date
 from typing import Any, Final
 
 from .iam.documents import Statement, document
+from .iam.purposes import EXPORTS
 from .iam.services import customer_access
 from .iam.trust import by_customer
 from .naming import RegionNames
@@ -18,7 +19,7 @@ from .settings_datasets import dataset_checks
 from .settings_problems import Problem, path_of, shown
 from .settings_values import contract_date
 
-RESERVED_PREFIXES: Final = ("exports/",)
+RESERVED_PREFIXES: Final = (EXPORTS,)
 """Prefixes of a vault's bucket that the program itself uses."""
 
 LONGEST_BUCKET_NAME: Final = 63
@@ -51,6 +52,7 @@ def cross_checks(config: Mapping[str, Any], names: RegionNames) -> Iterator[Prob
         place = (*customers, position)
         yield from _region(place, customer, names.region)
         yield from _contract((*place, "contract"), customer.get("contract"))
+        yield from _termination((*place, "contract"), customer.get("contract"))
         yield from _long_names(place, customer, names)
         yield from _programs((*place, "programs"), customer.get("programs"))
         yield from _datasets((*place, "datasets"), customer.get("datasets"))
@@ -130,6 +132,18 @@ def _contract(place: Place, contract: object) -> Iterator[Problem]:
             path_of((*place, "ends")),
             shown(ends.isoformat()),
             f"lies before starts ({starts}); give a later day",
+        )
+
+
+def _termination(place: Place, contract: object) -> Iterator[Problem]:
+    if not isinstance(contract, Mapping):
+        return
+    if contract.get("status") == "terminated" and contract.get("hold") is not None:
+        yield Problem(
+            path_of((*place, "status")),
+            shown("terminated"),
+            "a hold stands, so nothing may have been destroyed; remove the hold and let the contract end, or "
+            "leave the status out",
         )
 
 

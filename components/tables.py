@@ -23,11 +23,12 @@ def protected_table(
     range_key: str | None = None,
     expires: bool = False,
     index: tuple[str, str, str] | None = None,
+    protect: bool = True,
 ) -> dynamodb.Table:
     """Declare a table with hash key `pk`: encrypted, backed up for BACKUP_DAYS, protected from deletion.
 
     `expires` turns on time to live by `expires_at`. `index` is a sparse global index of keys only: its name,
-    its hash key and its range key.
+    its hash key and its range key. Without `protect` Pulumi removes the table once it is declared no more.
     """
     attributes: Sequence[str] = ["pk", *([range_key] if range_key else []), *([index[1]] if index else [])]
     return dynamodb.Table(
@@ -58,5 +59,5 @@ def protected_table(
         server_side_encryption=dynamodb.TableServerSideEncryptionArgs(enabled=True, kms_key_arn=key_arn),
         deletion_protection_enabled=True,
         tags=names.tags(data_class, customer),
-        opts=pulumi.ResourceOptions(parent=parent, protect=True),
+        opts=pulumi.ResourceOptions(parent=parent, protect=protect),
     )

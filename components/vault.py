@@ -48,7 +48,8 @@ class CustomerVaultArgs:
 class CustomerVault(pulumi.ComponentResource):
     """Key, bucket, table and access role of one customer.
 
-    Everything in it is encrypted under its key, so that destroying the key destroys what is left.
+    Everything in it is encrypted under its key, so that destroying the key destroys what is left. Once its
+    contract is terminated it is no longer protected: removing the customer's lines removes what is left.
     """
 
     key_arn: pulumi.Output[str]
@@ -62,6 +63,8 @@ class CustomerVault(pulumi.ComponentResource):
         super().__init__("gdpr:vault:CustomerVault", name, None, opts)
         names, customer = args.names, args.customer
         access_role = self._access_role(name, args) if customer.principals else None
+        # Nothing else about it may differ: AWS would be asked to change what is gone, or a key that is going.
+        protect = not customer.contract.terminated
         key = rotated_key(
             f"{name}-key",
             parent=self,
@@ -75,8 +78,9 @@ class CustomerVault(pulumi.ComponentResource):
             ),
             data_class="personal",
             customer=customer.id,
+            protect=protect,
         )
-        bucket = self._bucket(name, args, key.arn)
+        bucket = self._bucket(name, args, key.arn, protect=protect)
         table = protected_table(
             f"{name}-table",
             parent=self,
@@ -88,6 +92,7 @@ class CustomerVault(pulumi.ComponentResource):
             range_key="sk",
             expires=True,
             index=("objects", "object", "pk"),
+            protect=protect,
         )
         self.key_arn = key.arn
         self.bucket = bucket.bucket
@@ -135,16 +140,28 @@ class CustomerVault(pulumi.ComponentResource):
         )
         return role
 
-    def _bucket(self, name: str, args: CustomerVaultArgs, key_arn: pulumi.Output[str]) -> s3.Bucket:
+    def _bucket(
+        self, name: str, args: CustomerVaultArgs, key_arn: pulumi.Output[str], *, protect: bool
+    ) -> s3.Bucket:
         names, customer = args.names, args.customer
+        access_ends, destruction = customer.contract.access_ends, customer.contract.destruction
         bucket, _ = protected_bucket(
             name,
             parent=self,
             bucket=names.vault_bucket(customer.id),
             tags=names.tags("personal", customer.id),
             key_arn=key_arn,
-            policy=lambda key: document(vault_bucket(names, customer.id, key)),
+            policy=lambda key: document(
+                vault_bucket(
+                    names,
+                    customer.id,
+                    key,
+                    access_ends=access_ends.isoformat(),
+                    destruction=destruction.isoformat(),
+                )
+            ),
             rules=lifecycle_rules(customer.contract),
+            protect=protect,
         )
         indexed = indexed_files(customer)
         if indexed:

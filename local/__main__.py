@@ -1,4 +1,4 @@
-"""`python -m local`: build the Lambda packages, bring regions up on this machine, reindex, show the demo."""
+"""`python -m local`: build the Lambda packages, bring regions up on this machine, work with them, demo."""
 
 import argparse
 import contextlib
@@ -73,6 +73,17 @@ def _parser() -> argparse.ArgumentParser:
     again.add_argument("run_id", help="the run, as a failed request names it")
     again.set_defaults(run=_redrive)
 
+    ending = commands.add_parser(
+        "contract-end",
+        help="end a customer's contract, or count what its end would destroy",
+        description="Start the workflow of a contract's end in a stack that `up` keeps up. It destroys all "
+        "data of the customer if the contract and its grace days are over, and otherwise nothing.",
+    )
+    ending.add_argument("customer", help="the customer's id")
+    ending.add_argument("--stack", help="a stack that is up (default: the one that has the customer)")
+    ending.add_argument("--dry-run", action="store_true", help="count what would go, destroy nothing")
+    ending.set_defaults(run=_contract_end)
+
     demo = commands.add_parser(
         "demo",
         help="erase one person and correct another, with the proof",
@@ -112,6 +123,12 @@ def _redrive(options: argparse.Namespace) -> None:
     print(f"{answer['requests']} requests are pending again; {run}")
     if answer["superseded"]:
         print(f"{answer['superseded']} corrections stay failed: newer ones about the same people came since")
+
+
+def _contract_end(options: argparse.Namespace) -> int:
+    from local.contract_end import contract_end  # as above
+
+    return contract_end(options.customer, options.stack, dry_run=options.dry_run)
 
 
 def _demo(options: argparse.Namespace) -> int:

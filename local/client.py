@@ -3,7 +3,7 @@
 import ssl
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -62,6 +62,27 @@ class RequestView:
     reason: str | None = None
     follows: str | None = None
     restored_from: str | None = None
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        """From the API's JSON; a member that the contract does not have raises TypeError."""
+        return cls(**body)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportView:
+    """An export of everything as the API shows it; times are ISO 8601 in UTC."""
+
+    id: str
+    state: str
+    requested_at: str
+    ended_at: str | None = None
+    expires_at: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    counts: Mapping[str, int] | None = None
+    parts: Sequence[Mapping[str, Any]] = ()
+    urls_expire_at: str | None = None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
@@ -180,6 +201,45 @@ class PrivacyClient:
             if "next_cursor" not in page:
                 return found
             filters["cursor"] = page["next_cursor"]
+
+    def contract(self) -> dict[str, Any]:
+        """The terms of the customer's contract, as the API shows them."""
+        terms: dict[str, Any] = _checked(self.call("GET", "/v1/contract")).json()
+        return terms
+
+    def request_export(self, *, idempotency_key: str | None = None) -> ExportView:
+        """Ask for an export of everything."""
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return ExportView.of(_checked(self.call("POST", "/v1/contract/export", headers=headers)).json())
+
+    def export(self, export_id: str) -> ExportView:
+        """Return one export, with the URLs of its parts where it can be fetched."""
+        return ExportView.of(_checked(self.call("GET", f"/v1/contract/export/{export_id}")).json())
+
+    def wait_for_export(self, export_id: str, *, seconds: float = 120) -> ExportView:
+        """Return the export once it has ended. Raises TimeoutError when that takes longer."""
+        deadline = time.monotonic() + seconds
+        while True:
+            export = self.export(export_id)
+            if export.state != "running":
+                return export
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"export {export_id} is still running after {seconds} s")
+            time.sleep(_POLL_SECONDS)
+
+    def export_files(self, export_id: str, *, limit: int = 100) -> Iterator[Mapping[str, Any]]:
+        """Yield the files that a completed export lists, each with a URL of its page's."""
+        query: dict[str, str | int] = {"limit": limit}
+        while True:
+            page = _checked(self.call("GET", f"/v1/contract/export/{export_id}/files", params=query)).json()
+            yield from page["files"]
+            if "next_cursor" not in page:
+                return
+            query["cursor"] = page["next_cursor"]
+
+    def fetch(self, url: str) -> bytes:
+        """Download from a presigned URL. Raises ProblemError where S3 refuses."""
+        return _checked(self._http.get(url)).content
 
     def wait(self, request_id: str, *, seconds: float = 120) -> RequestView:
         """Return the request once it has ended.

@@ -9,19 +9,22 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pyarrow.parquet as pq
 
+from local import contract_end
 from local.build import build
 from local.client import PrivacyClient, ProblemError
 from local.deploy.settings import stack_config, stack_names
 from local.emulator import Emulator
 from local.errors import LocalError
+from local.executions import carry_out, follow, machine_arn
 from local.generate import CustomerData, Person, RegionData, customers_of, generate
 from local.load import send, wait_until_indexed
 from local.search import Finding, Searched, search
-from local.stacks import Stack, Vault
+from local.stacks import Stack, Vault, deploy_stack
 from local.up import regions
 from local.vaults import VaultView, references_of
 
@@ -132,6 +135,7 @@ def _tell(
         _strangers(story, api, here, there, erasure)
     _neighbours(story, emulator, here, there, before)
     _last_search(story, emulator, here, there, cast)
+    _contract_ends(story, emulator, here, cast)
 
 
 def _is_guarded(story: Story, here: Stack) -> None:
@@ -348,6 +352,76 @@ def _last_search(story: Story, emulator: Emulator, here: Stack, there: Stack, ca
     for person, findings in _found(emulator, there, cast.everyone).items():
         _show(story, findings)
         story.check(not findings, f"{there.region} never saw {person.name}")
+
+
+def _contract_ends(story: Story, emulator: Emulator, here: Stack, cast: Cast) -> None:
+    story.chapter(f"{_NEIGHBOUR}'s contract ends: new dates in the config, and the stack is deployed again")
+    step_functions = emulator.client("stepfunctions", here.region)
+    remaining = VaultView(emulator, here, _CONTROLLER)
+    before = (remaining.versions(), remaining.digests())
+    counted = carry_out(step_functions, here, "contract-end", {"customer": _NEIGHBOUR, "dry_run": True})
+    for line in contract_end.inventory(counted):
+        story.say(line)
+    story.check(counted["reason"] == "not-due", "a dry run counts, and destroys nothing")
+    with here.client(_NEIGHBOUR) as api:
+        story.check(api.call("GET", "/v1/requests").status_code == httpx.codes.OK, "its token is good")
+        yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
+        customers = json.loads(stack_config(_HERE)["gdpr:customers"])
+        for customer in customers:
+            if customer["id"] == _NEIGHBOUR:
+                customer["contract"] |= {"ends": yesterday.isoformat(), "graceDays": 0, "keyDeletionDays": 7}
+        deploy_stack(emulator, _HERE, config={"gdpr:customers": json.dumps(customers)})
+        watched = emulator.client("lambda", here.region).invoke(FunctionName=f"{here.prefix}-watch-contracts")
+        story.check("FunctionError" not in watched, "the hourly watch sees that it is over, and ends it")
+        machine = machine_arn(here, "contract-end")
+        (execution,) = step_functions.list_executions(stateMachineArn=machine, statusFilter="RUNNING")[
+            "executions"
+        ]
+        ended = follow(step_functions, execution["executionArn"], _NEIGHBOUR, until="WaitForKey")
+        for line in contract_end.outcome(_NEIGHBOUR, ended):
+            story.say(line)
+        refused = api.call("GET", "/v1/requests")
+        story.check(
+            (refused.status_code, refused.json()["type"]) == (403, "urn:gdpr:problem:contract-ended"),
+            "the token that was good is refused: 403, the contract has ended",
+        )
+    with here.client(_NEIGHBOUR) as api:
+        story.check(not _gets_a_token(api), "a new login is refused: the client is gone")
+    _nothing_left(story, emulator, here, ended["look_at"])
+    story.check(
+        (remaining.versions(), remaining.digests()) == before,
+        f"{_CONTROLLER}'s vault has the same SHA-256 in every version and item",
+    )
+    (places,) = _found(emulator, here, [cast.erased_here_only]).values()
+    _show(story, places)
+    story.check(not places, f"{cast.erased_here_only.name} is nowhere in {here.region} any more")
+
+
+def _gets_a_token(api: PrivacyClient) -> bool:
+    try:
+        api.token()
+    except (ProblemError, httpx.HTTPError):
+        return False
+    return True
+
+
+def _nothing_left(story: Story, emulator: Emulator, here: Stack, key_deletion: str) -> None:
+    vault = here.vaults[_NEIGHBOUR]
+    s3, dynamodb, kms = (emulator.client(service, here.region) for service in ("s3", "dynamodb", "kms"))
+    listed = s3.list_object_versions(Bucket=vault.bucket)
+    left = len(listed.get("Versions", [])) + len(listed.get("DeleteMarkers", []))
+    story.check(left == 0, "no version and no delete marker is left in the bucket")
+    tables = [
+        name for page in dynamodb.get_paginator("list_tables").paginate() for name in page["TableNames"]
+    ]
+    story.check(vault.table not in tables, "the table is gone")
+    key = kms.describe_key(KeyId=vault.key_arn)["KeyMetadata"]
+    story.check(key["KeyState"] == "PendingDeletion", f"the key is pending deletion until {key_deletion}")
+    kept = contract_end.evidence(s3, here, _NEIGHBOUR)
+    story.check(
+        "scheduled" in kept and kept["scheduled"]["read_back"]["bucket"]["versions"] == 0,
+        "what was destroyed and read back is kept as evidence, under Object Lock",
+    )
 
 
 def _found(emulator: Emulator, stack: Stack, people: Sequence[Person]) -> dict[Person, list[Finding]]:

@@ -3,10 +3,8 @@
 import json
 from typing import Any
 
-import boto3
-
-from local.emulator import ACCOUNT, client_config
 from local.errors import LocalError
+from local.executions import client_of
 from local.stacks import Stack
 
 
@@ -15,15 +13,7 @@ def redrive(stack: Stack, customer: str, run_id: str) -> dict[str, Any]:
 
     Raises LocalError with the function's own message where there is nothing to redrive.
     """
-    session: Any = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="test")
-    client = session.client(
-        "lambda",
-        region_name=stack.region,
-        endpoint_url=stack.endpoint,
-        verify=stack.authority,
-        config=client_config(),
-    )
-    answer = client.invoke(
+    answer = client_of(stack, "lambda").invoke(
         FunctionName=f"{stack.prefix}-redrive-run",
         Payload=json.dumps({"customer": customer, "run_id": run_id}),
     )

@@ -1,14 +1,12 @@
 """`python -m local reindex`: compare the indexes of a stack that is up with its objects."""
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import boto3
-
-from local.emulator import client_config
+from local import executions
 from local.errors import LocalError
+from local.executions import client_of
 from local.stacks import Stack
 
 KINDS: Final = {
@@ -24,7 +22,6 @@ KINDS: Final = {
 """What each kind of difference means."""
 
 _COLUMNS: Final = ("kind", "dataset", "object", "subject", "index_version", "object_version", "more")
-_POLL_SECONDS: Final = 0.5
 
 
 def reindex(stack_name: str, customer: str | None = None, *, dry_run: bool = False) -> int:
@@ -45,30 +42,10 @@ def reindex(stack_name: str, customer: str | None = None, *, dry_run: bool = Fal
     return 1 if remaining else 0
 
 
-def client_of(stack: Stack, service: str) -> Any:
-    """A client of the emulator that is up elsewhere, with the rights of the account's root."""
-    session: Any = boto3.Session(aws_access_key_id=stack.account, aws_secret_access_key="test")
-    return session.client(
-        service,
-        region_name=stack.region,
-        endpoint_url=stack.endpoint,
-        verify=stack.authority,
-        config=client_config(),
-    )
-
-
 def carry_out(step_functions: Any, stack: Stack, customer: str, *, dry_run: bool) -> dict[str, Any]:
     """Start an execution, wait for its end, return its output. Raises LocalError where it fails."""
-    machine = f"arn:aws:states:{stack.region}:{stack.account}:stateMachine:{stack.prefix}-reindex"
-    execution = step_functions.start_execution(
-        stateMachineArn=machine, input=json.dumps({"customer": customer, "dry_run": dry_run})
-    )["executionArn"]
-    while (ended := step_functions.describe_execution(executionArn=execution))["status"] == "RUNNING":
-        time.sleep(_POLL_SECONDS)
-    if ended["status"] != "SUCCEEDED":
-        raise LocalError(f"{customer}: the execution {execution.rpartition(':')[2]} {ended['status']}")
-    output: dict[str, Any] = json.loads(ended["output"])
-    return output
+    given = {"customer": customer, "dry_run": dry_run}
+    return executions.carry_out(step_functions, stack, "reindex", given)
 
 
 def differences(s3: Any, stack: Stack, done: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any, Self
 from local.client import Credentials, PrivacyClient
 from local.deploy.creator import DeploymentError
 from local.deploy.program import deploy
-from local.deploy.settings import stack_config
+from local.deploy.settings import stack_config, stack_names
 from local.emulator import ACCOUNT, STATE, Emulator
 from local.generate import Customer, customers_of
 
@@ -92,6 +92,11 @@ class Stack:
         }
         described["vaults"] = {customer: Vault(**facts) for customer, facts in described["vaults"].items()}
         return cls(**described)
+
+    @classmethod
+    def all_that_are_up(cls) -> list[Self]:
+        """Every stack that `python -m local up` keeps up in another terminal."""
+        return [cls.read(file.stem) for file in sorted(STATE.glob("*.json")) if file.stem in stack_names()]
 
 
 def deploy_stack(emulator: Emulator, name: str, *, config: Mapping[str, str] | None = None) -> Stack:

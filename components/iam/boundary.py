@@ -65,7 +65,10 @@ def _actions(names: RegionNames) -> set[str]:
         *services.reindex_machine(names),
         *services.replay_machine(names),
         *services.contract_end_machine(names),
+        *services.export_machine(names),
         *services.sweep_schedule(names, ""),
+        *services.watch_schedule(names, ""),
+        *services.contract_schedules(names, ""),
     ]
     return {*_of(statements), *services.CUSTOMER_ACTIONS, *VAULT_KEY_ACTIONS}
 

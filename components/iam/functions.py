@@ -1,5 +1,7 @@
 """Own rights of each function. None reaches a vault: for that it assumes the role of its one purpose."""
 
+from lambdas.privacy import environment
+
 from ..catalogue import FunctionSpec
 from ..naming import RegionNames
 from .documents import Statement, through
@@ -36,7 +38,9 @@ def function_statements(
         *_clients(spec, user_pool_arn),
         *_requests(names, spec),
         *_runs(names, spec),
+        *_exports(names, spec),
         *_events(names, spec),
+        *_contracts(names, spec),
         *_evidence(names, spec),
         *_vault(names, spec),
     ]
@@ -110,18 +114,45 @@ def _runs(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
         statements.append(
             Statement(
                 sid="StopRun",
-                why="Stop a run whose data is about to be destroyed.",
+                why="Stop a run or an export whose data is about to be destroyed.",
                 actions=["states:StopExecution"],
-                resources=[names.arn("states", f"execution:{names.name('run')}:*")],
+                resources=[
+                    names.arn("states", f"execution:{names.name(machine)}:*") for machine in ("run", "export")
+                ],
             )
         )
     if spec.watches_runs:
         statements.append(
             Statement(
                 sid="WatchRun",
-                why="See whether a run that holds a lock is still going.",
+                why="See whether a run, or an export, that holds a lock is still going.",
                 actions=["states:DescribeExecution"],
-                resources=[names.arn("states", f"execution:{names.name('run')}:*")],
+                resources=[
+                    names.arn("states", f"execution:{names.name(machine)}:*") for machine in ("run", "export")
+                ],
+            )
+        )
+    return statements
+
+
+def _exports(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    statements = []
+    if spec.starts_exports:
+        statements.append(
+            Statement(
+                sid="StartExport",
+                why="Start an export that was asked for.",
+                actions=["states:StartExecution"],
+                resources=[names.machine_arn("export")],
+            )
+        )
+    if spec.watches_exports:
+        statements.append(
+            Statement(
+                sid="WatchExport",
+                why="See whether an export that has not ended is still going.",
+                actions=["states:DescribeExecution"],
+                resources=[names.arn("states", f"execution:{names.name('export')}:*")],
             )
         )
     return statements
@@ -143,6 +174,31 @@ def _events(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
             resources=[names.queue_arn("object-events")],
         )
     ]
+
+
+def _contracts(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    statements = []
+    if spec.ends_contracts:
+        statements.append(
+            Statement(
+                sid="EndContract",
+                why="End a contract that is due.",
+                actions=["states:StartExecution"],
+                resources=[names.machine_arn("contract-end")],
+            )
+        )
+    if spec.puts_events:
+        statements.append(
+            Statement(
+                sid="ContractEvents",
+                why="Tell of what becomes of a contract, on this bus only and in the project's name only.",
+                actions=["events:PutEvents"],
+                resources=[names.arn("events", f"event-bus/{names.event_bus}")],
+                # Every entry has a source; "IfExists" is for the emulator, which does not resolve this key.
+                conditions={"StringEqualsIfExists": {"events:source": environment.EVENT_SOURCE}},
+            )
+        )
+    return statements
 
 
 def _evidence(names: RegionNames, spec: FunctionSpec) -> list[Statement]:

@@ -36,11 +36,22 @@ ADMINISTRATION = (
 SUBJECT_REFERENCE = "subject-reference"
 """Encryption context `purpose` of a vault's subject secret."""
 
-TABLE_PURPOSES = ("ingest", "intake", "index", "plan", "visit", "verify", "reindex", "close", "replay")
+TABLE_PURPOSES = (
+    "ingest",
+    "intake",
+    "index",
+    "plan",
+    "visit",
+    "verify",
+    "reindex",
+    "close",
+    "replay",
+    "export",
+)
 SECRET_MAKING_PURPOSES = ("ingest", "intake", "index", "reindex")
 SECRET_READING_PURPOSES = (*SECRET_MAKING_PURPOSES, "visit")
-READING_PURPOSES = ("index", "reindex", "visit")
-WRITING_PURPOSES = ("ingest", "visit")
+READING_PURPOSES = ("fetch", "index", "reindex", "visit")
+WRITING_PURPOSES = ("export", "ingest", "visit")
 
 # In a key policy "*" is the key itself: AWS has no other way to say it.
 _THIS_KEY = ["*"]
@@ -226,7 +237,7 @@ def region_key(names: RegionNames) -> list[Statement]:
         names.arn("logs", f"log-group:{names.function_logs('*')}"),
         *(
             names.arn("logs", f"log-group:{names.machine_logs(machine)}")
-            for machine in ("run", "reindex", "replay", "contract-end")
+            for machine in ("run", "reindex", "replay", "contract-end", "export")
         ),
         names.arn("logs", f"log-group:{names.api_logs}"),
     ]
@@ -283,6 +294,28 @@ def region_key(names: RegionNames) -> list[Statement]:
             conditions={
                 "StringEquals": {"aws:SourceAccount": names.account},
                 "ArnLike": {"aws:SourceArn": names.any_alarm},
+            },
+        ),
+        Statement(
+            sid="ContractEvents",
+            why="EventBridge passes events about contracts on through an encrypted topic.",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="Service", names=["events.amazonaws.com"]),
+            # The source cannot be asked for here: "not supported for EventBridge-to-encrypted topics" (SNS
+            # Developer Guide, "Enable compatibility between event sources … and encrypted topics").
+            conditions={
+                "StringEquals": {"kms:EncryptionContext:aws:sns:topicArn": names.arn("sns", names.event_bus)}
+            },
+        ),
+        Statement(
+            sid="LostContractEvents",
+            why="EventBridge leaves those that it could not pass on in the encrypted dead-letter queue.",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=_THIS_KEY,
+            principals=Principals(kind="Service", names=["events.amazonaws.com"]),
+            conditions={
+                "StringEquals": {"kms:EncryptionContext:aws:sqs:arn": names.queue_arn("dead-letters")}
             },
         ),
     ]

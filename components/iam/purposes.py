@@ -23,7 +23,12 @@ Purpose = Literal[
     "replay",
     "destroy",
     "witness",
+    "export",
+    "fetch",
 ]
+
+EXPORTS: Final = "exports/"
+"""Prefix of a vault's bucket below which exports lie."""
 
 LEDGER: Final = "ledger"
 """Kind of evidence that says who was erased when: the first part of its keys."""
@@ -35,6 +40,7 @@ class VaultRights:
 
     why: str
     objects: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
     bucket: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
     objects_index: tuple[str, ...] = ()
@@ -143,6 +149,15 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         table=("dynamodb:DescribeTable",),
         key=("kms:DescribeKey",),
     ),
+    "export": VaultRights(
+        why="Write all of a customer's records and a list of its files below the prefix of exports.",
+        exports=("s3:DeleteObjectVersion", "s3:PutObject"),
+        bucket=("s3:ListBucketVersions",),
+        table=("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"),
+    ),
+    "fetch": VaultRights(
+        why="Sign downloads of an export and of the files that it lists.", objects=("s3:GetObject",)
+    ),
 }
 
 
@@ -151,6 +166,7 @@ def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
     rights = PURPOSES[purpose]
     by_resource = {
         "Objects": (rights.objects, f"{names.any_vault_bucket}/*"),
+        "Exports": (rights.exports, f"{names.any_vault_bucket}/{EXPORTS}*"),
         "Bucket": (rights.bucket, names.any_vault_bucket),
         "Table": (rights.table, names.any_vault_table),
         "ObjectsIndex": (rights.objects_index, f"{names.any_vault_table}/index/objects"),

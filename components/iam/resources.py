@@ -13,9 +13,92 @@ REPLICATION = (
 """What it takes to have S3 copy objects elsewhere."""
 
 
-def vault_bucket(names: RegionNames, customer: str, key_arn: str) -> list[Statement]:
-    """Policy of a vault's bucket. It allows nothing: roles carry their rights, this carries the limits."""
-    return _limits(names, names.vault_bucket(customer), key_arn, whose="vault")
+READING = (
+    "s3:GetObject",
+    "s3:GetObjectAcl",
+    "s3:GetObjectAttributes",
+    "s3:GetObjectTagging",
+    "s3:GetObjectTorrent",
+    "s3:GetObjectVersion",
+    "s3:GetObjectVersionAcl",
+    "s3:GetObjectVersionAttributes",
+    "s3:GetObjectVersionTagging",
+    "s3:GetObjectVersionTorrent",
+)
+"""What shows an object, or something of it."""
+
+WRITING = (
+    "s3:PutObject",
+    "s3:PutObjectAcl",
+    "s3:PutObjectTagging",
+    "s3:PutObjectVersionAcl",
+    "s3:PutObjectVersionTagging",
+    "s3:RestoreObject",
+)
+"""What makes an object, or changes one."""
+
+DELETING = (
+    "s3:AbortMultipartUpload",
+    "s3:DeleteObject",
+    "s3:DeleteObjectTagging",
+    "s3:DeleteObjectVersion",
+    "s3:DeleteObjectVersionTagging",
+)
+"""What takes an object, an upload or something of an object away."""
+
+
+def vault_bucket(
+    names: RegionNames, customer: str, key_arn: str, *, access_ends: str, destruction: str
+) -> list[Statement]:
+    """Policy of a vault's bucket. It allows nothing: roles carry their rights, this carries the limits.
+
+    `access_ends` and `destruction` are days, from whose midnight (UTC) on fewer may reach objects. That
+    concerns neither the bucket's own settings, which who deploys goes on managing, nor S3's lifecycle rules:
+    no bucket policy keeps those from acting (S3 User Guide, "Setting an S3 Lifecycle configuration").
+    """
+    bucket_name = names.vault_bucket(customer)
+    objects = f"arn:aws:s3:::{bucket_name}/*"
+    destroyer = names.role_and_sessions("purpose-destroy")
+    witness = names.role_and_sessions("purpose-witness")
+    return [
+        *_limits(names, bucket_name, key_arn, whose="vault"),
+        Statement(
+            sid="DenyCustomerAfterContract",
+            why="When the contract is over the customer's own principals reach nothing any more.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=[*READING, *WRITING, *DELETING],
+            resources=[objects],
+            conditions={
+                "DateGreaterThanEquals": {"aws:CurrentTime": f"{access_ends}T00:00:00Z"},
+                "ArnLike": {"aws:PrincipalArn": names.role_and_sessions(f"vault-{customer}-access")},
+            },
+        ),
+        Statement(
+            sid="DenyUseAfterDestruction",
+            why="When the data is to be destroyed, only destroying it and witnessing that is left to do.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=[*READING, *WRITING],
+            resources=[objects],
+            conditions={
+                "DateGreaterThanEquals": {"aws:CurrentTime": f"{destruction}T00:00:00Z"},
+                "ArnNotLike": {"aws:PrincipalArn": [*destroyer, *witness]},
+            },
+        ),
+        Statement(
+            sid="DenyDeletionAfterDestruction",
+            why="What is destroyed is destroyed by the one role whose deletions are recorded and certified.",
+            effect="Deny",
+            principals=EVERYBODY,
+            actions=DELETING,
+            resources=[objects],
+            conditions={
+                "DateGreaterThanEquals": {"aws:CurrentTime": f"{destruction}T00:00:00Z"},
+                "ArnNotLike": {"aws:PrincipalArn": destroyer},
+            },
+        ),
+    ]
 
 
 def evidence_bucket(names: RegionNames, key_arn: str, retention_days: int) -> list[Statement]:
@@ -162,6 +245,21 @@ def queue(names: RegionNames, name: str) -> list[Statement]:
     ]
 
 
+def dead_letters_queue(names: RegionNames) -> list[Statement]:
+    """Policy of the queue of what could not be delivered, events about contracts among it."""
+    return [
+        Statement(
+            sid="ContractEvents",
+            why="EventBridge leaves events about contracts here that it could not pass on.",
+            actions=["sqs:SendMessage"],
+            resources=[names.queue_arn("dead-letters")],
+            principals=Principals(kind="Service", names=["events.amazonaws.com"]),
+            conditions={"ArnEquals": {"aws:SourceArn": names.event_rule_arn}},
+        ),
+        *queue(names, "dead-letters"),
+    ]
+
+
 def events_queue(names: RegionNames, name: str) -> list[Statement]:
     """Policy of the queue that S3 sends the vault buckets' events to."""
     return [
@@ -195,14 +293,34 @@ def alarms_topic(names: RegionNames) -> list[Statement]:
                 "ArnLike": {"aws:SourceArn": names.any_alarm},
             },
         ),
-        Statement(
-            sid="DenyWithoutTls",
-            why="Nothing travels unencrypted.",
-            effect="Deny",
-            principals=EVERYBODY,
-            # A topic's policy takes no action by wildcard; the others change the topic, not send to it.
-            actions=["sns:Publish", "sns:Subscribe"],
-            resources=[topic],
-            conditions={"Bool": {"aws:SecureTransport": "false"}},
-        ),
+        _topic_with_tls(topic),
     ]
+
+
+def contracts_topic(names: RegionNames) -> list[Statement]:
+    """Policy of the topic of events about contracts. IAM decides who in the account subscribes."""
+    topic = names.arn("sns", names.event_bus)
+    return [
+        Statement(
+            sid="Contracts",
+            why="The rule of this stack's bus passes on its events, and no other rule sends any.",
+            actions=["sns:Publish"],
+            resources=[topic],
+            principals=Principals(kind="Service", names=["events.amazonaws.com"]),
+            conditions={"ArnEquals": {"aws:SourceArn": names.event_rule_arn}},
+        ),
+        _topic_with_tls(topic),
+    ]
+
+
+def _topic_with_tls(topic: str) -> Statement:
+    return Statement(
+        sid="DenyWithoutTls",
+        why="Nothing travels unencrypted.",
+        effect="Deny",
+        principals=EVERYBODY,
+        # A topic's policy takes no action by wildcard; the others change the topic, not send to it.
+        actions=["sns:Publish", "sns:Subscribe"],
+        resources=[topic],
+        conditions={"Bool": {"aws:SecureTransport": "false"}},
+    )

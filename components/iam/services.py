@@ -27,6 +27,9 @@ CONTRACT_END_FUNCTIONS = (
 )
 """Functions that the state machine of a contract's end calls."""
 
+EXPORT_FUNCTIONS = ("export-vault",)
+"""Functions that the export state machine calls."""
+
 CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
 """All that a customer's access role may do with its files."""
 
@@ -49,6 +52,11 @@ def replay_machine(names: RegionNames) -> list[Statement]:
 def contract_end_machine(names: RegionNames) -> list[Statement]:
     """Statements of the role of a contract's end's state machine."""
     return [_steps(names, CONTRACT_END_FUNCTIONS), _log_delivery()]
+
+
+def export_machine(names: RegionNames) -> list[Statement]:
+    """Statements of the export state machine's role."""
+    return [_steps(names, EXPORT_FUNCTIONS), _log_delivery()]
 
 
 def _machine(names: RegionNames, name: str, functions: Sequence[str]) -> list[Statement]:
@@ -111,6 +119,45 @@ def sweep_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:
             actions=["lambda:InvokeFunction"],
             resources=[names.function_arn("sweep-runs")],
         ),
+        *_undelivered(names, region_key_arn),
+    ]
+
+
+def watch_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:
+    """Statements of the role that the schedule of the contracts' watch acts under."""
+    return [
+        Statement(
+            sid="Watch",
+            why="Call the watch over contracts.",
+            actions=["lambda:InvokeFunction"],
+            resources=[names.function_arn("watch-contracts")],
+        ),
+        *_undelivered(names, region_key_arn),
+    ]
+
+
+def contract_schedules(names: RegionNames, region_key_arn: str) -> list[Statement]:
+    """Statements of the role that the schedules of the contracts act under."""
+    return [
+        Statement(
+            sid="EndContract",
+            why="End a contract on the day that the stack's config says.",
+            actions=["states:StartExecution"],
+            resources=[names.machine_arn("contract-end")],
+        ),
+        Statement(
+            sid="Remind",
+            why="Have it said that a contract ends soon.",
+            actions=["lambda:InvokeFunction"],
+            resources=[names.function_arn("remind-contract")],
+        ),
+        *_undelivered(names, region_key_arn),
+    ]
+
+
+def _undelivered(names: RegionNames, region_key_arn: str) -> list[Statement]:
+    """What the scheduler needs to leave a call that it could not make in the dead-letter queue."""
+    return [
         Statement(
             sid="DeadLetters",
             why="Keep note of a call that could not be made.",

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import environment
+from privacy import contract_events, environment
 from privacy.destruction_steps import find_customer, reason_to_stop
 from privacy.freezing import freeze
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
 from privacy.step_failures import StepFailedError, reported
+from privacy.timestamps import timestamp
 
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 _lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
@@ -27,4 +28,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if reason is not None:
         raise ContractChangedError(reason)
     done = freeze(registry.table, _requests, _lock, customer.id, now)
+    if done and event["round"] == 0:
+        contract_events.put(
+            contract_events.CONTRACT_ENDED,
+            {
+                "customer": customer.id,
+                "contract_ends": customer.contract_ends.isoformat(),
+                "destruction": timestamp(customer.destruction),
+            },
+        )
     return {"customer": customer.id, "round": event["round"], "done": done}

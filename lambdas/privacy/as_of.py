@@ -41,17 +41,18 @@ def moment_of(text: str) -> datetime | None:
 class Dated:
     """Subjects of whom only those rows go whose own time, in the field, is not after a moment.
 
-    A row without a time that can be read is not among them: then the time of the upload has decided.
+    A row without a time that can be read is not among them: then the time of the upload has decided. Where
+    the dataset has no such field, no row has one.
     """
 
-    field: str
+    field: str | None
     until: Mapping[str, datetime]
 
     def concerned(self, reader: RowReader, row: bytes, refs: frozenset[str]) -> frozenset[str]:
         """Return which of a row's subjects it is to be erased for: those without a moment in any case."""
         if self.until.keys().isdisjoint(refs):
             return refs
-        at = earliest(reader, row, self.field)
+        at = earliest(reader, row, self.field) if self.field is not None else None
         return frozenset(r for r in refs if r not in self.until or (at is not None and at <= self.until[r]))
 
 

@@ -13,6 +13,7 @@ from botocore.config import Config
 if TYPE_CHECKING:
     from types_boto3_cognito_idp import CognitoIdentityProviderClient
     from types_boto3_dynamodb import DynamoDBClient
+    from types_boto3_events import EventBridgeClient
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
     from types_boto3_stepfunctions import SFNClient
@@ -63,6 +64,13 @@ def cognito() -> "CognitoIdentityProviderClient":
 
 
 @cache
+def events() -> "EventBridgeClient":
+    """Return the EventBridge client of the function's own role."""
+    client: EventBridgeClient = boto3.client("events", config=CLIENT_CONFIG)
+    return client
+
+
+@cache
 def sqs() -> "SQSClient":
     """Return the SQS client of the function's own role."""
     client: SQSClient = boto3.client("sqs", config=CLIENT_CONFIG)
@@ -78,5 +86,5 @@ def sts() -> "STSClient":
 
 def forget() -> None:
     """Drop the clients, as a new process would: for tests and for the emulator."""
-    for client in (cognito, dynamodb, s3, stepfunctions, sqs, sts):
+    for client in (cognito, dynamodb, events, s3, stepfunctions, sqs, sts):
         client.cache_clear()

@@ -1,7 +1,7 @@
 """One object compared with what the index says of it, and the index put right."""
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from privacy import archived, comparisons, object_index, object_store, rows, vault_items
 from privacy.comparisons import Comparison, Difference
 from privacy.indexing import Indexer
-from privacy.late_arrivals import late_arrivals
+from privacy.late_arrivals import Late, late_arrivals
 from privacy.object_index import EntryAbout, Marker
 from privacy.object_store import ObjectArchivedError, ObjectChangedError, StoredObject, Version
 from privacy.registry import Dataset
@@ -82,12 +82,13 @@ class _Repair:
 class _Compared:
     """The entries of an object compared: what to put right, and what is known of the others.
 
-    `followed` are the subjects whose entries are right by way of the marker's base; `exact` whether the
-    entries of others are, or will be, about the current version. `indexed` are all versions that are named.
+    `followed` are the subjects whose entries are right by way of the marker, with the version that they name;
+    `exact` whether the entries of others are, or will be, about the current version. `indexed` are all
+    versions that are named.
     """
 
     repairs: list[_Repair] = field(default_factory=list)
-    followed: list[str] = field(default_factory=list)
+    followed: dict[str, str] = field(default_factory=dict)
     exact: bool = False
     indexed: set[str] = field(default_factory=set)
 
@@ -157,15 +158,21 @@ class Comparer:
             self._note_unread(dataset, key, content, compared.indexed | {marked})
         wanted = self._wanted_marker(dataset, content, marker, compared)
         if wanted is not None and dataset is not None:
-            repairs += self._rebased(dataset, content, marker, compared.followed)
+            repairs += self._rebased(dataset, content, compared.followed)
         if not self._put_right(repairs):
             return False
         unseen = content.current if marked != content.current_id else None
-        if dataset is not None and not self._erase_late(comparison, dataset, listed, content, unseen):
-            return False
+        late = self._late(comparison, dataset, content, unseen) if dataset is not None else []
+        # As by the index function: before whoever was erased is gone, no version may pass for looked into.
+        unsettled = any(arrival.whole for _, arrivals in late for arrival in arrivals.values())
+        if unsettled and marked is not None:
+            pk = vault_items.object_pk(key)
+            vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marked)
         if object_store.versions(self.vault, key) != listed:
             return False
-        if wanted is None:
+        for version, arrivals in late:
+            self.indexer.erase_late(key, version.id, version.last_modified, arrivals)
+        if wanted is None or unsettled:
             return True
         return vault_items.put_over(self.vault, object_index.marker_item(key, wanted), marked)
 
@@ -189,17 +196,16 @@ class Comparer:
         self,
         dataset: Dataset,
         content: _Content,
-        marker: Marker | None,
-        followed: Sequence[str],
+        followed: Mapping[str, str],
     ) -> list[_Repair]:
-        """Return entries about the current version, in place of those about the marker's base."""
+        """Return entries about the current version, in place of those that are right by way of the marker."""
         current = content.current
-        if current is None or marker is None or not followed:
+        if current is None or not followed:
             return []
         about = _about(self.vault, dataset, current)
         return [
-            _Repair(None, about.key_of(ref), over=marker.base, wanted=about.entry(ref, current.found))
-            for ref in followed
+            _Repair(None, about.key_of(ref), over=indexed, wanted=about.entry(ref, current.found))
+            for ref, indexed in followed.items()
         ]
 
     def _note_unread(
@@ -223,6 +229,7 @@ class Comparer:
         refs = sorted({*known, *content.newest})
         # Not made again for every subject: all of a version's entries have most in common.
         abouts: dict[str, EntryAbout] = {}
+        there = {version.id for version in versions}
         for start in range(0, len(refs), _CHUNK):
             chunk = refs[start : start + _CHUNK]
             sk = vault_items.object_sk(comparison.key)
@@ -243,8 +250,10 @@ class Comparer:
                     about = abouts[held.version.id]
                     wanted = about.entry(ref, held.found)
                     if held is content.current:
-                        if entry is not None and _follows(entry, wanted, marker, ref, held, about.reading):
-                            compared.followed.append(ref)
+                        if entry is not None and _follows(
+                            entry, wanted, marker, ref, held, about.reading, there
+                        ):
+                            compared.followed[ref] = entry["version_id"]["S"]
                             continue
                         compared.exact = True
                 difference = _entry_difference(comparison, dataset, versions, content, ref, entry, wanted)
@@ -281,19 +290,18 @@ class Comparer:
             vault_items.delete_version(self.vault, pk, sk, repair.over)
         return True
 
-    def _erase_late(
+    def _late(
         self,
         comparison: Comparison,
         dataset: Dataset,
-        listed: Sequence[Version],
         content: _Content,
         unseen: _Held | None,
-    ) -> bool:
-        """Look for who was erased after the upload of a version that the index did not know.
+    ) -> list[tuple[Version, dict[str, Late]]]:
+        """Return who was erased after the upload of a version that the index did not know, by version.
 
         After the entries were written: whoever plans an erasure looks for entries after its tombstone. Those
         who had no entry are read from what was noted, so that an attempt that ended after it wrote the
-        entries leaves none of them out. Returns False where a version was removed meanwhile.
+        entries leaves none of them out.
         """
         concerned: dict[str, tuple[Version, set[str]]] = {}
         if unseen is not None:
@@ -301,15 +309,13 @@ class Comparer:
         for ref in comparisons.missing(self.vault, self.reindex_id, comparison):
             if (held := content.oldest.get(ref)) is not None:
                 concerned.setdefault(held.version.id, (held.version, set()))[1].add(ref)
+        found = []
         for version, refs in concerned.values():
             uploaded_at = vault_items.instant(version.last_modified)
             again = partial(object_store.read_version, self.vault, comparison.key, version.id)
-            late = late_arrivals(self.vault, dataset, refs, uploaded_at, again)
-            if late:
-                if object_store.versions(self.vault, comparison.key) != listed:
-                    return False
-                self.indexer.erase_late(comparison.key, version.id, version.last_modified, late)
-        return True
+            if late := late_arrivals(self.vault, dataset, refs, uploaded_at, again):
+                found.append((version, late))
+        return found
 
 
 def _read(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Version]) -> _Content:
@@ -353,13 +359,25 @@ def _about(vault: Vault, dataset: Dataset, held: _Held) -> EntryAbout:
 
 
 def _follows(
-    entry: "Item", wanted: "Item", marker: Marker | None, ref: str, held: _Held, reading: bytes
+    entry: "Item",
+    wanted: "Item",
+    marker: Marker | None,
+    ref: str,
+    held: _Held,
+    reading: bytes,
+    there: Collection[str],
 ) -> bool:
-    """Return whether an entry of the version that a visit rewrote leads to what it would say of this one."""
+    """Return whether an entry of the version that a visit rewrote leads to what it would say of this one.
+
+    Where nobody knows positions, that is one of a version that is gone (not `there`): the mark says that
+    everybody in this one has an entry.
+    """
     if marker is None or marker.version_id != held.version.id or marker.base == held.version.id:
         return False
     if any(entry.get(name) != wanted[name] for name in ("object", "dataset")):
         return False
+    if marker.base is None:
+        return entry["version_id"]["S"] not in there and int(entry["rows"]["N"]) >= held.found.rows[ref]
     return object_index.leads_to(entry, marker, ref, held.found, reading)
 
 

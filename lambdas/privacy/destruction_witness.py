@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from privacy import aws_clients, destruction_mark, evidence, inventory
+from privacy import aws_clients, contract_events, destruction_mark, evidence, inventory
 from privacy.destruction_steps import DestructionStep
 from privacy.requests import RequestStore
 from privacy.step_failures import StepFailedError
@@ -64,7 +64,7 @@ def witness(step: DestructionStep, requests: RequestStore, remaining: Callable[[
     now = datetime.now(UTC)
     at = timestamp(key_deletion or now)
     destruction_mark.schedule(step.registry.table, customer.id, at)
-    _put(
+    _record(
         step,
         "scheduled",
         {
@@ -81,6 +81,7 @@ def witness(step: DestructionStep, requests: RequestStore, remaining: Callable[[
             "backup_unreadable_from": at,
         },
         now,
+        key_deletion=at,
     )
     return at
 
@@ -97,12 +98,13 @@ def confirm(step: DestructionStep) -> str | None:
         return timestamp(max(key_deletion or now, now + LOOK_AGAIN))
     if state != "Gone":
         raise KeyDeletionCancelledError(f"the key's state is {state}")
-    _put(step, "destroyed", {"key": {"arn": customer.key_arn, "state": state}}, now)
+    _record(step, "destroyed", {"key": {"arn": customer.key_arn, "state": state}}, now)
     destruction_mark.finish(step.registry.table, customer.id)
     return None
 
 
-def _put(step: DestructionStep, stage: str, seen: dict[str, Any], now: datetime) -> None:
+def _record(step: DestructionStep, stage: str, seen: dict[str, Any], now: datetime, **told: str) -> None:
+    """Write the stage down as evidence, and tell of it: the first record of a stage counts."""
     customer = step.customer
     began = "".join(filter(str.isdigit, step.destruction.since))
     evidence.put(
@@ -123,4 +125,5 @@ def _put(step: DestructionStep, stage: str, seen: dict[str, Any], now: datetime)
             **seen,
         },
     )
+    contract_events.put(contract_events.DATA_DESTROYED, {"customer": customer.id, "stage": stage, **told})
     _log.info("contract end: customer=%s stage=%s", customer.id, stage)

@@ -15,6 +15,18 @@ REQUEST_TABLE: Final = "REQUEST_TABLE"
 RUN_STATE_MACHINE_ARN: Final = "RUN_STATE_MACHINE_ARN"
 """ARN of the state machine that carries out a run."""
 
+CONTRACT_END_STATE_MACHINE_ARN: Final = "CONTRACT_END_STATE_MACHINE_ARN"
+"""ARN of the state machine that ends a contract and destroys what is in the vault."""
+
+EVENT_BUS: Final = "EVENT_BUS"
+"""Name of the bus that events about contracts are put on."""
+
+EVENT_SOURCE: Final = "gdpr.contracts"
+"""Source of those events: no variable, but known to the functions and to who lets them put events."""
+
+EXPORT_STATE_MACHINE_ARN: Final = "EXPORT_STATE_MACHINE_ARN"
+"""ARN of the state machine that makes an export."""
+
 EVIDENCE_BUCKET: Final = "EVIDENCE_BUCKET"
 """Name of the bucket that keeps the region's evidence under Object Lock."""
 

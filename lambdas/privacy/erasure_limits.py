@@ -1,9 +1,12 @@
-"""What an erasure may take that is repeated after a restoration: what came back, and nothing that is new."""
+"""What an erasure may take that is repeated: what was there before or came back, and nothing that is new."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
+
+NEVER: Final = "9999-12-31T23:59:59.999999Z"
+"""Where nothing was put back."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -14,7 +17,7 @@ _PACKED: Final = _REF_BYTES + 2 * _TIME_BYTES
 
 @dataclass(frozen=True, slots=True)
 class ErasureLimit:
-    """When a subject was erased, and from when on data was put back. Both are instants.
+    """When a subject was erased, and from when on data was put back (or NEVER). Both are instants.
 
     Records come back with their own times, objects as copies with the time at which they were put back.
     """

@@ -7,7 +7,7 @@ visit purged the versions, or when the last version of the key is gone.
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -16,7 +16,7 @@ from urllib.parse import unquote_plus
 from privacy import archived, object_index, object_store, rows, vault_items
 from privacy.identifiers import uuid7
 from privacy.late_arrivals import Late, late_arrivals
-from privacy.object_store import ObjectArchivedError
+from privacy.object_store import ObjectArchivedError, StoredObject
 from privacy.registry import Dataset
 from privacy.requests import RequestStore
 from privacy.run_lock import RunLock
@@ -106,10 +106,8 @@ class Indexer:
         marker = object_index.read_marker(self.vault, event.key)
         if marker and marker.version_id == event.version_id:
             return  # seen before, or written by a visit out of a version that had been indexed
-        describes = dataset.format == "object"  # whose it is, its metadata say, also of an archived one
-        read = object_store.describe_version if describes else object_store.read_version
         try:
-            stored = read(self.vault, event.key, event.version_id)
+            stored = _reader(dataset)(self.vault, event.key, event.version_id)
         except ObjectArchivedError:
             # Every erasure visits it from now on: it cannot be told whom it holds.
             archived.note_unread(self.vault, dataset, event.key, event.version_id)
@@ -145,14 +143,41 @@ class Indexer:
         )
         if late and object_store.describe_version(self.vault, event.key, event.version_id) is None:
             # A visit purged this version while it was read: the entries just written are about nothing.
-            object_index.drop_entries(self.vault, event.key, dict.fromkeys(late, event.version_id))
+            self._take_back(dataset, event, late)
             return
         if late:
             self.erase_late(event.key, event.version_id, event.at, late)
-        marker = object_index.Marker.of(self.vault.customer, dataset, event.version_id, found)
-        object_index.mark_indexed(self.vault, event.key, marker)
+        if not any(arrival.whole for arrival in late.values()):
+            # Otherwise whoever rewrites it first has to look for them: what that makes has a new time.
+            marker = object_index.Marker.of(self.vault.customer, dataset, event.version_id, found)
+            object_index.mark_indexed(self.vault, event.key, marker)
         if event.restored:
             archived.forget_unread(self.vault, event.key, event.version_id)
+
+    def _take_back(self, dataset: Dataset, event: ObjectEvent, refs: Iterable[str]) -> None:
+        """Delete subjects' entries about a version that is gone. They may have replaced some that are needed.
+
+        So those of the versions that are left are written first, the newest one's last.
+        """
+        read = _reader(dataset)
+        for version in reversed(object_store.versions(self.vault, event.key)):
+            if version.is_marker:
+                continue
+            try:
+                stored = read(self.vault, event.key, version.id)
+            except ObjectArchivedError:
+                return  # whom it holds nobody can tell: the entries stay
+            if stored is not None:
+                object_index.write_entries(
+                    self.vault,
+                    dataset,
+                    key=event.key,
+                    version_id=version.id,
+                    size=stored.size,
+                    uploaded_at=version.last_modified,
+                    found=rows.subjects(self.vault, dataset, stored),
+                )
+        object_index.drop_entries(self.vault, event.key, dict.fromkeys(refs, event.version_id))
 
     def erase_late(self, key: str, version_id: str, at: datetime, late: Mapping[str, Late]) -> None:
         """Ask for the erasure, from this object alone, of subjects that had been erased before.
@@ -176,7 +201,8 @@ class Indexer:
                         {
                             **vault_items.key(vault_items.request_pk(request_id), vault_items.LATE),
                             "key": {"S": key},
-                            **({} if arrival.until is None else {"until": {"S": arrival.until}}),
+                            "erased_at": {"S": arrival.erased_at},
+                            "whole": {"BOOL": arrival.whole},
                             **vault_items.backstop(),
                         }
                     ],
@@ -213,3 +239,10 @@ class Indexer:
         if marker:
             pk = vault_items.object_pk(event.key)
             vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marker.version_id)
+
+
+def _reader(dataset: Dataset) -> Callable[[Vault, str, str], StoredObject | None]:
+    """Return what opens one version of a file, as far as it takes to tell whose it is."""
+    if dataset.format == "object":
+        return object_store.describe_version  # its metadata say it, also of an archived one
+    return object_store.read_version

@@ -12,18 +12,25 @@ from privacy.vault import Vault
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A subject's earlier erasure: the request, and up to which instant rows go by their own time.
+    """A subject's earlier erasure: the request and its instant.
 
-    `until` is None where the file was uploaded before the erasure: then all of the subject's rows go.
+    `whole` where the file was uploaded before it: then all of the subject's rows go, otherwise those that are
+    older than it by their own time.
     """
 
     request: str
-    until: str | None = None
+    erased_at: str
+    whole: bool
 
     @property
     def words(self) -> list[str]:
         """What tells this erasure from others."""
-        return [self.request] if self.until is None else [self.request, self.until]
+        return [self.request, self.erased_at, "whole" if self.whole else "older"]
+
+    @property
+    def until(self) -> str | None:
+        """The instant up to which rows go by their own time; None where all of them go."""
+        return None if self.whole else self.erased_at
 
 
 def late_arrivals(
@@ -43,11 +50,15 @@ def late_arrivals(
     """
     if dataset.as_of is None:
         late = vault_items.erased_since(vault, refs, uploaded_at)
-        return {ref: Late(request) for ref, request in late.items()}
+        return {ref: Late(t.request, t.erased_at, whole=True) for ref, t in late.items()}
     if not vault_items.last_erasure(vault):
         return {}
     tombstones = vault_items.tombstones(vault, refs)
-    found = {ref: Late(t.request) for ref, t in tombstones.items() if t.erased_at >= uploaded_at}
+    found = {
+        ref: Late(t.request, t.erased_at, whole=True)
+        for ref, t in tombstones.items()
+        if t.erased_at >= uploaded_at
+    }
     earlier = {ref: t for ref, t in tombstones.items() if ref not in found}
     stored = again() if earlier else None
     if stored is None:
@@ -56,4 +67,4 @@ def late_arrivals(
         dataset.as_of, {ref: datetime.fromisoformat(t.erased_at) for ref, t in earlier.items()}
     )
     old = as_of.held(rows.reader_of(dataset), stored, rows.reference_of(vault), dated)
-    return found | {ref: Late(earlier[ref].request, earlier[ref].erased_at) for ref in old}
+    return found | {ref: Late(earlier[ref].request, earlier[ref].erased_at, whole=False) for ref in old}

@@ -150,7 +150,9 @@ def _changed(vault: Vault, dataset: Dataset, visit: Visit, changes: ChangesOf, j
                     **journal.facts["outcome"], indexed=journal.facts["indexed"], erase=visit.erase
                 )
                 outcome.new_version = outcome.kept_version = current[0]
-                outcome.spared = set(visit.until)  # it cannot tell any more of whom rows have stayed
+                # It cannot tell any more of whom rows have stayed.
+                asked = _asked(visit, journal.facts["uploaded_at"])
+                outcome.spared = {ref for ref, until in asked.items() if until is not None}
                 return outcome
         return Outcome(archived=archived.deal_with(vault, dataset, key, error), purged=False)
 
@@ -204,11 +206,11 @@ def _change(
         stored = object_store.read(vault, key)
     if stored is None:
         return Outcome(entries=entries.versions, erase=visit.erase)
-    erase = _asked(vault, visit, stored, journal)
+    erase = _asked(visit, _uploaded_at(vault, stored, journal) if visit.limits else "")
     scanned = dataset.index == "scan"
     marker = None if scanned else object_index.read_marker(vault, key)
     indexed = marker is not None and marker.version_id == stored.version_id
-    last_erasure = ""
+    last_erasure = None
     if not indexed:
         marker = None
     if not (scanning.is_checked(vault, dataset, stored) if scanned else indexed):
@@ -219,7 +221,8 @@ def _change(
             late = _late(vault, dataset, stored)
             entries.versions |= object_index.read_entries(vault, key, late.keys() - erase.keys()).versions
             for each, arrival in late.items():
-                erase[each] = arrival.until if erase.get(each, "") is not None else None
+                asked = erase.get(each, "")
+                erase[each] = None if asked is None or arrival.whole else max(asked, arrival.erased_at)
             if dataset.format != "object":
                 stored = _read_again(vault, stored)
     if dataset.format == "object":
@@ -227,11 +230,12 @@ def _change(
             old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=frozenset(erase)
         )
         ref = rows.subject_of_object(vault, stored)
-        if ref is not None and ref in erase:
+        if ref is not None and erase.get(ref, "") is None:
             outcome.rows_dropped = 1
             outcome.erased.add(ref)
         else:
             outcome.kept_version = stored.version_id
+            outcome.spared.update({ref} & erase.keys() if ref else ())
         return outcome
     work = _Work(vault, dataset, erase, changes, journal, marker, entries, last_erasure, visit.scan)
     if dataset.format == "parquet":
@@ -246,14 +250,13 @@ def _change(
     return work.rewrite(stored)
 
 
-def _asked(vault: Vault, visit: Visit, stored: StoredObject, journal: Journal) -> dict[str, str | None]:
-    """Return whom the visit has to erase from this version, each with the instant up to which rows go.
+def _asked(visit: Visit, uploaded_at: str) -> dict[str, str | None]:
+    """Return whom the visit has to erase from a version that was uploaded then.
 
-    That is None where all of the person's rows go.
+    Each with the instant up to which rows go by their own time; None where all of the person's rows go.
     """
     if not visit.limits:
         return {ref: visit.until.get(ref) for ref in visit.erase}
-    uploaded_at = _uploaded_at(vault, stored, journal)
     reached = erasure_limits.for_object(visit.erase, visit.limits, uploaded_at)
     wholly = reached - visit.until.keys() | reached & visit.limits.keys()
     return dict.fromkeys(wholly) | {ref: at for ref, at in visit.until.items() if ref not in wholly}
@@ -307,7 +310,8 @@ class _Work:
 
     `erase` are the instants up to which a person's rows go by their own time, None where all of them go.
     `marker` is None where the index has not seen the version; `last_erasure` is then the instant of the
-    last erasure when tombstones were looked at. `scan` is set where nobody keeps an index of the version.
+    last erasure when tombstones were looked at (empty: there was none), otherwise None. `scan` is set where
+    nobody keeps an index of the version.
     """
 
     vault: Vault
@@ -317,7 +321,7 @@ class _Work:
     journal: Journal
     marker: Marker | None
     entries: Entries
-    last_erasure: str
+    last_erasure: str | None
     scan: bool
 
     def targets(self) -> list[Target] | None:
@@ -344,7 +348,7 @@ class _Work:
             self.changes,
             reference,
             elements=self.dataset.remove == "element",
-            dated=Dated(self.dataset.as_of or "", until) if until else None,
+            dated=Dated(self.dataset.as_of, until) if until else None,
             positions=positions,
         )
         reader = rows.reader_of(self.dataset)
@@ -390,10 +394,11 @@ class _Work:
         before = hashlib.sha256()
         edits = ParquetEdits(
             self.dataset.subject or "",
-            frozenset(self.erase),
+            frozenset(ref for ref, until in self.erase.items() if until is None),
             self.changes,
             rows.reference_of(self.vault),
             elements=self.dataset.remove == "element",
+            spare=frozenset(ref for ref, until in self.erase.items() if until is not None),
         )
         with (
             on_disk(stored, before.update) as file,
@@ -422,8 +427,14 @@ class _Work:
         )
 
     def _commit(self, rewrite: Rewrite, outcome: Outcome, splices: Sequence[Splice] | None) -> str:
-        """Note what the visit comes to, make what was written the current version, and return its id."""
+        """Note what the visit comes to, make what was written the current version, and return its id.
+
+        Raises ObjectChangedError where an erasure was planned since tombstones were looked at: what is
+        written has a new time, and would pass for new data.
+        """
         stored = rewrite.source
+        if self.last_erasure is not None and vault_items.last_erasure(self.vault) != self.last_erasure:
+            raise ObjectChangedError
         outcome.versions_removed = 1  # the old one, once it is replaced
         after = self.marker.rewritten(splices, self._reading) if self.marker else None
         self.journal.note(

@@ -53,13 +53,18 @@ def subjects(stored: StoredObject, subject: str, reference: ReferenceOf) -> tupl
 
 @dataclass(slots=True)
 class ParquetEdits:
-    """Erasures and corrections, ready to be applied to one file. The fields are those of RowEdits."""
+    """Erasures and corrections, ready to be applied to one file.
+
+    The fields are those of RowEdits; rows of parquet have no time of their own, so that of who is in `spare`
+    all of them stay.
+    """
 
     subject: str
     erase: frozenset[str]
     changes: ChangesOf
     reference: ReferenceOf
     elements: bool = False
+    spare: frozenset[str] = frozenset()
     done: Edited = field(default_factory=Edited)
     _harmless: set[Subject] = field(default_factory=lambda: {None})
 
@@ -97,7 +102,7 @@ class ParquetEdits:
         if not isinstance(subject, str):
             return isinstance(subject, Unreadable)
         ref = self.reference(subject)
-        if ref is not None and (ref in self.erase or ref in self.changes):
+        if ref is not None and (ref in self.erase or ref in self.changes or ref in self.spare):
             return True
         if len(subject) <= _SHORT:
             if len(self._harmless) >= _REMEMBERED:
@@ -153,6 +158,7 @@ class _GroupEdit:
         for row, subjects_of_row in sorted(concerned.items()):
             refs = [ref for s in subjects_of_row if isinstance(s, str) if (ref := edits.reference(s))]
             gone = edits.erase.intersection(refs)
+            done.spared |= edits.spare.intersection(refs)
             if gone and not edits.elements:
                 self._gone.append(row)
                 done.rows_dropped += 1

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import archived, ledger, request_values, vault_items, visits
-from privacy.erasure_limits import ErasureLimit
+from privacy import archived, exports, ledger, request_values, vault_items, visits
+from privacy.erasure_limits import NEVER, ErasureLimit
+from privacy.export_store import ExportStore
 from privacy.ledger import Erasure
 from privacy.prefix_walks import Found, files_below
 from privacy.replaying import Group, groups
@@ -41,9 +42,10 @@ _PARALLEL: Final = 8
 class TakenRequest:
     """A request of the run with what it asks.
 
-    `late_key` is set for an erasure that follows an earlier one: it is about this object alone, and with
-    `until` about those rows alone that are by their own time not after this instant. `replayed`
-    is set for one that is repeated after a restoration: by reference, what it repeats.
+    `late_key` is set for an erasure that follows an earlier one: it is about this object alone, and about
+    what is not after `erased_at`. That is decided by a row's own time, and with `whole` by the time at which
+    the object's version was uploaded as well. `replayed` is set for one that is repeated after a restoration:
+    by reference, what it repeats.
     `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
     the subject's records), and datasets of rows; `details_gone` is set where that is
     no longer known. `redriven` are the objects of the run that the request failed in, with their journals.
@@ -53,7 +55,8 @@ class TakenRequest:
     refs: tuple[str, ...]
     late_key: str | None = None
     replayed: Mapping[str, Group] = field(default_factory=dict)
-    until: str | None = None
+    erased_at: str | None = None
+    whole: bool = False
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
     details_gone: bool = False
@@ -65,7 +68,9 @@ class TakenRequest:
         return self.request.type == "erasure"
 
     def limit(self, ref: str) -> ErasureLimit | None:
-        """What a repeated erasure may take of this subject; None where that is everything."""
+        """Which versions a repeated erasure takes all of this subject's rows from; None for a first one."""
+        if self.whole and self.erased_at is not None:
+            return ErasureLimit(self.erased_at, NEVER)
         restored_from = self.request.restored_from
         if restored_from is None:
             return None
@@ -100,16 +105,18 @@ class _Work:
         limit = taken.limit(ref)
         if limit is not None:
             self.limits[ref] = limit.widened(self.limits.get(ref))
-        elif taken.erases:
+        if taken.erases and not taken.replayed:
             until = self.erase.get(ref, "")
-            self.erase[ref] = None if until is None or taken.until is None else max(until, taken.until)
-        else:
+            at = taken.erased_at
+            self.erase[ref] = None if until is None or at is None else max(until, at)
+        elif not taken.erases:
             self.correct.append((taken.request.id, ref))
 
     def join(self, other: "_Work") -> None:
         """Ask also what the other asks, which is about subjects as a whole."""
         self.requests |= other.requests
         self.erase |= other.erase
+        self.limits |= {ref: limit.widened(self.limits.get(ref)) for ref, limit in other.limits.items()}
         self.correct += [pair for pair in other.correct if pair not in self.correct]
 
     def visit(self, number: int, key: str | None) -> Visit:
@@ -146,10 +153,11 @@ def plan_run(
     ledger.write(vault, run_id, at, [_erasure(t) for t in taken if t.erases and t.refs])
     _leave_tombstones(vault, taken, at)
     _put_tombstones_back(vault, taken)
+    outliving = _withdraw_exports(vault, requests, taken, clock())
     unread = archived.unread(vault)
     wide = _wide(vault, taken, unread)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
-    planned = visits.write(vault, run_id, shared, _work(vault, taken, wide, unread))
+    planned = visits.write(vault, run_id, shared, _work(vault, taken, wide, unread, outliving))
     for t in taken:
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
@@ -197,7 +205,10 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
         return replace(taken, refs=(), details_gone=True)
     if "key" in item:
         return replace(
-            taken, late_key=item["key"]["S"], until=item["until"]["S"] if "until" in item else None
+            taken,
+            late_key=item["key"]["S"],
+            erased_at=item["erased_at"]["S"],
+            whole=item["whole"]["BOOL"],
         )
     if taken.erases:
         return replace(taken, replayed={ref: group for group in groups(item) for ref in group.subjects})
@@ -260,6 +271,21 @@ def _put_tombstones_back(vault: Vault, taken: Sequence[TakenRequest]) -> None:
         )
 
 
+def _withdraw_exports(
+    vault: Vault, requests: RequestStore, taken: Sequence[TakenRequest], now: datetime
+) -> tuple[str, ...]:
+    """Withdraw the customer's exports if anybody is erased; return the erasures that they must not outlive.
+
+    None where there is nothing to remove. None can come meanwhile: the run holds the lock.
+    """
+    erasures = tuple(t.request.id for t in taken if t.erases)
+    if not erasures or not exports.any_left(vault):
+        return ()
+    withdrawn = ExportStore(requests.table).withdraw_all(vault.customer.id, at=now)
+    _log.info("exports withdrawn: customer=%s exports=%d", vault.customer.id, withdrawn)
+    return erasures
+
+
 def _wide(vault: Vault, taken: Sequence[TakenRequest], unread: Mapping[str, list[str]]) -> dict[str, _Work]:
     """Return what is asked of every file of a dataset that is scanned or could not be read, by its name."""
     found: dict[str, _Work] = {}
@@ -279,6 +305,7 @@ def _work(
     taken: Sequence[TakenRequest],
     wide: Mapping[str, _Work],
     unread: Mapping[str, list[str]],
+    outliving: tuple[str, ...],
 ) -> Iterator[Visit]:
     scanned = {d.name: wide[d.name] for d in vault.customer.datasets if d.name in wide and d.index == "scan"}
     objects: dict[str, _Work] = {}
@@ -303,6 +330,8 @@ def _work(
             if held.records and (t.erases or any(t.wants_record(*record) for record in held.records)):
                 by_subject.setdefault(ref, _Work()).add(t, ref)
     numbers = count()
+    if outliving:
+        yield Visit(number=next(numbers), kind="exports", requests=outliving)
     # A visit for each subject: records that cannot be dealt with are then nobody else's problem.
     for _, work in sorted(by_subject.items()):
         yield work.visit(next(numbers), None)

@@ -1,4 +1,4 @@
-"""At most one run a customer at a time: the lock, and who starts the next run.
+"""At most one run a customer at a time, and no export meanwhile: the lock, and who starts the next run.
 
 No wake-up is lost, because the two sides cross over: a request is written first and the lock tried after;
 a finished run releases the lock first and looks for pending requests after. Whatever falls between (a
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import aws_clients
+from privacy import aws_clients, executions
 from privacy.identifiers import uuid7
 from privacy.step_failures import error_name
 from privacy.timestamps import parse_timestamp, timestamp
@@ -30,10 +30,14 @@ CONTRACT_END: Final = "contract-end"
 
 @dataclass(frozen=True, slots=True)
 class ActiveRun:
-    """The run that holds a customer's lock, and since when."""
+    """The run that holds a customer's lock, and since when.
+
+    Where it is an export that holds the lock, `run_id` is its id, and `execution` the ARN of what makes it.
+    """
 
     run_id: str
     started_at: datetime
+    execution: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,13 @@ class RunLock:
             )
             return None
 
+    def take_for_export(self, customer: str, export_id: str, execution: str) -> bool:
+        """Take the lock for an export, which an execution makes; return False where something else holds it.
+
+        Harmless where the export has the lock already.
+        """
+        return self._take(customer, export_id, {"execution": {"S": execution}})
+
     def release_run(self, customer: str, run_id: str) -> None:
         """Give the lock back if this run still holds it; otherwise do nothing."""
         try:
@@ -99,41 +110,44 @@ class RunLock:
         item = answer.get("Item")
         if not item:
             return None
-        return ActiveRun(item["run_id"]["S"], parse_timestamp(item["started_at"]["S"]))
+        return ActiveRun(
+            item["run_id"]["S"],
+            parse_timestamp(item["started_at"]["S"]),
+            item["execution"]["S"] if "execution" in item else None,
+        )
 
     def hold_for_contract_end(self, customer: str) -> None:
-        """Stop the run that is active, and keep the customer's lock for ever.
+        """Stop the run or export that is active, and keep the customer's lock for ever.
 
-        What the run's functions are doing at this moment they end: at most the 15 minutes of a call.
+        What its functions are doing at this moment they end: at most the 15 minutes of a call.
         """
         while (active := self.active_run(customer)) is None or active.run_id != CONTRACT_END:
             if active is not None:
-                self._stop(_execution_arn(self.state_machine_arn, _execution_name(customer, active.run_id)))
+                executions.stop(self._execution(customer, active), "ContractEnded")
             self._put(customer, CONTRACT_END, instead_of=CONTRACT_END if active is None else active.run_id)
 
-    def _stop(self, execution_arn: str) -> None:
-        client = aws_clients.stepfunctions()
-        try:
-            client.stop_execution(executionArn=execution_arn, error="ContractEnded")
-        except client.exceptions.ExecutionDoesNotExist:
-            _log.info("there was no execution to stop")
+    def is_running(self, customer: str, active: ActiveRun) -> bool:
+        """Return whether Step Functions is still carrying out the run, or the export."""
+        return executions.is_going(self._execution(customer, active))
 
-    def is_running(self, customer: str, run_id: str) -> bool:
-        """Return whether Step Functions is still carrying out the run."""
-        client = aws_clients.stepfunctions()
-        try:
-            execution = client.describe_execution(
-                executionArn=_execution_arn(self.state_machine_arn, _execution_name(customer, run_id))
-            )
-        except client.exceptions.ExecutionDoesNotExist:
-            return False
-        return execution["status"] in {"RUNNING", "PENDING_REDRIVE"}
+    def _execution(self, customer: str, active: ActiveRun) -> str:
+        name = _execution_name(customer, active.run_id)
+        return active.execution or executions.arn(self.state_machine_arn, name)
 
-    def _take(self, customer: str, run_id: str) -> bool:
+    def _take(
+        self, customer: str, run_id: str, more: "Mapping[str, AttributeValueTypeDef] | None" = None
+    ) -> bool:
         # Its own id for a call that is made again because its answer was lost.
-        return self._put(customer, run_id, instead_of=run_id)
+        return self._put(customer, run_id, instead_of=run_id, more=more)
 
-    def _put(self, customer: str, run_id: str, *, instead_of: str) -> bool:
+    def _put(
+        self,
+        customer: str,
+        run_id: str,
+        *,
+        instead_of: str,
+        more: "Mapping[str, AttributeValueTypeDef] | None" = None,
+    ) -> bool:
         """Write the lock where there is none, or where it names that other run; return whether it is so."""
         try:
             aws_clients.dynamodb().put_item(
@@ -142,6 +156,7 @@ class RunLock:
                     **_key(customer),
                     "run_id": {"S": run_id},
                     "started_at": {"S": timestamp(datetime.now(UTC))},
+                    **(more or {}),
                 },
                 ConditionExpression="attribute_not_exists(sk) OR run_id = :run_id",
                 ExpressionAttributeValues={":run_id": {"S": instead_of}},
@@ -160,7 +175,3 @@ def _key(customer: str) -> "Mapping[str, AttributeValueTypeDef]":
 def _execution_name(customer: str, run_id: str) -> str:
     # At most 21 + 1 + 36 characters; Step Functions allows 80.
     return f"{customer}-{run_id}"
-
-
-def _execution_arn(state_machine_arn: str, name: str) -> str:
-    return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"

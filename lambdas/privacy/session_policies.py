@@ -19,6 +19,9 @@ Policy = dict[str, Any]
 MAX_CHARACTERS: Final = 2048
 """AWS limit of an inline session policy (AssumeRole, parameter Policy), in characters."""
 
+EXPORTS: Final = "exports/"
+"""Prefix of a vault's bucket that no dataset has: what is exported lies below it."""
+
 REFERENCE_PURPOSE: Final = "subject-reference"
 """Value of the KMS encryption context's `purpose` for the secret behind the subject references."""
 
@@ -209,6 +212,21 @@ def witness(vault: VaultResources) -> Policy:
     )
 
 
+def export(vault: VaultResources) -> Policy:
+    """Read all records, list all files, and write what is exported; take back what came too late."""
+    return _policy(
+        _allow(["s3:PutObject", "s3:DeleteObjectVersion"], f"{vault.bucket_arn}/{EXPORTS}*"),
+        _bucket(vault, "ListBucketVersions"),
+        _table(vault, "Scan", "GetItem", "PutItem", "DeleteItem"),
+        _service_key(vault, "Decrypt", "GenerateDataKey"),
+    )
+
+
+def fetch(vault: VaultResources) -> Policy:
+    """Sign downloads of an export and of the files that it lists."""
+    return _policy(_objects(vault, "GetObject"), _service_key(vault, "Decrypt"))
+
+
 PURPOSES: Final[Mapping[str, Callable[[VaultResources], Policy]]] = {
     policy.__name__: policy
     for policy in (
@@ -221,6 +239,8 @@ PURPOSES: Final[Mapping[str, Callable[[VaultResources], Policy]]] = {
         reindex,
         close,
         replay,
+        export,
+        fetch,
         destroy,
         witness,
     )

@@ -58,7 +58,7 @@ def _sweep(customer: str, requests: RequestStore, lock: RunLock) -> bool:
     if active is not None:
         if active.run_id == CONTRACT_END:
             return False
-        if datetime.now(UTC) - active.started_at < SETTLING or lock.is_running(customer, active.run_id):
+        if datetime.now(UTC) - active.started_at < SETTLING or lock.is_running(customer, active):
             return False
         _log.warning("run ended without giving its lock back: customer=%s run=%s", customer, active.run_id)
         lock.release_run(customer, active.run_id)

@@ -268,15 +268,15 @@ def tombstones(vault: Vault, refs: Iterable[str]) -> dict[str, Tombstone]:
     }
 
 
-def erased_since(vault: Vault, refs: Iterable[str], uploaded_at: str) -> dict[str, str]:
-    """Return which of the subjects were erased at or after `uploaded_at`, each with the request's id.
+def erased_since(vault: Vault, refs: Iterable[str], uploaded_at: str) -> dict[str, Tombstone]:
+    """Return the tombstones of those of the subjects that were erased at or after `uploaded_at`.
 
     What was uploaded before an erasure and is found after it has arrived late, and is erased too.
     """
     if last_erasure(vault) < uploaded_at:
         return {}
     found = tombstones(vault, refs)
-    return {ref: erased.request for ref, erased in found.items() if erased.erased_at >= uploaded_at}
+    return {ref: erased for ref, erased in found.items() if erased.erased_at >= uploaded_at}
 
 
 def pause(attempt: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from privacy import object_store, vault_items, visits
+from privacy import exports, object_store, vault_items, visits
 from privacy.object_store import Version
 from privacy.requests import RequestStore
 from privacy.run_steps import taken
@@ -18,6 +18,7 @@ NOT_DONE: Final = "visit-not-done"
 DAMAGED: Final = "content-damaged"
 VERSIONS_LEFT: Final = "older-versions-left"
 ITEMS_LEFT: Final = "items-left"
+EXPORTS_LEFT: Final = "exports-left"
 
 _PARALLEL: Final = 8
 
@@ -56,6 +57,8 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
 def _visit_problem(vault: Vault, visit: Visit) -> str | None:
     if visit.outcome is None or visit.done_at is None:
         return NOT_DONE
+    if visit.kind == "exports":
+        return EXPORTS_LEFT if exports.any_left(vault) else None
     if visit.outcome.get("damaged"):
         return DAMAGED
     if visit.key is None or not visit.outcome["purged"] or visit.outcome["read_back"]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import vault_items, visits
+from privacy import exports, vault_items, visits
 from privacy.journal import Journal
 from privacy.json_values import loads_exactly
 from privacy.object_store import ObjectChangedError, PurgeIncompleteError
@@ -103,6 +103,8 @@ class Visitor:
         if visit.kind == "records":
             changes = self._record_changes(visit)
             outcome: dict[str, Any] = visit_records(self.vault, self.run_id, visit, changes).noted()
+        elif visit.kind == "exports":
+            outcome = {"versions_removed": exports.purge(self.vault)}
         else:
             journal = Journal.of(self.vault, self.run_id, visit)
             outcome = visit_object(self.vault, visit, self._row_changes(visit), journal).noted()

@@ -13,7 +13,7 @@ from privacy.vault import Vault
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
 
-Kind = Literal["object", "records"]
+Kind = Literal["object", "records", "exports"]
 Counted = Literal["records_deleted", "records_changed"]
 
 _VISIT: Final = "visit#"
@@ -23,7 +23,7 @@ _SHARED: Final = "shared#"
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One object, or the records of some subjects, and what the run's requests ask of it.
+    """One object, the records of some subjects, or all exports, and what the run's requests ask of it.
 
     `requests` are all requests concerned, oldest first; `erase` the subject references to erase, some
     of them within `limits`, and `until` the instants up to which of some of them rows go by their own time

@@ -103,6 +103,9 @@ class World:
             api.put_record(dataset.name, "first-1", person, {"name": "First"})
             request = api.request_erasure([person])
             assert api.requests()
+            assert api.contract()["state"] == "running"
+            export = api.wait_for_export(api.request_export().id)
+            assert list(api.export_files(export.id))
             change = {"dataset": dataset.name, "set": {"name": "N"}}
             completed(api, api.request_correction(person, [change]))
             completed(api, request)

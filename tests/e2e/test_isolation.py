@@ -19,6 +19,8 @@ FUNCTIONS = {
     "verify": "verify-run",
     "reindex": "reindex-objects",
     "close": "complete-run",
+    "export": "export-vault",
+    "fetch": "get-export",
     "destroy": "empty-bucket",
     "witness": "verify-destruction",
 }
@@ -158,6 +160,8 @@ def test_a_session_for_one_customer_opens_nothing_of_another(
         ("verify", "s3:ListBucketVersions"),
         ("reindex", "dynamodb:Query objects"),
         ("close", "dynamodb:Query"),
+        ("export", "dynamodb:Scan"),
+        ("fetch", "s3:GetObject"),
         ("destroy", "s3:ListBucketMultipartUploads"),
         ("witness", "dynamodb:DescribeTable"),
     ],

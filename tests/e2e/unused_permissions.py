@@ -8,21 +8,28 @@ _FUNCTIONS: Final = (
     "complete-run",
     "create-correction-request",
     "create-erasure-request",
+    "create-export",
     "create-upload",
     "describe-service",
+    "export-vault",
+    "get-contract",
+    "get-export",
     "get-request",
     "index-objects",
+    "list-export-files",
     "list-requests",
     "plan-reindex",
     "plan-run",
     "put-record",
     "redrive-run",
     "reindex-objects",
+    "remind-contract",
     "replay-erasures",
     "report-reindex",
     "sweep-runs",
     "verify-run",
     "visit-objects",
+    "watch-contracts",
 )
 _LOG_DELIVERY: Final = (
     "logs:CreateLogDelivery",
@@ -79,23 +86,41 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
         "Has S3 bring back an archived file; nothing is archived here.",
     ),
     **_rows(
-        ("replay",),
+        ("export", "replay"),
         (*_LOG_DELIVERY, "lambda:InvokeFunction"),
         "Step Functions acts under the state machine's role; the emulator's engine acts without it.",
     ),
     **_rows(
-        ("sweep-schedule",),
+        ("sweep-schedule", "watch-schedule"),
         ("kms:Decrypt", "kms:GenerateDataKey", "lambda:InvokeFunction", "sqs:SendMessage"),
+        "EventBridge Scheduler acts under this role; the emulator's scheduler acts without it.",
+    ),
+    **_rows(
+        ("contract-schedules",),
+        (
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            "lambda:InvokeFunction",
+            "sqs:SendMessage",
+            "states:StartExecution",
+        ),
         "EventBridge Scheduler acts under this role; the emulator's scheduler acts without it.",
     ),
     # -- what S3 and DynamoDB do with a vault's key on the caller's behalf; the emulator does not ask ------
     **_rows(
-        ("purpose-close", "purpose-plan", "purpose-replay", "purpose-verify"),
+        (
+            "purpose-close",
+            "purpose-export",
+            "purpose-fetch",
+            "purpose-plan",
+            "purpose-replay",
+            "purpose-verify",
+        ),
         ("kms:Decrypt",),
         "DynamoDB (or S3) opens the key of what the caller reads; the emulator does not ask for that.",
     ),
     **_rows(
-        ("purpose-ingest", "purpose-visit"),
+        ("purpose-export", "purpose-ingest", "purpose-visit"),
         ("kms:GenerateDataKey",),
         "S3 makes a data key for an object that the caller writes; the emulator does not ask for that.",
     ),
@@ -126,6 +151,14 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     ("purpose-reindex", "kms:GenerateDataKeyWithoutPlaintext"): (
         "Makes the vault's subject secret where the index was lost before anybody needed one."
     ),
+    **_rows(
+        ("create-export", "get-export"),
+        ("states:DescribeExecution",),
+        "Asks about an export that has been running for more than a minute; none took that long.",
+    ),
+    ("purpose-export", "s3:DeleteObjectVersion"): (
+        "Takes back a part that was written after the lock was lost; it never was."
+    ),
     ("purpose-verify", "dynamodb:UpdateItem"): (
         "Notes on a visit what reading back found wrong; every run of these tests left all in order."
     ),
@@ -136,6 +169,14 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
 """Reason by role (without its stack's prefix) and action."""
 
 NOT_IN_EVERY_RUN: Final[dict[tuple[str, str], str]] = {
+    ("watch-contracts", "states:StartExecution"): (
+        "Ends a contract that is due where nobody has done it before the hour is over."
+    ),
+    **_rows(
+        ("export-vault",),
+        ("dynamodb:BatchGetItem", "states:StartExecution"),
+        "Starts a run for what was asked for while an export was made; mostly nothing was.",
+    ),
     ("purpose-intake", "dynamodb:DeleteItem"): (
         "Drops the new values of a correction that came twice at once with one idempotency key: a race."
     ),

@@ -83,9 +83,30 @@ class Deployment:
 class _Cloud(Mocks):
     """Gives each resource the ids and ARNs that AWS would."""
 
-    def call(self, args: MockCallArgs) -> dict[str, Any]:
-        assert args.token == "aws:index/getCallerIdentity:getCallerIdentity", args.token
-        return {"accountId": ACCOUNT, "arn": "", "id": ACCOUNT, "userId": ""}
+    def __init__(self, buckets: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__()
+        self._buckets = buckets
+
+    def call(self, args: MockCallArgs) -> dict[str, Any] | tuple[dict[str, Any], list[tuple[str, str]]]:
+        match args.token:
+            case "aws:index/getCallerIdentity:getCallerIdentity":
+                return {"accountId": ACCOUNT, "arn": "", "id": ACCOUNT, "userId": ""}
+            case "aws:resourcegroupstaggingapi/getResources:getResources":
+                assert args.args["resourceTypeFilters"] == ["s3:bucket"]
+                (wanted,) = args.args["tagFilters"]
+                found = [
+                    {"resourceArn": f"arn:aws:s3:::{bucket}", "tags": facts["tags"]}
+                    for bucket, facts in self._buckets.items()
+                    if facts["tags"].get(wanted["key"]) in wanted["values"]
+                ]
+                return {"id": "found", "resourceTagMappingLists": found}
+            case "aws:s3/getObjects:getObjects":
+                keys = self._buckets[args.args["bucket"]]["keys"]
+                if keys is None:
+                    return {}, [("", "api error NoSuchBucket: The specified bucket does not exist")]
+                return {"id": args.args["bucket"], "keys": keys[: int(args.args["maxKeys"])]}
+            case other:
+                raise AssertionError(other)
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         known = args.inputs.get("name") or args.inputs.get("bucket") or args.name
@@ -103,8 +124,8 @@ class _Cloud(Mocks):
 
 
 class _Monitor(MockMonitor):
-    def __init__(self, deployment: Deployment) -> None:
-        super().__init__(_Cloud())
+    def __init__(self, deployment: Deployment, cloud: _Cloud) -> None:
+        super().__init__(cloud)
         self._deployment = deployment
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: ANN401, N802 -- the engine's own call
@@ -132,13 +153,25 @@ class _Monitor(MockMonitor):
 
 
 def run_program(
-    program: Callable[[], object], *, stack: str = "eu-west", config: Mapping[str, Any] | None = None
+    program: Callable[[], object],
+    *,
+    stack: str = "eu-west",
+    config: Mapping[str, Any] | None = None,
+    buckets: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Deployment:
-    """Run a Pulumi program on its own event loop and settings; return what it made."""
-    return contextvars.copy_context().run(_run, program, stack, dict(config or {}))
+    """Run a Pulumi program on its own event loop and settings; return what it made.
+
+    `buckets` are there before: by name their `tags` and `keys` (None where only the tags are still known).
+    """
+    return contextvars.copy_context().run(_run, program, stack, dict(config or {}), buckets or {})
 
 
-def _run(program: Callable[[], object], stack: str, config: dict[str, Any]) -> Deployment:
+def _run(
+    program: Callable[[], object],
+    stack: str,
+    config: dict[str, Any],
+    buckets: Mapping[str, Mapping[str, Any]],
+) -> Deployment:
     deployment = Deployment(region=str(config.get("aws:region", "")), prefix=f"gdpr-{stack}")
     reset_options()
     plain = {
@@ -149,8 +182,9 @@ def _run(program: Callable[[], object], stack: str, config: dict[str, Any]) -> D
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
+        cloud = _Cloud(buckets)
         pulumi.runtime.set_mocks(
-            _Cloud(), project="gdpr", stack=stack, preview=False, monitor=_Monitor(deployment)
+            cloud, project="gdpr", stack=stack, preview=False, monitor=_Monitor(deployment, cloud)
         )
         loop.run_until_complete(asyncio.wait_for(_finish(program, deployment), _SECONDS))
     finally:

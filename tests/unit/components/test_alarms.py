@@ -5,7 +5,7 @@ import logging
 import re
 import runpy
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,10 +14,12 @@ from unittest.mock import Mock
 import pytest
 
 from components.alarms import LINES, PERIOD_SECONDS, alarm_specs
+from components.contract_clock import WATCH_RATE
 from components.iam import keys, resources
 from components.naming import RegionNames
 from components.runs import SWEEP_RATE
-from privacy import completing, sweeping
+from privacy import completing, sweeping, watching_contracts
+from privacy.registry import Customer, Destruction
 from privacy.requests import Request
 from privacy.visits import RunNotes
 
@@ -46,8 +48,13 @@ def test_every_alarm_tells_the_topic_when_it_rings_and_when_it_is_over(deploymen
         ("run-failed", "AWS/States", "ExecutionsFailed"),
         ("run-timed-out", "AWS/States", "ExecutionsTimedOut"),
         ("run-aborted", "AWS/States", "ExecutionsAborted"),
+        ("export-failed", "AWS/States", "ExecutionsFailed"),
+        ("export-timed-out", "AWS/States", "ExecutionsTimedOut"),
         ("requests-failed", None, "RequestsFailed"),
         ("requests-due-soon", None, "RequestsDueSoon"),
+        ("contract-end-failed", "AWS/States", "ExecutionsFailed"),
+        ("contract-end-timed-out", "AWS/States", "ExecutionsTimedOut"),
+        ("contract-end-aborted", "AWS/States", "ExecutionsAborted"),
         ("object-events-dead", "AWS/SQS", "ApproximateNumberOfMessagesVisible"),
         ("dead-letters", "AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     ],
@@ -92,6 +99,29 @@ def test_a_sweep_that_fails_once_wakes_nobody_and_one_that_never_comes_does(depl
     assert f"rate({PERIOD_SECONDS // 60} minutes)" == SWEEP_RATE
     for made in (failing, silent):
         assert made["period"] == PERIOD_SECONDS
+
+
+def test_the_watch_over_contracts_is_watched_as_the_sweep_is(deployment: Deployment) -> None:
+    for name in ("failing", "silent"):
+        sweep, watch = (alarms(deployment)[f"{who}-{name}"].inputs for who in ("sweep", "watch"))
+        assert watch["dimensions"] == {"FunctionName": f"{deployment.prefix}-watch-contracts"}
+        differing = {"name", "alarmDescription", "dimensions", "period"}
+        for key in sweep.keys() - differing:
+            assert watch[key] == sweep[key], key
+        assert (watch["period"], WATCH_RATE) == (3600, "rate(1 hour)")
+
+
+def test_a_hold_rings_for_as_long_as_the_watch_tells_of_it(deployment: Deployment) -> None:
+    for name, metric in (
+        ("contract-held", "DestructionsHeld"),
+        ("contract-end-overdue", "ContractEndsOverdue"),
+    ):
+        made = alarms(deployment)[name].inputs
+        assert (made["namespace"], made["metricName"]) == (deployment.prefix, metric)
+        assert (made["threshold"], made["statistic"], made["period"]) == (1, "Sum", 3600)
+        # One of two hours is enough: a watch that comes a minute late does not end the alarm.
+        assert (made["evaluationPeriods"], made["datapointsToAlarm"]) == (2, 1)
+        assert made["treatMissingData"] == "notBreaching"
 
 
 class _Requests:
@@ -167,6 +197,28 @@ def test_the_metric_of_due_dates_counts_the_line_that_the_sweep_logs(
     assert counted("RequestsDueSoon", lines) == expected
 
 
+@pytest.mark.parametrize(
+    ("hold", "since", "held", "overdue"),
+    [
+        (None, None, 0, 0),
+        ("litigation", None, 2, 0),
+        (None, "2027-01-31T00:05:00Z", 0, 2),
+        (None, "2027-02-02T23:00:00Z", 0, 0),
+    ],
+)
+def test_the_metrics_of_contracts_count_the_lines_that_the_watch_logs(
+    lines: list[str], hold: str | None, since: str | None, held: int, overdue: int
+) -> None:
+    ends = date(2026, 12, 31) if since else date(2030, 12, 31)
+    customer = Customer("acme", "b", "t", "k", date(2026, 1, 1), ends, 30, "email", (), hold=hold)
+    mark = Destruction("destroying", since) if since else None
+    registry: Any = SimpleNamespace(
+        customer_ids=lambda: ["acme"], customer=lambda _: customer, destruction=lambda _: mark
+    )
+    watching_contracts.watch(registry, "arn:machine", clock=lambda: datetime(2027, 2, 3, tzinfo=UTC))
+    assert (counted("DestructionsHeld", lines), counted("ContractEndsOverdue", lines)) == (held, overdue)
+
+
 def test_lines_are_counted_in_the_logs_of_their_functions(deployment: Deployment) -> None:
     filters = {
         made.inputs["name"]: made.inputs
@@ -188,9 +240,11 @@ def test_lines_are_counted_in_the_logs_of_their_functions(deployment: Deployment
 
 
 def test_the_topic_is_encrypted_and_takes_nothing_but_this_stacks_alarms(deployment: Deployment) -> None:
-    (topic,) = deployment.of("aws:sns/topic:Topic")
+    topic = deployment.named("aws:sns/topic:Topic", f"{deployment.prefix}-alarms")
     assert topic.inputs["kmsMasterKeyId"] == f"arn:mock:Key:{deployment.prefix}-key-key"
-    (policy,) = deployment.of("aws:sns/topicPolicy:TopicPolicy")
+    policy = deployment.named(
+        "aws:sns/topicPolicy:TopicPolicy", f"arn:mock:Topic:{deployment.prefix}-alarms", "arn"
+    )
     allowed, denied = policy.document()["Statement"]
     assert allowed["Principal"] == {"Service": ["cloudwatch.amazonaws.com"]}
     assert allowed["Action"] == ["sns:Publish"]
@@ -213,7 +267,9 @@ def test_the_regions_key_lets_cloudwatch_use_the_topic_for_the_same_alarms() -> 
 
 
 @pytest.mark.parametrize("recipient", [None, "on-call@analytics.example"])
-def test_alarms_go_to_the_operators_address_where_there_is_one(build: Path, recipient: str | None) -> None:
+def test_alarms_and_events_of_contracts_go_to_the_operators_address_where_there_is_one(
+    build: Path, recipient: str | None
+) -> None:
     del build
     config = stack_config("eu-west")
     operator = {name: value for name, value in config["gdpr:operator"].items() if name != "alarms"}
@@ -226,8 +282,9 @@ def test_alarms_go_to_the_operators_address_where_there_is_one(build: Path, reci
     subscriptions = [
         each.inputs for each in made if each.type == "aws:sns/topicSubscription:TopicSubscription"
     ]
-    assert [(each["protocol"], each["endpoint"]) for each in subscriptions] == (
-        [("email", recipient)] if recipient else []
+    topics = {f"arn:mock:Topic:gdpr-eu-west-{topic}" for topic in ("alarms", "contracts")}
+    assert {(each["topic"], each["protocol"], each["endpoint"]) for each in subscriptions} == (
+        {(topic, "email", recipient) for topic in topics} if recipient else set()
     )
 
 

@@ -83,7 +83,7 @@ def test_no_functions_own_role_reaches_a_vault(module: str) -> None:
             assert statement.actions == ["s3:PutObject"]
             assert statement.resources == [f"{NAMES.evidence_arn}/{kind}/*" for kind in spec.evidence]
         for resource in statement.resources:
-            assert "vault" not in resource
+            assert f"{NAMES.prefix}-vault-" not in resource
         if statement.actions == ["sts:AssumeRole"]:
             assert statement.resources == [NAMES.role(f"purpose-{spec.purpose}")]
 

@@ -16,8 +16,9 @@ KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
 
 
 def decision(policy: list[Statement], action: str, resource: str, **context: Any) -> str:  # noqa: ANN401
+    visit = "arn:aws:sts::123456789012:assumed-role/gdpr-eu-west-purpose-visit/acme-visit"
     caller = EvalContext(
-        principal_arn="arn:aws:sts::123456789012:assumed-role/gdpr-eu-west-purpose-visit/acme-visit",
+        principal_arn=context.pop("caller", visit),
         principal_type="AssumedRole",
         principal_account=context.pop("account", NAMES.account),
         action=action,
@@ -30,7 +31,9 @@ def decision(policy: list[Statement], action: str, resource: str, **context: Any
     return result
 
 
-BUCKET_POLICY_STATEMENTS = resources.vault_bucket(NAMES, "acme", KEY)
+BUCKET_POLICY_STATEMENTS = resources.vault_bucket(
+    NAMES, "acme", KEY, access_ends="2999-01-01", destruction="2999-01-31"
+)
 OBJECT = f"arn:aws:s3:::{NAMES.vault_bucket('acme')}/feedback/a.jsonl"
 
 
@@ -54,6 +57,81 @@ OBJECT = f"arn:aws:s3:::{NAMES.vault_bucket('acme')}/feedback/a.jsonl"
 )
 def test_a_vaults_bucket_refuses(action: str, context: Mapping[str, Any], expected: str) -> None:
     assert decision(BUCKET_POLICY_STATEMENTS, action, OBJECT, **context) == expected
+
+
+PAST, TO_COME = "2020-01-01", "2999-01-01"
+RUNNING, OVER, DUE = (TO_COME, TO_COME), (PAST, TO_COME), (PAST, PAST)
+
+
+def callers(role: str) -> list[str]:
+    """A role as AWS names it as a caller, and as the emulator does."""
+    return [
+        f"arn:aws:iam::123456789012:role/gdpr-eu-west-{role}",
+        f"arn:aws:sts::123456789012:assumed-role/gdpr-eu-west-{role}/acme",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "days", "reads", "writes", "deletes"),
+    [
+        ("vault-acme-access", RUNNING, True, True, True),
+        ("vault-acme-access", OVER, False, False, False),
+        ("vault-acme-access", DUE, False, False, False),
+        ("vault-acme-eu-access", OVER, True, True, True),
+        ("purpose-visit", OVER, True, True, True),
+        ("purpose-visit", DUE, False, False, False),
+        ("purpose-destroy", DUE, True, True, True),
+        ("purpose-witness", DUE, True, True, False),
+        ("purpose-destroyer", DUE, False, False, False),
+        ("administrator", DUE, False, False, False),
+        ("administrator", OVER, True, True, True),
+    ],
+)
+def test_a_vaults_objects_are_out_of_reach_from_the_contracts_days_on(
+    role: str, days: tuple[str, str], *, reads: bool, writes: bool, deletes: bool
+) -> None:
+    policy = resources.vault_bucket(NAMES, "acme", KEY, access_ends=days[0], destruction=days[1])
+    for caller in callers(role):
+        for actions, possible in (
+            (resources.READING, reads),
+            (resources.WRITING, writes),
+            (resources.DELETING, deletes),
+        ):
+            for action in actions:
+                expected = "ImplicitDeny" if possible else "Deny"
+                assert decision(policy, action, OBJECT, caller=caller) == expected, (caller, action)
+
+
+def test_whoever_deploys_goes_on_managing_the_bucket_when_the_data_is_due() -> None:
+    policy = resources.vault_bucket(NAMES, "acme", KEY, access_ends=PAST, destruction=PAST)
+    managing = [
+        "DeleteBucket",
+        "DeleteBucketPolicy",
+        "GetBucketPolicy",
+        "GetLifecycleConfiguration",
+        "ListBucket",
+        "ListBucketVersions",
+        "PutBucketNotification",
+        "PutBucketPolicy",
+        "PutBucketTagging",
+        "PutBucketVersioning",
+        "PutLifecycleConfiguration",
+    ]
+    for action in managing:
+        answer = decision(
+            policy, f"s3:{action}", OBJECT.partition("/")[0], caller=callers("administrator")[0]
+        )
+        assert answer == "ImplicitDeny", action
+
+
+def test_no_denial_by_date_has_an_action_by_wildcard() -> None:
+    dated = [
+        statement for statement in BUCKET_POLICY_STATEMENTS if "DateGreaterThanEquals" in statement.conditions
+    ]
+    assert len(dated) == 3
+    for statement in dated:
+        assert not [action for action in statement.actions if "*" in action]
+        assert statement.resources == [f"{OBJECT.partition('/')[0]}/*"]
 
 
 def test_a_vaults_bucket_refuses_to_be_replicated() -> None:

@@ -99,6 +99,8 @@ def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence
     yield "reindex", services.reindex_machine(names), INLINE_POLICIES
     yield "replay", services.replay_machine(names), INLINE_POLICIES
     yield "sweep", services.sweep_schedule(names, region_key), INLINE_POLICIES
+    yield "watch", services.watch_schedule(names, region_key), INLINE_POLICIES
+    yield "clock", services.contract_schedules(names, region_key), INLINE_POLICIES
     yield "boundary", boundary.boundary(names), MANAGED_POLICY
     roles: dict[str, str] = {purpose: names.role(f"purpose-{purpose}") for purpose in purposes.PURPOSES}
     access = names.role(f"vault-{customer}-access")
@@ -107,7 +109,13 @@ def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence
     yield "key of the evidence", keys.evidence_key(names, writers, roles["replay"]), KEY_POLICY
     yield "evidence bucket", resources.evidence_bucket(names, vault_key, 30 * 365), BUCKET_POLICY
     yield "key of the region", keys.region_key(names), KEY_POLICY
-    yield "bucket", resources.vault_bucket(names, customer, vault_key), BUCKET_POLICY
+    yield (
+        "bucket",
+        resources.vault_bucket(
+            names, customer, vault_key, access_ends="2026-01-01", destruction="2026-01-31"
+        ),
+        BUCKET_POLICY,
+    )
 
 
 @pytest.mark.parametrize("customer", ["cc", "c" * 10, "c" * 21])

@@ -162,7 +162,7 @@ def test_the_machine_logs_failures_and_no_data(deployment: Deployment) -> None:
 
 
 def test_the_sweep_is_called_every_five_minutes(deployment: Deployment) -> None:
-    (schedule,) = deployment.of("aws:scheduler/schedule:Schedule")
+    schedule = deployment.named("aws:scheduler/schedule:Schedule", f"{deployment.prefix}-sweep-runs")
     assert schedule.inputs["scheduleExpression"] == "rate(5 minutes)"
     assert schedule.inputs["flexibleTimeWindow"] == {"mode": "OFF"}
     target = schedule.inputs["target"]

@@ -241,6 +241,11 @@ def change(config: dict[str, Any], path: tuple[str | int, ...], value: object) -
             "customers[0].contract.status is 'ended': use one of 'active', 'terminated'",
         ),
         (
+            ("contract",),
+            {"starts": "2026-01-01", "ends": "2026-12-31", "hold": "litigation", "status": "terminated"},
+            "customers[0].contract.status is 'terminated': a hold stands, so nothing may have been destroyed",
+        ),
+        (
             ("region",),
             "us-east-1",
             "customers[0].region is 'us-east-1': this stack is in eu-west-1; move the customer",

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from components.lifecycle import lifecycle_rules
+from components.lifecycle import NONCURRENT_DAYS, lifecycle_rules
 from components.settings import Contract, parse_settings
 from components.stores import customer_item
 from components.tables import BACKUP_DAYS
 from components.vault import indexed_files
+from privacy import contract_terms
 
 from .conftest import ACCOUNT, Deployment, Made, stack_config, stack_settings
 
@@ -194,6 +195,10 @@ def test_s3_clears_away_what_nobody_needs(deployment: Deployment, customers: lis
         assert rules["exports"]["noncurrentVersionExpiration"] == {"noncurrentDays": 1}
         for name in ("unfinished-uploads", "lone-delete-markers", "older-versions", "contract-end"):
             assert rules[name]["filter"] == {"prefix": ""}, name
+
+
+def test_customers_are_told_for_how_long_s3_keeps_what_it_removes() -> None:
+    assert contract_terms.NONCURRENT_DAYS == NONCURRENT_DAYS
 
 
 DESTRUCTION = {

@@ -17,7 +17,7 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for command in ("build", "up", "reindex", "redrive", "demo"):
+    for command in ("build", "up", "reindex", "redrive", "contract-end", "demo"):
         assert command in shown
 
 

@@ -74,6 +74,7 @@ class Cloud:
     registry_table: str
     request_table: str
     state_machine_arn: str
+    export_machine_arn: str
 
     @property
     def requests(self) -> RequestStore:
@@ -121,12 +122,13 @@ class Cloud:
     def items(self, table: str) -> list[dict[str, Any]]:
         return list(aws_clients.dynamodb().scan(TableName=table)["Items"])
 
-    def executions(self) -> list[dict[str, Any]]:
-        listed = client("stepfunctions").list_executions(stateMachineArn=self.state_machine_arn)
+    def executions(self, machine: str | None = None) -> list[dict[str, Any]]:
+        """The executions of the run's state machine, or of another."""
+        listed = client("stepfunctions").list_executions(stateMachineArn=machine or self.state_machine_arn)
         return list(listed["executions"])
 
-    def end_executions(self) -> None:
-        for execution in self.executions():
+    def end_executions(self, machine: str | None = None) -> None:
+        for execution in self.executions(machine):
             client("stepfunctions").stop_execution(executionArn=execution["executionArn"])
 
 
@@ -270,13 +272,17 @@ def client(service: str) -> Any:  # noqa: ANN401 - any service's
 def cloud(aws: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     """The region with the customers acme and zenith."""
     role = f"arn:aws:iam::{ACCOUNT}:role/purpose"
-    machine = client("stepfunctions").create_state_machine(
-        name="run", definition='{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}', roleArn=role
-    )
+    machines = [
+        client("stepfunctions").create_state_machine(
+            name=name, definition='{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}', roleArn=role
+        )["stateMachineArn"]
+        for name in ("run", "export")
+    ]
     region = Cloud(
         registry_table=make_table("registry", sort_key=False),
         request_table=make_table("requests"),
-        state_machine_arn=machine["stateMachineArn"],
+        state_machine_arn=machines[0],
+        export_machine_arn=machines[1],
     )
     for customer_id in ("acme", "zenith"):
         make_table(f"vault-{customer_id}")
@@ -294,6 +300,7 @@ def cloud(aws: str, monkeypatch: pytest.MonkeyPatch) -> Cloud:
     monkeypatch.setenv(environment.REGISTRY_TABLE, region.registry_table)
     monkeypatch.setenv(environment.REQUEST_TABLE, region.request_table)
     monkeypatch.setenv(environment.RUN_STATE_MACHINE_ARN, region.state_machine_arn)
+    monkeypatch.setenv(environment.EXPORT_STATE_MACHINE_ARN, region.export_machine_arn)
     monkeypatch.setenv(environment.PURPOSE_ROLE_ARN, role)
     return region
 

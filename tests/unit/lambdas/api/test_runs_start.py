@@ -58,7 +58,7 @@ def test_a_run_starts_with_ids_only_and_holds_the_lock(cloud: Cloud) -> None:
     assert active is not None
     assert active.run_id == run_id
     assert run_id
-    assert cloud.lock.is_running("acme", run_id)
+    assert cloud.lock.is_running("acme", active)
 
 
 def test_a_lock_taken_by_a_call_that_was_made_twice_is_taken(
@@ -177,6 +177,21 @@ def test_the_sweep_frees_a_customer_whose_run_never_came_to_be(
     age_lock(cloud)
     assert sweep(["acme"], cloud.requests, cloud.lock) == []
     assert cloud.lock.active_run("acme") is None, "nothing is pending, so nothing is started"
+
+
+def test_the_sweep_leaves_an_export_alone_that_is_being_made_and_frees_the_customer_of_a_dead_one(
+    cloud: Cloud,
+) -> None:
+    ask(cloud)
+    started = aws_clients.stepfunctions().start_execution(stateMachineArn=cloud.export_machine_arn)
+    assert cloud.lock.take_for_export("acme", uuid7(), started["executionArn"])
+    age_lock(cloud)
+    assert sweep(["acme"], cloud.requests, cloud.lock) == []
+    cloud.end_executions(cloud.export_machine_arn)
+    assert sweep(["acme"], cloud.requests, cloud.lock) == ["acme"]
+    active = cloud.lock.active_run("acme")
+    assert active is not None
+    assert active.execution is None, "the run that was pending"
 
 
 def test_one_customers_trouble_does_not_keep_the_sweep_from_the_others(

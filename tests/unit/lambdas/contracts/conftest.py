@@ -22,6 +22,7 @@ REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 REGISTRY, REQUESTS, EVIDENCE = "gdpr-eu-west-registry", "gdpr-eu-west-requests", "gdpr-eu-west-evidence"
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:gdpr-eu-west-run"
+BUS = "gdpr-eu-west-contracts"
 CUSTOMERS = ("acme", "globex")
 STEPS = {
     "check": "check_contract_end",
@@ -62,6 +63,7 @@ class Region:
         self.pool = self.aws("cognito-idp").create_user_pool(PoolName="gdpr-eu-west")["UserPool"]["Id"]
         for name, keys in ((REGISTRY, ["pk"]), (REQUESTS, ["pk", "sk"])):
             make_table(dynamodb, name, keys, {})
+        self.aws("events").create_event_bus(Name=BUS)
         where = {"LocationConstraint": REGION}
         s3.create_bucket(Bucket=EVIDENCE, CreateBucketConfiguration=where)
         self.aws("stepfunctions").create_state_machine(
@@ -274,6 +276,7 @@ def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
         environment.REQUEST_TABLE: REQUESTS,
         environment.RUN_STATE_MACHINE_ARN: MACHINE,
         environment.EVIDENCE_BUCKET: EVIDENCE,
+        environment.EVENT_BUS: BUS,
         environment.PURPOSE_ROLE_ARN: f"arn:aws:iam::{ACCOUNT}:role/gdpr-eu-west-purpose-destroy",
     }
     for name, value in values.items():

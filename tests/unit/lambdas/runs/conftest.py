@@ -308,6 +308,7 @@ def _load_handlers() -> None:
         "complete_run",
         "redrive_run",
         "replay_erasures",
+        "export_vault",
     ):
         importlib.reload(importlib.import_module(f"handlers.{function}"))
 

@@ -107,7 +107,7 @@ class Faults:
             self._inside = False
 
     def choose(self, number: int, fault: Fault) -> None:
-        """Let the call with this number, counted from now, go wrong."""
+        """Let the call with this number, counted from now, go wrong, or the next one that can in this way."""
         self.calls.clear()
         self._chosen = (number, fault)
 
@@ -120,10 +120,11 @@ class Faults:
         with self._mutex:
             if self._dead:
                 raise Killed
-            chosen = self._chosen is not None and self._chosen[0] == len(self.calls)
-            fault = self._chosen[1] if self._chosen and chosen else None
-            if chosen:
-                self._chosen = None
+            fault = None
+            if self._chosen is not None:
+                number, wanted = self._chosen
+                if len(self.calls) >= number and wanted.applies_to(operation, number):
+                    fault, self._chosen = wanted, None
             self.calls.append(operation)
             self._dead = fault is Fault.KILLED_BEFORE
         if self._dead:

@@ -60,7 +60,10 @@ class Execution:
 
     def _task(self, frame: Frame, state: dict[str, Any], invoke: Invoke) -> None:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke"
-        context = {"State": {"RetryCount": sum(frame.retries.values())}, "Execution": {"Name": self.name}}
+        context = {
+            "State": {"RetryCount": sum(frame.retries.values())},
+            "Execution": {"Name": self.name, "Id": f"arn:execution:{self.name}"},
+        }
         parameters = _filled(state["Parameters"], frame.data, context)
         try:
             answer = {"Payload": invoke(parameters["FunctionName"], parameters["Payload"])}
@@ -111,7 +114,8 @@ class Execution:
 
     def _choice(self, frame: Frame, state: dict[str, Any]) -> None:
         for choice in state["Choices"]:
-            if _path(frame.data, choice["Variable"]) is choice["BooleanEquals"]:
+            wanted = choice["StringEquals"] if "StringEquals" in choice else choice["BooleanEquals"]
+            if _path(frame.data, choice["Variable"]) == wanted:
                 self._next(frame, choice["Next"])
                 return
         self._next(frame, state["Default"])
@@ -125,6 +129,8 @@ class Execution:
         self.frames.pop()
 
     def _wait(self, frame: Frame, state: dict[str, Any]) -> None:
+        if "SecondsPath" in state:
+            assert isinstance(_path(frame.data, state["SecondsPath"]), int)
         if "TimestampPath" in state:
             self.waiting_until = _path(frame.data, state["TimestampPath"])
         self._next(frame, state["Next"])

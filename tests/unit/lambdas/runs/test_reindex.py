@@ -5,18 +5,22 @@ import importlib
 import itertools
 import json
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from components.reindex_definition import ReindexSteps, reindex_definition
 from privacy import comparisons, environment, object_store, reindex_planning, reindex_report, vault_items
 from privacy.identifiers import uuid7
 
 from .state_machine import Execution, TaskFailedError
+from .test_parquet import buyer, stored, table
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -113,6 +117,11 @@ def fresh(world: "World") -> list[dict[str, Any]]:
     return index(world)
 
 
+def orders(*people: str) -> bytes:
+    rows = [{"no": number, "buyer": buyer(each)} for number, each in enumerate(people)]
+    return stored(table(*rows), row_group_size=1)
+
+
 def delete(world: "World", key: str, version: str) -> None:
     """Delete a version without telling anybody."""
     world.s3.delete_object(Bucket=world.customer.bucket, Key=key, VersionId=version)
@@ -137,6 +146,15 @@ def lose_a_letter(world: "World") -> None:
 
 def lose_a_compressed_upload(world: "World") -> None:
     world.put("answers/z.csv", gzip.compress(b"email,name\nanna@example.org,A\n"), indexed=False)
+
+
+def lose_a_parquet_upload(world: "World") -> None:
+    world.put("orders/z", orders(ANNA, BOB, ANNA), indexed=False)
+
+
+def lose_an_overwrite_of_a_parquet_file(world: "World") -> None:
+    world.put("orders/z", orders(ANNA, BOB))
+    world.put("orders/z", orders(BOB, BOB, CARL), indexed=False)
 
 
 def lose_a_key_of_the_greatest_length(world: "World") -> None:
@@ -203,12 +221,16 @@ def name_another_dataset(world: "World") -> None:
 
 
 def add_an_entry_of_nobody(world: "World") -> None:
+    add_an_entry_of(world, CARL, like=ANNA)
+
+
+def add_an_entry_of(world: "World", who: str, *, like: str) -> None:
     (item,) = [
         item
         for item in world.items()
-        if item["pk"]["S"] == f"subject#{world.ref(ANNA)}" and item["sk"]["S"] == "object#feedback/a.jsonl"
+        if item["pk"]["S"] == f"subject#{world.ref(like)}" and item["sk"]["S"] == "object#feedback/a.jsonl"
     ]
-    pk = {"S": f"subject#{world.ref(CARL)}"}
+    pk = {"S": f"subject#{world.ref(who)}"}
     world.dynamodb.put_item(TableName=world.customer.table, Item={**item, "pk": pk})
 
 
@@ -217,6 +239,8 @@ DAMAGES: list[tuple[Callable[["World"], None], dict[str, int]]] = [
     (lose_an_overwrite, {"missing-entry": 1, "wrong-entry": 1, "unmarked-version": 1}),
     (lose_a_letter, {"missing-entry": 1, "unmarked-version": 1}),
     (lose_a_compressed_upload, {"missing-entry": 1, "unmarked-version": 1}),
+    (lose_a_parquet_upload, {"missing-entry": 2, "unmarked-version": 1}),
+    (lose_an_overwrite_of_a_parquet_file, {"missing-entry": 1, "wrong-entry": 1, "unmarked-version": 1}),
     (lose_a_key_of_the_greatest_length, {"missing-entry": 1, "unmarked-version": 1}),
     (lose_a_hidden_upload, {"missing-entry": 1, "unmarked-version": 1}),
     (lose_the_removal_of_an_object, {"vanished-object": 3}),
@@ -635,3 +659,222 @@ def test_neighbours_are_left_alone(world: "World") -> None:
     after = {(i["pk"]["S"], i["sk"]["S"]): i for i in world.items()}
     assert {place: item for place, item in after.items() if place in before} == before
     assert set(after) - set(before) == {(f"subject#{world.ref(ANNA)}", "object#feedback/a.jsonl")}
+
+
+def test_after_a_visit_of_a_parquet_file_nothing_is_missing_and_nothing_is_superfluous(
+    world: "World",
+) -> None:
+    world.put("orders/a", orders(ANNA, BOB, CARL))
+    world.erase(ANNA)
+    world.run()
+    assert world.deliver() == []
+    before = index(world)
+    assert kinds(world, reindex(world)) == {}
+    assert index(world) == before != []
+
+
+def test_after_visits_of_a_file_without_positions_nothing_is_wrong_and_what_is_wrong_is_put_right(
+    world: "World",
+) -> None:
+    world.put("feedback/a.jsonl", row(ANNA, BOB, CARL) + b"not json\n")
+    for who in (ANNA, BOB):
+        world.erase(who)
+        world.run()
+        assert world.deliver() == []
+        assert kinds(world, reindex(world)) == {}
+    add_an_entry_of(world, BOB, like=CARL)
+    assert kinds(world, reindex(world)) == {"superfluous-entry": 1}
+    mended = index(world)
+    assert world.partition(CARL) == ["object#feedback/a.jsonl"]
+    assert kinds(world, reindex(world)) == {}
+    assert index(world) == mended
+
+
+def test_a_late_arrival_in_a_parquet_file_is_erased_too(world: "World") -> None:
+    world.put("orders/late", orders(ANNA, BOB), indexed=False)
+    world.events.clear()
+    first = world.erase(ANNA)
+    world.run()
+    reindex(world)
+    (follow_up,) = world.requests.pending("acme", 10)
+    assert follow_up.follows == first
+    world.run()
+    assert world.deliver() == []
+    (left,) = world.contents("orders/late")
+    assert BOB.encode() in left
+    assert ANNA.encode() not in left
+    assert world.partition(ANNA) == ["erased"]
+    assert kinds(world, reindex(world)) == {}
+
+
+def test_a_dataset_that_is_scanned_has_no_index_to_compare(world: "World") -> None:
+    """Not even where it had one before its config said so: runs look into its files, not at entries."""
+    world.put("feedback/a.jsonl", row(BOB))
+    world.put("dumps/a.csv", b"email,text\nanna@example.org,\n")
+    world.put_letter("papers/1", ANNA)
+    (item,) = [item for item in world.items() if item["sk"]["S"] == "object#feedback/a.jsonl"]
+    pk, sk = {"S": f"subject#{world.ref(ANNA)}"}, {"S": "object#dumps/a.csv"}
+    old = {**item, "pk": pk, "sk": sk, "object": {"S": "dumps/a.csv"}, "dataset": {"S": "dumps"}}
+    world.dynamodb.put_item(TableName=world.customer.table, Item=old)
+    before = world.items()
+    done = reindex(world)
+    assert done["counts"] == {"objects": 1, "differences": {}, "repaired": 0, "remaining": 0, "pages": 0}
+    assert world.items() == before
+    world.erase(ANNA)
+    world.run()
+    assert world.contents("dumps/a.csv") == [b"email,text\n"]
+    assert world.versions("papers/1") == []
+    assert world.partition(ANNA) == ["erased"]
+
+
+def test_an_archived_upload_that_the_index_missed_is_reported_and_visited_by_every_erasure(
+    world: "World",
+) -> None:
+    version = world.put("feedback/a.jsonl", row(ANNA), indexed=False, StorageClass="GLACIER")
+    world.events.clear()
+    before = world.items()
+    reindex(world, dry_run=True)
+    assert world.items() == before
+    done = reindex(world)
+    (difference,) = reported(world, done)
+    assert (difference["kind"], difference["error"]) == ("unreadable-object", "ObjectArchivedError")
+    assert difference["object_version"] == version
+    assert done["counts"]["remaining"] == 1
+    request = world.request(world.erase(BOB))
+    world.run()
+    ended = world.request(request.id)
+    assert ended.state == "partial"
+    assert ended.detail is not None
+    assert [problem["reason"] for problem in ended.detail["problems"]] == ["archived"]
+
+
+def test_an_archived_upload_that_was_missed_is_indexed_once_it_is_back(world: "World") -> None:
+    key = "feedback/a.jsonl"
+    world.put(key, row(ANNA, BOB), indexed=False, StorageClass="GLACIER")
+    world.events.clear()
+    reindex(world)
+    world.erase(ANNA)
+    world.run()
+    world.s3.restore_object(Bucket=world.customer.bucket, Key=key, RestoreRequest={"Days": 1})
+    assert kinds(world, reindex(world)) == {"missing-entry": 2, "unmarked-version": 1}
+    (follow_up,) = world.requests.pending("acme", 10)
+    world.run()
+    assert world.request(follow_up.id).state == "completed"
+    assert world.partition(ANNA) == ["erased"]
+    assert world.partition(BOB) == [f"object#{key}"]
+
+
+def test_entries_of_a_file_that_was_archived_since_stay_and_nobody_else_is_bothered(world: "World") -> None:
+    key = "feedback/a.jsonl"
+    world.put(key, row(ANNA))
+    bucket = world.customer.bucket
+    copied = world.s3.copy_object(
+        Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": key}, StorageClass="GLACIER"
+    )
+    for _, version, _ in world.versions(key):
+        if version != copied["VersionId"]:
+            delete(world, key, version)
+    for pk, sk in (
+        (f"subject#{world.ref(ANNA)}", f"object#{key}"),
+        (vault_items.object_pk(key), "indexed"),
+    ):
+        change(world, pk, sk, version_id={"S": copied["VersionId"]})
+    before = world.items()
+    done = reindex(world)
+    assert kinds(world, done) == {"unreadable-object": 1}
+    assert world.items() == before
+    others = world.erase(BOB)
+    world.run()
+    assert world.request(others).state == "completed"
+
+
+def test_an_archived_letter_is_indexed_by_its_metadata(world: "World") -> None:
+    world.put_letter("letters/1", ANNA, indexed=False, StorageClass="DEEP_ARCHIVE")
+    world.events.clear()
+    assert kinds(world, reindex(world)) == {"missing-entry": 1, "unmarked-version": 1}
+    assert kinds(world, reindex(world)) == {}
+    world.erase(ANNA)
+    world.run()
+    assert world.versions("letters/1") == []
+
+
+PEOPLE = st.lists(st.sampled_from([ANNA, BOB, CARL]), max_size=3)
+KEYS = st.sampled_from(["feedback/a", "feedback/b", "orders/a"])
+FATES = st.sampled_from(["delivered", "lost", "twice", "later"])
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), KEYS, PEOPLE, FATES),
+        st.tuples(st.just("remove"), KEYS, st.integers(0, 3), FATES),
+        st.tuples(st.just("hide"), KEYS, st.just(0), FATES),
+        st.tuples(st.just("forget"), KEYS, st.integers(0, 5), FATES),
+    ),
+    max_size=12,
+)
+
+
+@settings(
+    max_examples=int(os.environ.get("INTERLEAVINGS", "10")),
+    derandomize="INTERLEAVINGS" not in os.environ,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(history=ACTIONS)
+def test_whatever_happened_to_the_events_the_index_is_that_of_all_of_them(
+    world: "World", history: list[tuple[str, str, Any, str]]
+) -> None:
+    for key, version, _ in world.versions():
+        delete(world, key, version)
+    lose_everything(world)
+    world.events.clear()
+    waiting: list[dict[str, Any]] = []
+    for action, key, what, fate in history:
+        record = happened(world, action, key, what)
+        world.events.clear()
+        if record is not None:
+            times = {"delivered": 1, "lost": 0, "twice": 2, "later": 0}[fate]
+            assert world.deliver(*[record] * times) == [] if times else True
+            if fate == "later":
+                waiting.append(record)
+    for record in reversed(waiting):
+        assert world.deliver(record) == []
+    reindex(world)
+    assert kinds(world, reindex(world)) == {}
+    mended = used(world)
+    fresh(world)
+    assert mended == used(world)
+
+
+def happened(world: "World", action: str, key: str, what: Any) -> dict[str, Any] | None:  # noqa: ANN401
+    """Let something happen to a key, or to the index; return the event that comes of it."""
+    if action == "put":
+        body = orders(*what) if key.startswith("orders/") else row(*what)
+        return world.notify("ObjectCreated:Put", key, world.put(key, body, indexed=False))
+    if action == "hide":
+        world.s3.delete_object(Bucket=world.customer.bucket, Key=key)
+    elif action == "forget":
+        if known := index(world):
+            item = known[what % len(known)]
+            place = {name: item[name] for name in ("pk", "sk")}
+            world.dynamodb.delete_item(TableName=world.customer.table, Key=place)
+    elif there := [version for _, version, _ in world.versions(key)]:
+        version = there[what % len(there)]
+        delete(world, key, version)
+        return world.notify("ObjectRemoved:Delete", key, version)
+    return None
+
+
+def used(world: "World") -> list[dict[str, Any]]:
+    """The index without marks of keys that have no version: nobody looks at one."""
+    there = {vault_items.object_pk(key) for key, _, marker in world.versions() if not marker}
+    return [item for item in index(world) if item["sk"]["S"] != "indexed" or item["pk"]["S"] in there]
+
+
+def test_the_mark_alone_of_an_object_that_is_gone_is_no_mark_of_the_next_one(world: "World") -> None:
+    """With neither a version nor an entry left, no reindex finds it: it has the digest of its key only."""
+    version = world.put("feedback/a.jsonl", b"")
+    delete(world, "feedback/a.jsonl", version)
+    world.events.clear()
+    assert kinds(world, reindex(world)) == {}
+    world.put("feedback/a.jsonl", row(ANNA))
+    assert world.partition(ANNA) == ["object#feedback/a.jsonl"]
+    assert kinds(world, reindex(world)) == {}

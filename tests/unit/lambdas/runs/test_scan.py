@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import datetime
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from moto.s3 import models
 
 from privacy import bulk_writes, object_store, vault, visiting, visits
 from privacy.identifiers import uuid7
@@ -200,7 +202,9 @@ def test_a_request_about_one_file_and_one_about_all_visit_it_once(
     """Events may still arrive of a dataset that is scanned from now on."""
     world.erase(ANNA)
     world.run()
-    version = world.put("dumps/a.csv", file(line(ANNA), line(BOB), line(CARA)))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(models, "utcnow", lambda: datetime(2020, 1, 1))  # noqa: DTZ001 - as moto has it
+        version = world.put("dumps/a.csv", file(line(ANNA), line(BOB), line(CARA)))
     world.deliver(world.notify("ObjectCreated:Put", "dumps/a.csv", version, at="2020-01-01T00:00:00.000Z"))
     assert len(world.requests.pending("acme", 10)) == 1
     world.erase(BOB)

@@ -80,6 +80,7 @@ def test_a_policy_names_one_vault_and_exact_actions(purpose: str) -> None:
         "arn:aws:s3:::vault-acme/*",
         "arn:aws:s3:::vault-acme/feedback/*",
         "arn:aws:s3:::vault-acme/letters/*",
+        "arn:aws:s3:::vault-acme/exports/*",
         ACME.table_arn,
         f"{ACME.table_arn}/index/objects",
         ACME.key_arn,
@@ -117,13 +118,15 @@ def test_the_key_is_used_for_the_references_or_through_s3_and_dynamodb_only(purp
             }
 
 
-def test_only_a_visit_deletes_objects_and_only_ingest_and_visit_write_them() -> None:
+def test_only_a_visit_deletes_objects_and_an_export_what_is_its_own() -> None:
     def purposes(action: str) -> set[str]:
         return {p for p in PURPOSES if any(action in s["Action"] for s in statements(p))}
 
-    assert purposes("s3:DeleteObjectVersion") == {"visit"}
-    assert purposes("s3:PutObject") == {"ingest", "visit"}
-    assert purposes("s3:GetObject") == {"visit"}
+    assert purposes("s3:DeleteObjectVersion") == {"export", "visit"}
+    assert purposes("s3:PutObject") == {"export", "ingest", "visit"}
+    own = [s for s in statements("export") if "s3:PutObject" in s["Action"]]
+    assert [s["Resource"] for s in own] == ["arn:aws:s3:::vault-acme/exports/*"]
+    assert purposes("s3:GetObject") == {"fetch", "visit"}
     assert purposes("s3:GetObjectVersion") == {"index", "reindex", "replay", "visit"}
     reads = [s for s in statements("replay") if "s3:GetObjectVersion" in s["Action"]]
     assert [s["Resource"] for s in reads] == [f"{ACME.evidence_arn}/ledger/acme/*"]

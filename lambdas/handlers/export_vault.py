@@ -1,0 +1,37 @@
+"""The step of an export: write down all records, and list all files."""
+
+from typing import Any, Final
+
+from privacy import environment
+from privacy.export_store import ExportStore
+from privacy.exporting import DestructionBegunError, Exporter
+from privacy.registry import Registry
+from privacy.requests import RequestStore
+from privacy.run_lock import RunLock
+from privacy.run_steps import Context, UnknownCustomerError
+from privacy.step_failures import reported
+from privacy.vault import open_vault
+
+_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+
+
+@reported("export")
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
+    """{customer, export_id, execution} → the ids with what comes `next`, and for how many `seconds` to wait.
+
+    With an `error`, which the export was given up with, it ends as failed.
+    """
+    customer = _registry.customer(event["customer"])
+    if customer is None:
+        raise UnknownCustomerError
+    vault, export_id = open_vault(customer, "export"), event["export_id"]
+    exporter = Exporter(vault, export_id, ExportStore(_requests.table), _requests, _lock)
+    ids = {"customer": customer.id, "export_id": export_id}
+    if "error" in event:
+        exporter.give_up()
+        return {**ids, "next": "done"}
+    if _registry.destruction(customer.id) is not None:
+        raise DestructionBegunError("the customer's data is being destroyed")
+    return {**ids, **exporter.go_on(event["execution"], context.get_remaining_time_in_millis)}

@@ -1,0 +1,17 @@
+"""GET /v1/contract: until when the data is kept, and what happens then."""
+
+from datetime import UTC, datetime
+
+from privacy import contract_terms, environment, http
+from privacy.http import Answer, Call
+from privacy.registry import Registry
+
+
+def get_contract(call: Call) -> Answer:
+    """Return the terms of the caller's contract as they are now."""
+    return Answer(200, contract_terms.terms(call.customer, datetime.now(UTC)))
+
+
+handler = http.authenticated(
+    "get_contract", get_contract, Registry(environment.read(environment.REGISTRY_TABLE)), in_grace=True
+)

@@ -1,0 +1,37 @@
+"""GET /v1/contract/export/{id}: how far an export has come, and where to fetch what it wrote."""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from privacy import environment, export_downloads, http
+from privacy.export_machine import ExportMachine
+from privacy.export_store import Export, ExportStore
+from privacy.http import Answer, Call
+from privacy.registry import Registry
+from privacy.timestamps import timestamp
+from privacy.vault import open_vault
+
+_exports: Final = ExportStore(environment.read(environment.REQUEST_TABLE))
+_machine: Final = ExportMachine(environment.read(environment.EXPORT_STATE_MACHINE_ARN))
+
+
+def get_export(call: Call) -> Answer:
+    """Return the customer's export, with a download of each part where it can be fetched."""
+    now = datetime.now(UTC)
+    found = export_downloads.found(_exports, call.customer.id, call.path["id"])
+    export = _machine.checked(call.customer.id, found, now)
+    fetchable = export.state_at(now) == "completed"
+    return Answer(200, export.public(now) | (_downloads(call, export, now) if fetchable else {}))
+
+
+def _downloads(call: Call, export: Export, now: datetime) -> dict[str, Any]:
+    vault = open_vault(call.customer, "fetch")
+    return {
+        "parts": export_downloads.parts(vault, export),
+        "urls_expire_at": timestamp(export_downloads.urls_end(now)),
+    }
+
+
+handler = http.authenticated(
+    "get_export", get_export, Registry(environment.read(environment.REGISTRY_TABLE)), in_grace=True
+)

@@ -1,0 +1,24 @@
+"""On the day that a schedule says: tell that a customer's contract ends soon, if it still does."""
+
+from typing import Final, TypedDict
+
+from privacy import environment
+from privacy.registry import Registry
+from privacy.reminding import remind
+from privacy.step_failures import reported
+
+_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+environment.read(environment.EVENT_BUS)
+
+
+class Reminder(TypedDict):
+    """Whose contract, and how many days before its data is destroyed this is."""
+
+    customer: str
+    days: int
+
+
+@reported("remind")
+def handler(event: Reminder, _context: object) -> dict[str, bool]:
+    """Put the event, if it is true; return whether it was put."""
+    return {"reminded": remind(_registry, event["customer"], event["days"])}

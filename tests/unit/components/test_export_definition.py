@@ -1,0 +1,33 @@
+import json
+
+from components.export_definition import export_definition
+
+from .conftest import Deployment
+from .test_run_definition import following, reachable
+
+DEFINITION = export_definition("arn:export")
+
+
+def test_every_state_can_be_reached_and_goes_on_or_ends() -> None:
+    assert reachable(DEFINITION) == set(DEFINITION["States"])
+    for name, state in DEFINITION["States"].items():
+        assert (state["Type"] in {"Succeed", "Fail"}) != bool(list(following(state))), name
+
+
+def test_whatever_fails_the_lock_is_given_back() -> None:
+    (catch,) = DEFINITION["States"]["Export"]["Catch"]
+    assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "GiveUp")
+    assert DEFINITION["States"]["GiveUp"]["Parameters"]["FunctionName"] == "arn:export"
+
+
+def test_it_is_about_ids_only(deployment: Deployment) -> None:
+    for state in DEFINITION["States"].values():
+        if state["Type"] == "Task":
+            payload = set(state["Parameters"]["Payload"])
+            assert payload <= {"customer.$", "export_id.$", "execution.$", "error.$"}
+    (made,) = [
+        m for m in deployment.of("aws:sfn/stateMachine:StateMachine") if m.inputs["name"].endswith("-export")
+    ]
+    function = f"arn:mock:Function:{deployment.prefix}-export-vault"
+    assert json.loads(made.inputs["definition"]) == export_definition(function)
+    assert made.inputs["loggingConfiguration"]["includeExecutionData"] is False
