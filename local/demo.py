@@ -20,7 +20,7 @@ from local.client import PrivacyClient, ProblemError
 from local.deploy.settings import stack_config, stack_names
 from local.emulator import Emulator
 from local.errors import LocalError
-from local.executions import carry_out
+from local.executions import carry_out, follow, machine_arn
 from local.generate import CustomerData, Person, RegionData, customers_of, generate
 from local.load import send, wait_until_indexed
 from local.search import Finding, Searched, search
@@ -371,8 +371,13 @@ def _contract_ends(story: Story, emulator: Emulator, here: Stack, cast: Cast) ->
             if customer["id"] == _NEIGHBOUR:
                 customer["contract"] |= {"ends": yesterday.isoformat(), "graceDays": 0, "keyDeletionDays": 7}
         deploy_stack(emulator, _HERE, config={"gdpr:customers": json.dumps(customers)})
-        given = {"customer": _NEIGHBOUR}
-        ended = carry_out(step_functions, here, "contract-end", given, until="WaitForKey")
+        watched = emulator.client("lambda", here.region).invoke(FunctionName=f"{here.prefix}-watch-contracts")
+        story.check("FunctionError" not in watched, "the hourly watch sees that it is over, and ends it")
+        machine = machine_arn(here, "contract-end")
+        (execution,) = step_functions.list_executions(stateMachineArn=machine, statusFilter="RUNNING")[
+            "executions"
+        ]
+        ended = follow(step_functions, execution["executionArn"], _NEIGHBOUR, until="WaitForKey")
         for line in contract_end.outcome(_NEIGHBOUR, ended):
             story.say(line)
         refused = api.call("GET", "/v1/requests")

@@ -1,11 +1,13 @@
 """Entry point of the emulator's own process: `python -m local.emulator_process`.
 
-Adds three things to the emulator:
+Adds four things to the emulator:
 
 * it ends, with every worker process and temporary file it made, when the process that started it is gone,
   however that went: the parent holds the other end of our standard input;
 * a presigned URL is judged in the region that it was signed for; by itself the emulator takes its default
   region for the policies, so that a policy which refuses other regions refuses every presigned URL;
+* a call about the tags of a table is judged by that table, which it names by ARN; by itself the emulator
+  takes it for a call about everything, so that a policy which names the table refuses it;
 * with GDPR_TRAIL set to a file, every decision of its policy evaluator is written there, one JSON
   object a line. The emulator's own CloudTrail log names neither the role nor the exact IAM action (a
   session shows as an access key, ListObjectVersions as ListObjects, a transaction as itself), so it
@@ -84,6 +86,24 @@ def _judge_presigned_urls_in_their_region() -> None:
     app.extract_region = signed_region
 
 
+def _judge_tags_of_tables_by_the_table() -> None:
+    from ministack.core import iam_actions
+
+    resource_arns: Callable[..., list[str]] = iam_actions.dynamodb_resource_arns
+
+    @functools.wraps(resource_arns)
+    def with_tagged(body: bytes, *where: str) -> list[str]:
+        if found := resource_arns(body, *where):
+            return found
+        try:
+            named = json.loads(body or b"{}").get("ResourceArn")
+        except ValueError:
+            return []
+        return [named] if isinstance(named, str) else []
+
+    iam_actions.dynamodb_resource_arns = with_tagged
+
+
 def _serve() -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
@@ -105,6 +125,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, daemon=True, name="end-with-parent").start()
     _allow_many_connections()
     _judge_presigned_urls_in_their_region()
+    _judge_tags_of_tables_by_the_table()
     if trail := os.environ.pop("GDPR_TRAIL", ""):
         _record_decisions(Path(trail))
     _serve()

@@ -28,24 +28,31 @@ def client_of(stack: Stack, service: str) -> Any:
 def carry_out(
     step_functions: Any, stack: Stack, machine: str, given: dict[str, Any], *, until: str | None = None
 ) -> dict[str, Any]:
-    """Start an execution, wait for its end, return its output.
+    """Start an execution and follow it as `follow` does."""
+    execution = step_functions.start_execution(
+        stateMachineArn=machine_arn(stack, machine), input=json.dumps(given)
+    )["executionArn"]
+    return follow(step_functions, execution, str(given["customer"]), until=until)
+
+
+def machine_arn(stack: Stack, machine: str) -> str:
+    """The ARN of a stack's state machine, named without the stack's prefix."""
+    return f"arn:aws:states:{stack.region}:{stack.account}:stateMachine:{stack.prefix}-{machine}"
+
+
+def follow(step_functions: Any, execution: str, customer: str, *, until: str | None = None) -> dict[str, Any]:
+    """Wait for the end of a customer's execution, return its output.
 
     With `until`, it is over when it comes to that state, and what is returned is what the state was given.
     Raises LocalError where it fails.
     """
-    execution = step_functions.start_execution(
-        stateMachineArn=f"arn:aws:states:{stack.region}:{stack.account}:stateMachine:{stack.prefix}-{machine}",
-        input=json.dumps(given),
-    )["executionArn"]
     while (ended := step_functions.describe_execution(executionArn=execution))["status"] == "RUNNING":
         if until is not None and (there := _entered(step_functions, execution, until)) is not None:
             return there
         time.sleep(_POLL_SECONDS)
     if ended["status"] != "SUCCEEDED":
         error = f": {ended['error']}" if ended.get("error") else ""
-        raise LocalError(
-            f"{given['customer']}: the execution {execution.rpartition(':')[2]} {ended['status']}{error}"
-        )
+        raise LocalError(f"{customer}: the execution {execution.rpartition(':')[2]} {ended['status']}{error}")
     output: dict[str, Any] = json.loads(ended["output"])
     return output
 

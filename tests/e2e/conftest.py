@@ -1,16 +1,14 @@
 """Both stacks on one emulator for the whole session, with data in every vault."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
 
 from local.build import build
 from local.deploy.settings import stack_config, stack_names
-from local.emulator import ACCOUNT
 from local.generate import customers_of, generate
 from local.up import regions
-from tests.e2e.support import World
+from tests.e2e.support import World, customers_with_more
 
 _ROWS = 400
 """Rows a customer: enough for several a person and file, few enough to send quickly."""
@@ -39,23 +37,10 @@ def world(worker_id: str) -> Iterator[World]:
     """Two regions up with IAM enforced, the trail recorded, and every customer's data sent and indexed."""
     build("local", say=lambda _: None)
     data = generate(11, {stack: customers_of(stack_config(stack)) for stack in stack_names()}, rows=_ROWS)
-    configs = {"eu-west": {"gdpr:customers": _customers_with_more("eu-west", "acme")}}
+    configs = {"eu-west": {"gdpr:customers": customers_with_more()}}
     with regions(record_trail=True, name=f"e2e-{worker_id}", configs=configs) as (emulator, stacks):
         world = World(emulator, {stack.name: stack for stack in stacks}, data)
         world.make_subject_secrets()
         world.send_everything()
         world.run_everything_once()
         yield world
-
-
-def _customers_with_more(stack: str, customer_id: str) -> str:
-    """The stack's customers, one of them with a principal, so that its access role exists, and a dataset
-    that is walked.
-    """
-    customers = json.loads(stack_config(stack)["gdpr:customers"])
-    for customer in customers:
-        if customer["id"] == customer_id:
-            customer["principals"] = [f"arn:aws:iam::{ACCOUNT}:root"]
-            rows = {"format": "jsonl", "subject": "author.email", "personal": {"author.email": "email"}}
-            customer["datasets"].append({"name": "dumps", "prefix": "dumps/", "index": "scan", **rows})
-    return json.dumps(customers)

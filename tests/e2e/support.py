@@ -13,15 +13,34 @@ from typing import Any
 import boto3
 
 from local.client import PrivacyClient, RequestView
-from local.emulator import Emulator, client_config
+from local.deploy.settings import stack_config
+from local.emulator import ACCOUNT, Emulator, client_config
 from local.generate import RegionData
 from local.load import send, wait_until_indexed
 from local.reindex import carry_out
 from local.stacks import Stack, Vault
 from local.vaults import VaultView
+from privacy.run_lock import CONTRACT_END
 from privacy.session_policies import VaultResources, session_policy
 
 _numbers = itertools.count(1)
+
+LEAVING = "hooli"
+"""A customer of eu-west whose contract ends, so that no other test may count on it."""
+
+
+def customers_with_more(**contract: str | int) -> str:
+    """The customers of eu-west, acme with a principal, so that its access role exists, and a dataset that is
+    walked; and one more customer, with these terms of its contract instead of its own.
+    """
+    customers: list[dict[str, Any]] = json.loads(stack_config("eu-west")["gdpr:customers"])
+    (acme,) = (customer for customer in customers if customer["id"] == "acme")
+    acme["principals"] = [f"arn:aws:iam::{ACCOUNT}:root"]
+    rows = {"format": "jsonl", "subject": "author.email", "personal": {"author.email": "email"}}
+    acme["datasets"].append({"name": "dumps", "prefix": "dumps/", "index": "scan", **rows})
+    terms = {"starts": "2026-01-01", "ends": "2099-12-31", "keyDeletionDays": 7, **contract}
+    names = {"id": LEAVING, "controller": "Hooli Ltd", "contact": "privacy@hooli.example"}
+    return json.dumps([*customers, {**acme, **names, "principals": [], "contract": terms}])
 
 
 def somebody() -> str:
@@ -110,7 +129,7 @@ class World:
         locks = [{"pk": {"S": f"customer#{customer}"}, "sk": {"S": "run"}} for customer in stack.vaults]
         table = f"{stack.prefix}-requests"
         held = (dynamodb.get_item(TableName=table, Key=lock, ConsistentRead=True) for lock in locks)
-        return not any("Item" in answer for answer in held)
+        return not any(answer["Item"]["run_id"]["S"] != CONTRACT_END for answer in held if "Item" in answer)
 
     def send_rows(self, subjects: Iterable[str], key: str, *, text: str = "fine") -> bytes:
         """Send acme a feedback file with a row for each subject, wait for the index; the file's bytes."""

@@ -21,6 +21,8 @@ FUNCTIONS = {
     "close": "complete-run",
     "export": "export-vault",
     "fetch": "get-export",
+    "destroy": "empty-bucket",
+    "witness": "verify-destruction",
 }
 """A function of each purpose: whose role may assume the purpose's role."""
 
@@ -61,6 +63,9 @@ def attempts(
         "s3:ListBucket": lambda: s3.list_objects_v2(Bucket=vault.bucket),
         "s3:ListBucketVersions": lambda: s3.list_object_versions(Bucket=vault.bucket),
         "s3:GetBucketPolicy": lambda: s3.get_bucket_policy(Bucket=vault.bucket),
+        "s3:GetBucketTagging": lambda: s3.get_bucket_tagging(Bucket=vault.bucket),
+        "s3:ListBucketMultipartUploads": lambda: s3.list_multipart_uploads(Bucket=vault.bucket),
+        "s3:AbortMultipartUpload": lambda: s3.abort_multipart_upload(**where, UploadId="of-nobody"),
         "s3:PutBucketPolicy": lambda: s3.put_bucket_policy(Bucket=vault.bucket, Policy="{}"),
         "dynamodb:GetItem": lambda: dynamodb.get_item(**table, Key=item),
         "dynamodb:PutItem": lambda: dynamodb.put_item(**table, Item=item),
@@ -81,6 +86,14 @@ def attempts(
         "dynamodb:ExportTableToPointInTime": lambda: dynamodb.export_table_to_point_in_time(
             TableArn=resources(stack, customer).table_arn, S3Bucket=vault.bucket
         ),
+        "dynamodb:DescribeTable": lambda: dynamodb.describe_table(**table),
+        "dynamodb:ListTagsOfResource": lambda: dynamodb.list_tags_of_resource(
+            ResourceArn=resources(stack, customer).table_arn
+        ),
+        "dynamodb:UpdateTable": lambda: dynamodb.update_table(**table, DeletionProtectionEnabled=True),
+        "dynamodb:DeleteTable": lambda: dynamodb.delete_table(**table),
+        "kms:DescribeKey": lambda: kms.describe_key(KeyId=vault.key_arn),
+        "kms:ListResourceTags": lambda: kms.list_resource_tags(KeyId=vault.key_arn),
         "kms:Decrypt": lambda: kms.decrypt(
             CiphertextBlob=secret, KeyId=vault.key_arn, EncryptionContext=context
         ),
@@ -149,6 +162,8 @@ def test_a_session_for_one_customer_opens_nothing_of_another(
         ("close", "dynamodb:Query"),
         ("export", "dynamodb:Scan"),
         ("fetch", "s3:GetObject"),
+        ("destroy", "s3:ListBucketMultipartUploads"),
+        ("witness", "dynamodb:DescribeTable"),
     ],
 )
 def test_the_same_session_opens_its_own_vault(world: World, purpose: str, works: str) -> None:

@@ -4,14 +4,20 @@ from collections.abc import Iterable
 from typing import Final
 
 _FUNCTIONS: Final = (
+    "check-contract-end",
     "clear-reindex",
     "complete-run",
+    "confirm-key-deletion",
     "create-correction-request",
     "create-erasure-request",
     "create-export",
     "create-upload",
+    "delete-clients",
+    "delete-table",
     "describe-service",
+    "empty-bucket",
     "export-vault",
+    "freeze-contract",
     "get-contract",
     "get-export",
     "get-request",
@@ -26,7 +32,10 @@ _FUNCTIONS: Final = (
     "remind-contract",
     "replay-erasures",
     "report-reindex",
+    "schedule-key-deletion",
     "sweep-runs",
+    "take-inventory",
+    "verify-destruction",
     "verify-run",
     "visit-objects",
     "watch-contracts",
@@ -86,7 +95,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
         "Has S3 bring back an archived file; nothing is archived here.",
     ),
     **_rows(
-        ("export", "replay"),
+        ("contract-end", "export", "replay"),
         (*_LOG_DELIVERY, "lambda:InvokeFunction"),
         "Step Functions acts under the state machine's role; the emulator's engine acts without it.",
     ),
@@ -158,6 +167,14 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     ),
     ("purpose-export", "s3:DeleteObjectVersion"): (
         "Takes back a part that was written after the lock was lost; it never was."
+    ),
+    **_rows(
+        ("confirm-key-deletion",),
+        ("dynamodb:UpdateItem", "events:PutEvents", "s3:PutObject"),
+        "Says that a vault's key is gone, which takes KMS seven days at least.",
+    ),
+    ("verify-destruction", "dynamodb:BatchGetItem"): (
+        "Looks at requests that are still open after a customer's data is destroyed; there were none."
     ),
     ("purpose-verify", "dynamodb:UpdateItem"): (
         "Notes on a visit what reading back found wrong; every run of these tests left all in order."

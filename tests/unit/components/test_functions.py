@@ -107,7 +107,7 @@ def test_the_machines_may_call_their_steps() -> None:
 
 def test_log_groups_are_encrypted_and_forget(deployment: Deployment) -> None:
     groups = deployment.of("aws:cloudwatch/logGroup:LogGroup")
-    assert len(groups) == len(FUNCTIONS) + 5
+    assert len(groups) == len(FUNCTIONS) + 6
     for made in groups:
         assert made.inputs["kmsKeyId"] == f"arn:mock:Key:{deployment.prefix}-key-key"
         assert made.inputs["retentionInDays"] == 90

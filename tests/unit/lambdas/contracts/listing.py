@@ -1,5 +1,6 @@
 """Lists versions in pages, as S3 does: it goes on after a marker, also where what that names is deleted."""
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +12,17 @@ _EVERYTHING = 1_000_000
 
 @dataclass
 class Pages:
-    """Answers for S3 with pages of so many versions."""
+    """Answers for S3 with pages of so many versions; one call at a time, as moto stands no other way."""
 
     size: int
     _places: dict[tuple[str, str], int] = field(default_factory=dict)
+    _mutex: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:  # noqa: ANN401
+        with self._mutex:
+            return self._answer(client, operation, parameters)
+
+    def _answer(self, client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:  # noqa: ANN401
         if operation != "ListObjectVersions":
             return _AWS(client, operation, parameters)
         asked = {name: parameters[name] for name in ("Bucket", "Prefix") if name in parameters}

@@ -202,7 +202,8 @@ def test_what_was_asked_for_and_is_not_done_ends_rejected(region: Region) -> Non
     assert region.requests.claim("acme", waits, "run-1")
     soon = datetime.now(UTC) + timedelta(hours=6)
     assert region.requests.postpone("acme", waits, "run-1", until=soon, detail={})
-    run = lock.start_run("acme")
+    assert lock.start_run("acme") is not None
+    run = lock.active_run("acme")
     assert run is not None
     region.carry_out(region.start())
     for request_id in (first, waits):
