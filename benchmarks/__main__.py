@@ -54,7 +54,8 @@ def _costs() -> bool:
     print(costs.table())
     calls = costs.shared(people=1000, files=100)
     print(f"S3 calls of a run for 1,000 people in 100 shared files: {calls}")
-    return set(calls.values()) == {100}
+    # The ledger's entry is one more to put.
+    return set(calls.values()) <= {100, 101}
 
 
 def _imports(rounds: int) -> bool:

@@ -62,7 +62,8 @@ def schedule(customer: Customer) -> list[Event]:
     held = customer.hold is not None
     key_ends = destruction + timedelta(days=customer.key_deletion_days) + _UP_TO_A_DAY
     reminders = [
-        Event("reminder", destruction - timedelta(days=days), held, days_before=days)
+        # While the data is held they go on, and say so.
+        Event("reminder", destruction - timedelta(days=days), days_before=days)
         for days in REMINDER_DAYS
     ]
     found = [

@@ -279,9 +279,11 @@ def _withdraw_exports(
     None where there is nothing to remove. None can come meanwhile: the run holds the lock.
     """
     erasures = tuple(t.request.id for t in taken if t.erases)
-    if not erasures or not exports.any_left(vault):
+    store = ExportStore(requests.table)
+    # Nothing is written before it is on record: who never asked for one costs no listing.
+    if not erasures or store.newest(vault.customer.id) is None or not exports.any_left(vault):
         return ()
-    withdrawn = ExportStore(requests.table).withdraw_all(vault.customer.id, at=now)
+    withdrawn = store.withdraw_all(vault.customer.id, at=now)
     _log.info("exports withdrawn: customer=%s exports=%d", vault.customer.id, withdrawn)
     return erasures
 

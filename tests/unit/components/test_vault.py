@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from components.lifecycle import NONCURRENT_DAYS, lifecycle_rules
+from components.contract_clock import REMINDER_DAYS
+from components.lifecycle import EXPORT_DAYS, NONCURRENT_DAYS, lifecycle_rules
 from components.settings import Contract, parse_settings
 from components.stores import customer_item
 from components.tables import BACKUP_DAYS
 from components.vault import indexed_files
-from privacy import contract_terms
+from privacy import contract_terms, exports
 
 from .conftest import ACCOUNT, Deployment, Made, stack_config, stack_settings
 
@@ -197,8 +198,10 @@ def test_s3_clears_away_what_nobody_needs(deployment: Deployment, customers: lis
             assert rules[name]["filter"] == {"prefix": ""}, name
 
 
-def test_customers_are_told_for_how_long_s3_keeps_what_it_removes() -> None:
+def test_customers_are_told_what_is_deployed() -> None:
     assert contract_terms.NONCURRENT_DAYS == NONCURRENT_DAYS
+    assert contract_terms.REMINDER_DAYS == REMINDER_DAYS
+    assert timedelta(days=EXPORT_DAYS) == exports.LIFE
 
 
 DESTRUCTION = {

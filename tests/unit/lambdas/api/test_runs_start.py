@@ -194,6 +194,18 @@ def test_the_sweep_leaves_an_export_alone_that_is_being_made_and_frees_the_custo
     assert active.execution is None, "the run that was pending"
 
 
+def test_a_contracts_end_stops_an_export_that_is_being_made(cloud: Cloud) -> None:
+    started = aws_clients.stepfunctions().start_execution(stateMachineArn=cloud.export_machine_arn)
+    export_id = uuid7()
+    assert cloud.lock.take_for_export("acme", export_id, started["executionArn"])
+    cloud.lock.hold_for_contract_end("acme")
+    described = aws_clients.stepfunctions().describe_execution(executionArn=started["executionArn"])
+    assert described["status"] == "ABORTED"
+    cloud.lock.release_run("acme", export_id)
+    assert cloud.lock.start_run("acme") is None
+    assert not cloud.lock.take_for_export("acme", export_id, started["executionArn"])
+
+
 def test_one_customers_trouble_does_not_keep_the_sweep_from_the_others(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:

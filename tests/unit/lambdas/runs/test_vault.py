@@ -37,6 +37,7 @@ ACME = VaultResources(
     prefixes=("feedback/", "letters/"),
     evidence_arn="arn:aws:s3:::evidence",
 )
+ADMINISTRATION = {"kms:DescribeKey", "kms:ListResourceTags", "kms:ScheduleKeyDeletion"}
 
 
 def statements(purpose: str, resources: VaultResources = ACME) -> list[dict[str, Any]]:
@@ -99,7 +100,7 @@ def test_a_policy_names_one_vault_and_exact_actions(purpose: str) -> None:
 @pytest.mark.parametrize("purpose", PURPOSES)
 def test_the_key_is_used_for_the_references_or_through_s3_and_dynamodb_only(purpose: str) -> None:
     for statement in statements(purpose):
-        if statement["Resource"] != ACME.key_arn:
+        if statement["Resource"] != ACME.key_arn or ADMINISTRATION.issuperset(statement["Action"]):
             continue
         condition = statement["Condition"]
         if "StringEquals" in condition:
@@ -118,11 +119,11 @@ def test_the_key_is_used_for_the_references_or_through_s3_and_dynamodb_only(purp
             }
 
 
-def test_only_a_visit_deletes_objects_and_an_export_what_is_its_own() -> None:
+def test_only_visits_and_a_contracts_end_delete_objects_and_an_export_what_is_its_own() -> None:
     def purposes(action: str) -> set[str]:
         return {p for p in PURPOSES if any(action in s["Action"] for s in statements(p))}
 
-    assert purposes("s3:DeleteObjectVersion") == {"export", "visit"}
+    assert purposes("s3:DeleteObjectVersion") == {"destroy", "export", "visit"}
     assert purposes("s3:PutObject") == {"export", "ingest", "visit"}
     own = [s for s in statements("export") if "s3:PutObject" in s["Action"]]
     assert [s["Resource"] for s in own] == ["arn:aws:s3:::vault-acme/exports/*"]
