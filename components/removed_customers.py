@@ -29,14 +29,14 @@ def refuse_removed(names: RegionNames, customers: Iterable[str]) -> None:
     """
     known = {*customers, SHARED}
     tagged = aws.resourcegroupstaggingapi.get_resources(
-        resource_type_filters=["s3:bucket"],
+        resource_type_filters=["s3"],
         tag_filters=[
             aws.resourcegroupstaggingapi.GetResourcesTagFilterArgs(key="stack", values=[names.prefix])
         ],
     )
     for resource in tagged.resource_tag_mapping_lists:
         customer = resource.tags.get("customer", SHARED)
-        bucket = resource.resource_arn.removeprefix("arn:aws:s3:::")
+        bucket = resource.resource_arn.removeprefix("arn:aws:s3:::")  # nothing else of S3 has the stack's tag
         if customer not in known and _holds_objects(bucket):
             raise RemovedCustomerError(customer, bucket)
 

@@ -175,8 +175,10 @@ def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
         # Administration, which a vault's key policy leaves to IAM; use of a key is never given here.
         "Key": (rights.key, names.arn("kms", "key/*")),
     }
-    below_the_ledger: dict[str, Conditions] = {
+    conditions: dict[str, Conditions] = {
         "LedgerListing": {"StringLike": {"s3:prefix": f"{LEDGER}/*"}},
+        # Not the region's own keys. A key that is gone has no alias, and can still be asked about.
+        "Key": {"ForAllValues:StringLike": {"kms:ResourceAliases": f"alias/{names.name('vault-*')}"}},
     }
     return [
         Statement(
@@ -184,7 +186,7 @@ def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
             why=rights.why,
             actions=actions,
             resources=[resource],
-            conditions=below_the_ledger.get(sid, {}),
+            conditions=conditions.get(sid, {}),
         )
         for sid, (actions, resource) in by_resource.items()
         if actions

@@ -92,7 +92,7 @@ class _Cloud(Mocks):
             case "aws:index/getCallerIdentity:getCallerIdentity":
                 return {"accountId": ACCOUNT, "arn": "", "id": ACCOUNT, "userId": ""}
             case "aws:resourcegroupstaggingapi/getResources:getResources":
-                assert args.args["resourceTypeFilters"] == ["s3:bucket"]
+                assert args.args["resourceTypeFilters"] == ["s3"]
                 (wanted,) = args.args["tagFilters"]
                 found = [
                     {"resourceArn": f"arn:aws:s3:::{bucket}", "tags": facts["tags"]}
