@@ -56,7 +56,7 @@ lint: $(STAMP) ## Check style, formatting and types
 test: lint build-local ## Everything that CI runs: lint, then all tests
 	$(BIN)/python -m pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
 
-bench: build-local ## Measure import times and visits of files, and run a minute of load
+bench: build-local ## Measure import times, visits of files and a contract's end, and run a minute of load
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 costs: $(STAMP) ## Count the AWS calls of an upload and an erasure, and update the README's costs

@@ -1,7 +1,11 @@
-"""`python -m benchmarks`: import times, visits of files and a load run; not 0 if one is not as it must be."""
+"""`python -m benchmarks`: import times, visits of files, a contract's end and a load run.
+
+Its exit status is not 0 where one of them is not as it must be.
+"""
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import imports, indexed_visits, load, parquet_visits, visits
@@ -17,13 +21,17 @@ def main() -> int:
     if options.costs:
         return int(not _costs())
     failed = False
-    everything = not (options.load_only or options.imports_only or options.visits_only)
+    everything = not (
+        options.load_only or options.imports_only or options.visits_only or options.contract_end_only
+    )
     if everything or options.imports_only:
         failed |= not _imports(options.rounds)
     if everything or options.visits_only:
         for rows in options.rows:
             failed |= not _visits(rows)
         failed |= not _memory()
+    if everything or options.contract_end_only:
+        failed |= not _contract_end(options.versions)
     if everything or options.load_only:
         failed |= not _load(options.seconds, options.workers, options.seed)
     return int(failed)
@@ -37,6 +45,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--costs", action="store_true", help="only count calls, and update the README's table"
     )
+    parser.add_argument("--contract-end-only", action="store_true", help="only the end of a contract")
+    many = "versions, and records, of the vaults that are destroyed, at most two (default: 10,000 and 20,000)"
+    parser.add_argument("--versions", type=int, nargs="+", default=[10_000, 20_000], help=many)
     sizes = "of the visited files (default: 200,000 and 1,000,000)"
     parser.add_argument("--rows", type=int, nargs="+", default=[200_000, 1_000_000], help=sizes)
     parser.add_argument("--rounds", type=int, default=9, help="imports of each module (default: 9)")
@@ -112,6 +123,25 @@ def _memory() -> bool:
         over = "" if taken <= limit else "  TOO MUCH"
         good &= not over
         print(f"  parquet of {size:>9,} rows{taken:>7.0f} MiB of {limit:.0f} (one row group and 150){over}")
+    return good
+
+
+def _contract_end(sizes: Sequence[int]) -> bool:
+    print("\nThe end of a contract: S3 calls as a multiple of what the pages need, and peak memory")
+    sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
+    from benchmarks import contract_end
+
+    measured = contract_end.measure(sizes, print)
+    good = True
+    for each in measured:
+        more = each.mib - measured[0].mib
+        over = "" if each.good else "  TOO MANY"
+        large = "" if more <= contract_end.MEMORY_LIMIT else "  TOO MUCH"
+        good &= not over + large
+        print(
+            f"  {each.versions:>9,} versions{sum(each.calls.values()):>7} calls, {each.ratio:.3f} times{over}"
+            f"{each.mib:>7.0f} MiB above its imports{large}, {each.seconds:.0f} s"
+        )
     return good
 
 

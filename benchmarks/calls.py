@@ -45,6 +45,22 @@ def recorded() -> Iterator[list[Call]]:
         yield calls
 
 
+@contextmanager
+def tallied(service: str) -> Iterator[Counter[str]]:
+    """Give a count of the service's operations by name, and keep nothing of what was sent or answered."""
+    tally: Counter[str] = Counter()
+    original = BaseClient._make_api_call
+
+    def call(client: BaseClient, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        if client.meta.service_model.service_name == service:
+            tally[operation] += 1
+        answer: dict[str, Any] = original(client, operation, parameters)
+        return answer
+
+    with patch.object(BaseClient, "_make_api_call", call):
+        yield tally
+
+
 def counts(calls: Iterable[Call], service: str) -> dict[str, int]:
     """Return how often each of the service's operations was called, by name."""
     return dict(sorted(Counter(call.operation for call in calls if call.service == service).items()))
