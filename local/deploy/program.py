@@ -106,7 +106,15 @@ def _run(
     loop.set_exception_handler(_note_consequence)
     asyncio.set_event_loop(loop)
     try:
-        set_mocks(cloud, project=project, stack=stack, preview=cloud.preview, monitor=_Monitor(cloud))
+        set_mocks(
+            cloud,
+            project=project,
+            stack=stack,
+            preview=cloud.preview,
+            # What the program says in the preview, it says again when it is carried out.
+            logger=logging.Logger("preview", logging.CRITICAL) if cloud.preview else None,
+            monitor=_Monitor(cloud),
+        )
         return loop.run_until_complete(asyncio.wait_for(_until_done(program), _SECONDS))
     except TimeoutError:
         raise cloud.failure or DeploymentError(
