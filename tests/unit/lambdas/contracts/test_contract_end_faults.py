@@ -19,7 +19,7 @@ from .listing import Pages
 
 CHUNKS = 4
 PAGE = 4
-FLOOR = 420
+FLOOR = 430
 """Fault points there are at least, all kinds counted."""
 
 MOST_STEPS = 60
