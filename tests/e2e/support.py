@@ -109,7 +109,15 @@ class World:
             change = {"dataset": dataset.name, "set": {"name": "N"}}
             completed(api, api.request_correction(person, [change]))
             completed(api, request)
-            self.emulator.client("lambda", stack.region).invoke(FunctionName=f"{stack.prefix}-sweep-runs")
+            functions = self.emulator.client("lambda", stack.region)
+            functions.invoke(FunctionName=f"{stack.prefix}-sweep-runs")
+            for step in ("empty-bucket", "verify-destruction"):
+                # Refused: nobody is frozen. Refused or not, the function has its credentials then.
+                answer = functions.invoke(
+                    FunctionName=f"{stack.prefix}-{step}",
+                    Payload=json.dumps({"customer": customer, "round": 0}),
+                )
+                assert "FunctionError" in answer
             carry_out(self.emulator.client("stepfunctions", stack.region), stack, customer, dry_run=True)
             replayed(self, name, customer, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
