@@ -89,8 +89,7 @@ def test_the_sweep_takes_over_from_a_run_that_died(world: World) -> None:
 def test_the_sweep_is_scheduled(world: World) -> None:
     for stack in world.stacks.values():
         schedules = world.emulator.client("scheduler", stack.region)
-        (found,) = schedules.list_schedules()["Schedules"]
-        schedule = schedules.get_schedule(Name=found["Name"])
+        schedule = schedules.get_schedule(Name=f"{stack.prefix}-sweep-runs")
         assert schedule["State"] == "ENABLED"
         assert schedule["ScheduleExpression"] == "rate(5 minutes)"
         assert schedule["Target"]["Arn"].endswith(f":function:{stack.prefix}-sweep-runs")
