@@ -1,6 +1,6 @@
 """Entry point of the emulator's own process: `python -m local.emulator_process`.
 
-Adds four things to the emulator:
+Adds five things to the emulator:
 
 * it ends, with every worker process and temporary file it made, when the process that started it is gone,
   however that went: the parent holds the other end of our standard input;
@@ -8,6 +8,8 @@ Adds four things to the emulator:
   region for the policies, so that a policy which refuses other regions refuses every presigned URL;
 * a call about the tags of a table is judged by that table, which it names by ARN; by itself the emulator
   takes it for a call about everything, so that a policy which names the table refuses it;
+* two calls that get credentials at the same moment both get them; by itself the emulator looks through its
+  sessions for expired ones without a lock, and fails one of the two when the other adds its own meanwhile;
 * with GDPR_TRAIL set to a file, every decision of its policy evaluator is written there, one JSON
   object a line. The emulator's own CloudTrail log names neither the role nor the exact IAM action (a
   session shows as an access key, ListObjectVersions as ListObjects, a transaction as itself), so it
@@ -104,6 +106,22 @@ def _judge_tags_of_tables_by_the_table() -> None:
     iam_actions.dynamodb_resource_arns = with_tagged
 
 
+def _look_through_sessions_again() -> None:
+    from ministack.services import sts  # type: ignore[import-untyped]  # ships no type information
+
+    evict: Callable[[], None] = sts._evict_expired_sessions
+
+    @functools.wraps(evict)
+    def until_nobody_adds_one() -> None:
+        while True:
+            try:
+                return evict()
+            except RuntimeError:  # a dictionary that changed while it was gone through
+                continue
+
+    sts._evict_expired_sessions = until_nobody_adds_one
+
+
 def _serve() -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
@@ -126,6 +144,7 @@ def main() -> None:
     _allow_many_connections()
     _judge_presigned_urls_in_their_region()
     _judge_tags_of_tables_by_the_table()
+    _look_through_sessions_again()
     if trail := os.environ.pop("GDPR_TRAIL", ""):
         _record_decisions(Path(trail))
     _serve()

@@ -81,3 +81,21 @@ with Emulator(name="killed-{worker_id}") as running:
 def test_a_trail_is_only_there_when_asked_for(emulator: Emulator) -> None:
     with pytest.raises(LocalError, match="record_trail=True"):
         next(emulator.decisions())
+
+
+def test_credentials_that_others_get_meanwhile_fail_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ministack.services import sts
+
+    from local import emulator_process
+
+    left = [RuntimeError("dictionary changed size during iteration")] * 2
+
+    def evict() -> None:
+        if left:
+            raise left.pop()
+
+    monkeypatch.setattr(sts, "_evict_expired_sessions", evict)
+    emulator_process._look_through_sessions_again()
+    sts.register_session("ASIATEST", {"Arn": "a", "UserId": "u"})
+    assert not left
+    assert sts._sessions.pop("ASIATEST")["Arn"] == "a"
