@@ -44,7 +44,7 @@ build-local: $(STAMP)
 up: build-local ## Bring both regions up on an AWS on this machine, and stay until Ctrl-C
 	$(BIN)/python -m local up
 
-demo: build-local ## Two regions up, an erasure and a correction all the way through
+demo: build-local ## Two regions up; an erasure, a correction and a contract's end all the way through
 	$(BIN)/python -m local demo
 
 lint: $(STAMP) ## Check style, formatting and types

@@ -19,6 +19,7 @@ from .iam import trust
 from .iam.documents import document
 from .iam.services import contract_schedules, watch_schedule
 from .naming import RegionNames
+from .recurring_calls import recurring_call
 from .roles import bounded_role
 from .settings import Customer
 
@@ -172,39 +173,21 @@ class ContractWatch(pulumi.ComponentResource):
         self, name: str, args: ContractWatchArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gdpr:contract_clock:ContractWatch", name, None, opts)
-        names = args.names
-        role, rights = bounded_role(
-            f"{name}-role",
+        recurring_call(
+            name,
             parent=self,
-            names=names,
-            role=names.name("watch-schedule"),
-            trusted=document(
-                trust.by_service(names, "scheduler.amazonaws.com", source_arns=[names.default_schedules_arn])
-            ),
-            policy=pulumi.Output.from_input(args.region_key_arn).apply(
-                lambda key: document(watch_schedule(names, key))
-            ),
-            boundary_arn=args.boundary_arn,
-            data_class="operational",
-        )
-        scheduler.Schedule(
-            f"{name}-schedule",
-            name=names.name("watch-contracts"),
+            names=args.names,
+            role="watch-schedule",
+            rights=watch_schedule,
+            schedule="watch-contracts",
             description="Ends contracts that are due and that nobody ended; tells of those held or late.",
-            schedule_expression=WATCH_RATE,
-            flexible_time_window=scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),
-            target=scheduler.ScheduleTargetArgs(
-                arn=args.function_arn,
-                role_arn=role.arn,
-                dead_letter_config=scheduler.ScheduleTargetDeadLetterConfigArgs(arn=args.dead_letters_arn),
-                retry_policy=scheduler.ScheduleTargetRetryPolicyArgs(
-                    # The next watch does the same: an old call is not worth making.
-                    maximum_event_age_in_seconds=1800,
-                    maximum_retry_attempts=5,
-                ),
-            ),
-            # The scheduler tries to assume the role when the schedule is made.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+            rate=WATCH_RATE,
+            oldest_seconds=1800,
+            retries=5,
+            function_arn=args.function_arn,
+            boundary_arn=args.boundary_arn,
+            region_key_arn=args.region_key_arn,
+            dead_letters_arn=args.dead_letters_arn,
         )
         self.register_outputs({})
 

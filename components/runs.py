@@ -5,13 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import scheduler
 
-from .iam import trust
-from .iam.documents import document
 from .iam.services import run_machine, sweep_schedule
 from .naming import RegionNames
-from .roles import bounded_role
+from .recurring_calls import recurring_call
 from .run_definition import RunSteps, run_definition
 from .state_machines import state_machine
 
@@ -77,42 +74,20 @@ class RunSweep(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RunSweepArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:runs:RunSweep", name, None, opts)
-        names = args.names
-        role, rights = bounded_role(
-            f"{name}-role",
+        recurring_call(
+            name,
             parent=self,
-            names=names,
-            role=names.name("sweep-schedule"),
-            trusted=document(
-                trust.by_service(
-                    names,
-                    "scheduler.amazonaws.com",
-                    source_arns=[names.default_schedules_arn],
-                )
-            ),
-            policy=pulumi.Output.from_input(args.region_key_arn).apply(
-                lambda key: document(sweep_schedule(names, key))
-            ),
-            boundary_arn=args.boundary_arn,
-            data_class="operational",
-        )
-        scheduler.Schedule(
-            f"{name}-schedule",
-            name=names.name("sweep-runs"),
+            names=args.names,
+            role="sweep-schedule",
+            rights=sweep_schedule,
+            schedule="sweep-runs",
             description="Starts what is pending without a run, and frees the locks of runs that died.",
-            schedule_expression=SWEEP_RATE,
-            flexible_time_window=scheduler.ScheduleFlexibleTimeWindowArgs(mode="OFF"),
-            target=scheduler.ScheduleTargetArgs(
-                arn=args.function_arn,
-                role_arn=role.arn,
-                dead_letter_config=scheduler.ScheduleTargetDeadLetterConfigArgs(arn=args.dead_letters_arn),
-                retry_policy=scheduler.ScheduleTargetRetryPolicyArgs(
-                    # The next sweep does the same: an old call is not worth making.
-                    maximum_event_age_in_seconds=300,
-                    maximum_retry_attempts=3,
-                ),
-            ),
-            # The scheduler tries to assume the role when the schedule is made.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
+            rate=SWEEP_RATE,
+            oldest_seconds=300,
+            retries=3,
+            function_arn=args.function_arn,
+            boundary_arn=args.boundary_arn,
+            region_key_arn=args.region_key_arn,
+            dead_letters_arn=args.dead_letters_arn,
         )
         self.register_outputs({})
