@@ -3,7 +3,7 @@
 import pulumi
 
 from components.region import Region, RegionArgs
-from components.settings import load_settings
+from components.settings.settings import load_settings
 
 settings = load_settings()
 region = Region(f"{settings.project}-{settings.stack}", RegionArgs(settings=settings))

@@ -8,8 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import imports, indexed_visits, load, parquet_visits, visits
-from components.catalogue import FUNCTIONS
+from benchmarks import imports
+from benchmarks.load import load
+from benchmarks.visits import indexed, parquet
+from benchmarks.visits import rows as row_visits
+from components.functions.catalogue import FUNCTIONS
 from lambdas.privacy import environment
 
 _BUILD = Path(__file__).resolve().parent.parent / "build" / "local"
@@ -59,7 +62,7 @@ def _options() -> argparse.Namespace:
 
 def _costs() -> bool:
     sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
-    from benchmarks import costs
+    from benchmarks.costs import costs
 
     costs.update()
     print(costs.table())
@@ -77,7 +80,7 @@ def _imports(rounds: int) -> bool:
         environment.PURPOSE_ROLE_ARN,
     )
     variables = dict.fromkeys(names, "arn:aws:iam::111122223333:role/none")
-    modules = [(f"handlers.{spec.module}", _BUILD / spec.package) for spec in FUNCTIONS.values()]
+    modules = [(spec.path, _BUILD / spec.package) for spec in FUNCTIONS.values()]
     print(f"Import times, least of {rounds} fresh interpreters (limit: {imports.LIMIT} times boto3)")
     measured = imports.measure(modules, variables, rounds)
     for each in measured:
@@ -91,9 +94,9 @@ def _visits(rows: int) -> bool:
     sys.path.insert(0, str(_BUILD.parent.parent / "lambdas"))
     rounds = 5 if rows <= 200_000 else 2
     measured = [
-        *visits.measure(rows, rounds),
-        *indexed_visits.measure(rows, rounds),
-        parquet_visits.measure(rows, rounds),
+        *row_visits.measure(rows, rounds),
+        *indexed.measure(rows, rounds),
+        parquet.measure(rows, rounds),
     ]
     for each in measured:
         slow = "" if each.good else "  TOO SLOW"
@@ -105,21 +108,21 @@ def _visits(rows: int) -> bool:
 def _memory() -> bool:
     print("\nPeak memory of visits")
     good = True
-    for kind in visits.LIMITS:
+    for kind in row_visits.LIMITS:
         for size in (200_000, 5_000_000):
-            taken = visits.peak_memory(kind, size)
-            over = "" if taken <= visits.MEMORY_LIMIT else "  TOO MUCH"
+            taken = row_visits.peak_memory(kind, size)
+            over = "" if taken <= row_visits.MEMORY_LIMIT else "  TOO MUCH"
             good &= not over
             print(f"  {kind} of {size:>9,} rows{taken:>9.0f} MiB above its imports{over}")
-    for kind in (*indexed_visits.KINDS, indexed_visits.REINDEXED):
+    for kind in (*indexed.KINDS, indexed.REINDEXED):
         for size in (200_000, 5_000_000):
-            taken = indexed_visits.peak_memory(kind, size)
-            over = "" if taken <= visits.MEMORY_LIMIT else "  TOO MUCH"
+            taken = indexed.peak_memory(kind, size)
+            over = "" if taken <= row_visits.MEMORY_LIMIT else "  TOO MUCH"
             good &= not over
-            name = kind if kind == indexed_visits.REINDEXED else f"{kind}, through the index,"
+            name = kind if kind == indexed.REINDEXED else f"{kind}, through the index,"
             print(f"  {name} of {size:>9,} rows{taken:>9.0f} MiB above its imports{over}")
     for size in (200_000, 5_000_000):
-        taken, limit = parquet_visits.peak_memory(size)
+        taken, limit = parquet.peak_memory(size)
         over = "" if taken <= limit else "  TOO MUCH"
         good &= not over
         print(f"  parquet of {size:>9,} rows{taken:>7.0f} MiB of {limit:.0f} (one row group and 150){over}")

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from local.emulator import Emulator
+from local.commands.up import regions
+from local.emulator.emulator import Emulator
 from local.stacks import Stack
-from local.up import regions
 from tests.e2e.support import World
 
 STACK: Final = "eu-west"
@@ -173,9 +173,9 @@ def _emptied(world: World, customer: str) -> tuple[dict[str, int], float]:
 
 def empty_here(customer: str) -> None:
     """Empty the customer's bucket in this process, and print what that took."""
-    from benchmarks.calls import tallied
-    from benchmarks.visits import _peak
-    from handlers import empty_bucket
+    from benchmarks.costs.calls import tallied
+    from benchmarks.visits.rows import _peak
+    from handlers.contracts import empty_bucket
 
     @dataclass
     class Context:

@@ -6,12 +6,14 @@ It is made from the documents that are deployed, so it cannot say anything else.
 import sys
 from collections.abc import Iterator, Sequence
 
-from .account import LOG_POLICY
-from .catalogue import FUNCTIONS
-from .iam import boundary, functions, keys, purposes, resources, services, trust
+from .functions import rights as function_rights
+from .functions.catalogue import FUNCTIONS
+from .iam import keys, purposes, resources, services, trust
 from .iam.documents import Statement
 from .naming import RegionNames
-from .settings import Evidence
+from .operations.account import LOG_POLICY
+from .roles import boundary
+from .settings.settings import Evidence
 
 _NAMES = RegionNames(project="gdpr", stack="<stack>", account="<account>", region="<region>")
 _CUSTOMER = "<customer>"
@@ -28,8 +30,8 @@ Made by `python -m components.permissions` from `components/iam/`; a test refuse
 Every role that runs a stack (all but API Gateway's own, for its logs) stands within a permissions boundary,
 which allows no action that no role has, no other region and no copying. No function's own role reaches a
 vault. A function assumes the role of its one purpose with a session policy
-(`lambdas/privacy/session_policies.py`) that names one customer's bucket, table and key: what is allowed is
-what purpose role, session policy and boundary all allow. Use of a vault's key is given by its key policy
+(`lambdas/privacy/vault/session_policies.py`) that names one customer's bucket, table and key: what is allowed
+is what purpose role, session policy and boundary all allow. Use of a vault's key is given by its key policy
 alone. Retention is shown for the default years of evidence.
 """
 
@@ -47,7 +49,7 @@ def _lines() -> Iterator[str]:
             _NAMES.name(spec.name),
             spec.why,
             trust.by_lambda(),
-            functions.function_statements(_NAMES, spec, _REGION_KEY, _USER_POOL),
+            function_rights.function_statements(_NAMES, spec, _REGION_KEY, _USER_POOL),
         )
     yield "## Purposes\n"
     for purpose, rights in purposes.PURPOSES.items():

@@ -8,36 +8,30 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from .account import AccountSettings, AccountSettingsArgs
-from .alarms import Alarms, AlarmsArgs
-from .api import PrivacyApi, PrivacyApiArgs
-from .catalogue import FUNCTIONS
-from .contract_clock import (
-    ContractClock,
-    ContractClockArgs,
-    ContractWatch,
-    ContractWatchArgs,
-    warn_of_ended,
-)
-from .contract_ends import ContractEndMachine, ContractEndMachineArgs
-from .contract_events import ContractEvents, ContractEventsArgs
-from .evidence import EvidenceBucket, EvidenceBucketArgs
-from .exports import ExportMachine, ExportMachineArgs
-from .functions import PrivacyFunction, PrivacyFunctionArgs
+from .api.contract import routes
+from .api.gateway import PrivacyApi, PrivacyApiArgs
+from .api.identity import Identity, IdentityArgs
+from .contracts.clock import ContractClock, ContractClockArgs, ContractWatch, ContractWatchArgs, warn_of_ended
+from .contracts.events import ContractEvents, ContractEventsArgs
+from .functions.catalogue import FUNCTIONS
+from .functions.function import PrivacyFunction, PrivacyFunctionArgs
 from .iam.purposes import PURPOSES, Purpose
-from .identity import Identity, IdentityArgs
-from .keys import RegionKey, RegionKeyArgs
+from .machines.contract_ends import ContractEndMachine, ContractEndMachineArgs
+from .machines.exports import ExportMachine, ExportMachineArgs
+from .machines.machines import RunMachine, RunMachineArgs, RunSweep, RunSweepArgs
+from .machines.reindexes import ReindexMachine, ReindexMachineArgs
+from .machines.replays import ReplayMachine, ReplayMachineArgs
 from .naming import RegionNames
-from .openapi import routes
-from .queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
-from .reindexes import ReindexMachine, ReindexMachineArgs
-from .removed_customers import refuse_removed
-from .replays import ReplayMachine, ReplayMachineArgs
-from .roles import Boundary, BoundaryArgs, PurposeRoles, PurposeRolesArgs
-from .runs import RunMachine, RunMachineArgs, RunSweep, RunSweepArgs
-from .settings import Settings
-from .stores import Registry, RegistryArgs, RequestStore, RequestStoreArgs
-from .vault import CustomerVault, CustomerVaultArgs
+from .operations.account import AccountSettings, AccountSettingsArgs
+from .operations.alarms import Alarms, AlarmsArgs
+from .roles.roles import Boundary, BoundaryArgs, PurposeRoles, PurposeRolesArgs
+from .settings.settings import Settings
+from .shared.evidence import EvidenceBucket, EvidenceBucketArgs
+from .shared.queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
+from .shared.tables import Registry, RegistryArgs, RequestStore, RequestStoreArgs
+from .standard.key import RegionKey, RegionKeyArgs
+from .vaults.removed import refuse_removed
+from .vaults.vault import CustomerVault, CustomerVaultArgs
 
 
 @dataclass(frozen=True, kw_only=True)

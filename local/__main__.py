@@ -102,20 +102,20 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _up(options: argparse.Namespace) -> None:
-    from local.up import up  # Pulumi takes a second to import, and `build` does without it
+    from local.commands.up import up  # Pulumi takes a second to import, and `build` does without it
 
     with contextlib.suppress(KeyboardInterrupt):
         up(options.stack)
 
 
 def _reindex(options: argparse.Namespace) -> int:
-    from local.reindex import reindex
+    from local.commands.reindex import reindex
 
     return reindex(options.stack, options.customer, dry_run=options.dry_run)
 
 
 def _redrive(options: argparse.Namespace) -> None:
-    from local.redrive import redrive  # as above
+    from local.commands.redrive import redrive  # as above
     from local.stacks import Stack
 
     answer = redrive(Stack.read(options.stack), options.customer, options.run_id)
@@ -126,13 +126,13 @@ def _redrive(options: argparse.Namespace) -> None:
 
 
 def _contract_end(options: argparse.Namespace) -> int:
-    from local.contract_end import contract_end  # as above
+    from local.commands.contract_end import contract_end  # as above
 
     return contract_end(options.customer, options.stack, dry_run=options.dry_run)
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from local.demo import demo
+    from local.demo.story import demo
 
     return demo(seed=options.seed)
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from local import plain_yaml
-from local.emulator import ROOT
+from local.emulator.emulator import ROOT
 from local.errors import LocalError
 
 Target = Literal["production", "local"]
@@ -45,7 +45,7 @@ _PRODUCTION: Final = (
     "--python-version=3.13",
 )
 _SOURCES: Final = ("handlers", "privacy")
-_CONTRACT: Final = Path("privacy/openapi.yaml")
+_CONTRACT: Final = Path("privacy/api/openapi.yaml")
 _NOT_PACKAGED: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"})
 """Notes that the installer leaves about the installation; nothing reads them in Lambda."""
 

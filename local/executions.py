@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import boto3
 
-from local.emulator import client_config
+from local.emulator.emulator import client_config
 from local.errors import LocalError
 from local.stacks import Stack
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from local.client import Credentials, PrivacyClient
+from local.demo.generate import Customer, customers_of
 from local.deploy.creator import DeploymentError
 from local.deploy.program import deploy
 from local.deploy.settings import stack_config, stack_names
-from local.emulator import ACCOUNT, STATE, Emulator
-from local.generate import Customer, customers_of
+from local.emulator.emulator import ACCOUNT, STATE, Emulator
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from local.emulator import Emulator
+from local.emulator.emulator import Emulator
 from local.stacks import Stack
 
 

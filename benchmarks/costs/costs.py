@@ -22,17 +22,20 @@ import yaml
 from botocore.client import BaseClient
 from moto import mock_aws
 
-from benchmarks import capacity
-from benchmarks.calls import counts, recorded
-from benchmarks.prices import PRICES
-from components.catalogue import FUNCTIONS
-from components.run_definition import RunSteps, run_definition
-from privacy import api_contract, aws_clients, environment, vault
+from benchmarks.costs import capacity
+from benchmarks.costs.calls import counts, recorded
+from benchmarks.costs.prices import PRICES
+from components.functions.catalogue import FUNCTIONS
+from components.machines.run import RunSteps, run_definition
+from privacy import environment
+from privacy.api import contract as api_contract
+from privacy.aws import clients as aws_clients
+from privacy.vault import sessions
 from tests.unit.lambdas.runs import faulty_region, stored_state
 from tests.unit.lambdas.runs.faults import Faults
 from tests.unit.lambdas.runs.faulty_region import Region, Step
 
-README: Final = Path(__file__).resolve().parent.parent / "README.md"
+README: Final = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN, END = "<!-- computed: make costs -->", "<!-- end of what is computed -->"
 
 ROWS: Final = 1_000_000
@@ -306,10 +309,10 @@ def _region() -> Iterator[Region]:
             stack.enter_context(each)
         os.environ.pop("AWS_ENDPOINT_URL", None)
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
         yield faulty_region.make(faults)
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
 
 
 def _row(person: str) -> bytes:

@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from benchmarks.figures import Call
-from benchmarks.region import Execution, Program, Region
-from benchmarks.workers import Worker
+from benchmarks.load.figures import Call
+from benchmarks.load.region import Execution, Program, Region
+from benchmarks.load.workers import Worker
 from local.client import RequestView
 
 _ENDED = re.compile(r"request ended: customer=(\S+) request=(\S+)")

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from benchmarks import checks
-from benchmarks.datasets import Datasets
-from benchmarks.figures import Call, table
-from benchmarks.region import Program, Region
-from benchmarks.workers import Upload, Worker
+from benchmarks.load import checks
+from benchmarks.load.datasets import Datasets
+from benchmarks.load.figures import Call, table
+from benchmarks.load.region import Program, Region
+from benchmarks.load.workers import Upload, Worker
 from local.client import PrivacyClient
-from local.emulator import Emulator
-from local.up import regions as deployed_regions
+from local.commands.up import regions as deployed_regions
+from local.emulator.emulator import Emulator
 
 MAX_WORKERS = 16
 SETTLE_SECONDS = 6.0

@@ -9,7 +9,7 @@ from typing import Any
 from components.naming import RegionNames
 from local.client import PrivacyClient
 from local.deploy.settings import project_name, stack_config
-from local.emulator import Emulator
+from local.emulator.emulator import Emulator
 from local.stacks import Stack
 
 _NEEDED_SCOPES = {"ingest", "erase", "correct"}

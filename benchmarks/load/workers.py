@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx
 
-from benchmarks.datasets import Datasets
-from benchmarks.figures import Call
-from benchmarks.region import Program
+from benchmarks.load.datasets import Datasets
+from benchmarks.load.figures import Call
+from benchmarks.load.region import Program
 from local.client import PrivacyClient
 
 MAX_ATTEMPTS = 8

@@ -16,12 +16,12 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import visits
-from benchmarks.visits import CHUNK, MATCHED, Measured
+from benchmarks.visits import rows as row_visits
+from benchmarks.visits.rows import CHUNK, MATCHED, Measured
 
 if TYPE_CHECKING:
-    from privacy.object_index import Entries, Marker
-    from privacy.row_blocks import RowReader
+    from privacy.formats.blocks import RowReader
+    from privacy.index.entries import Entries, Marker
 
 LIMIT = 2_000_000
 """Rows a second that a visit through the index has to reach, or `COPY_LIMIT`, whichever is less."""
@@ -31,14 +31,14 @@ COPY_LIMIT = 0.5
 
 KINDS = ("jsonl", "csv")
 REINDEXED = "jsonl, indexed in the visit"
-_READ = 1024 * 1024  # as privacy.object_store reads where it copies
+_READ = 1024 * 1024  # as privacy.vault.objects reads where it copies
 _READING = b"as ever."
 
 
 def indexed(kind: str, content: Iterable[bytes]) -> "tuple[Marker, Entries]":
     """Return what the index keeps of a file: its marker, and the entries of the matched subjects."""
-    from privacy.object_index import Entries, Marker
-    from privacy.row_positions import INDEX_BYTES, RowPositions
+    from privacy.formats.positions import INDEX_BYTES, RowPositions
+    from privacy.index.entries import Entries, Marker
 
     matched = _matched()
 
@@ -62,20 +62,20 @@ def visited(
     write: Callable[[bytes | memoryview], object],
 ) -> int:
     """Put a file through what a visit does to it by positions; return how many rows it dropped."""
-    from privacy import codecs
-    from privacy.digests import Digests
-    from privacy.row_copies import RowCopy
-    from privacy.row_edits import RowEdits
+    from privacy.formats import compression
+    from privacy.formats.copies import RowCopy
+    from privacy.formats.digests import Digests
+    from privacy.formats.edits import RowEdits
 
     marker, entries = known
     targets = entries.targets(marker, list(entries.versions), _READING)
     if targets is None:
         raise RuntimeError("the index does not tell where rows are")
-    reference = lru_cache(maxsize=65_536)(_reference)  # as privacy.rows remembers
+    reference = lru_cache(maxsize=65_536)(_reference)  # as privacy.index.subjects remembers
     edits = RowEdits(frozenset(entries.versions), {}, reference)
     digests, packed_digest = Digests(), hashlib.sha256()
-    codec, plain = codecs.unpacked(digests.read(content))
-    packer = codecs.packer(codec)
+    codec, plain = compression.unpacked(digests.read(content))
+    packer = compression.packer(codec)
     for piece in RowCopy(_reader(kind), marker.head, targets, edits).applied(plain):
         packed = packer.compress(piece)
         if codec == "plain":
@@ -92,20 +92,20 @@ def measure(rows: int, rounds: int) -> list[Measured]:
     """Measure every format, and gzip, on a file of so many rows."""
     found = []
     for kind in KINDS:
-        content = b"".join(visits.generated(kind, rows))
-        known = indexed(kind, visits.generated(kind, rows))
+        content = b"".join(row_visits.generated(kind, rows))
+        known = indexed(kind, row_visits.generated(kind, rows))
         pieces = _cut(content)
-        speed = visits._rate(rows, rounds, lambda k=kind, p=pieces, i=known: _visit(k, p, i))
-        copied = visits._rate(rows, rounds, lambda c=content: _copy(c))
+        speed = row_visits._rate(rows, rounds, lambda k=kind, p=pieces, i=known: _visit(k, p, i))
+        copied = row_visits._rate(rows, rounds, lambda c=content: _copy(c))
         good = speed >= min(LIMIT, COPY_LIMIT * copied)
         found.append(Measured(f"{kind}, through the index", speed, "copyfileobj", copied, good))
         if kind == "jsonl":
             packed = zlib.compress(content, 6, 31)
             pieces = _cut(packed)
-            speed = visits._rate(rows, rounds, lambda i=known, p=pieces: _visit("jsonl", p, i))
-            own = visits._rate(rows, rounds, lambda p=packed: zlib.compress(gzip.decompress(p), 6, 31))
+            speed = row_visits._rate(rows, rounds, lambda i=known, p=pieces: _visit("jsonl", p, i))
+            own = row_visits._rate(rows, rounds, lambda p=packed: zlib.compress(gzip.decompress(p), 6, 31))
             name = "jsonl, gzip, index"
-            good = speed >= visits.GZIP_LIMIT * own
+            good = speed >= row_visits.GZIP_LIMIT * own
             found.append(Measured(name, speed, "gzip.decompress + compress", own, good))
     return found
 
@@ -115,7 +115,7 @@ def peak_memory(kind: str, rows: int) -> float:
 
     `kind` may also be `REINDEXED`: the visit of a file that the index has not seen, and indexes in passing.
     """
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     script = (
         "import sys; sys.path[:0] = sys.argv[3:]\n"
         "from benchmarks import indexed_visits as v; print(v.memory_of(sys.argv[1], int(sys.argv[2])))"
@@ -128,21 +128,21 @@ def memory_of(kind: str, rows: int) -> float:
     """Visit a file in this process; return the MiB that it took above what it held before."""
     if kind == REINDEXED:
         reindexed(iter(()))
-        started = visits._peak()
-        reindexed(visits.generated("jsonl", rows))
-        return visits._peak() - started
-    known = indexed(kind, visits.generated(kind, rows))
+        started = row_visits._peak()
+        reindexed(row_visits.generated("jsonl", rows))
+        return row_visits._peak() - started
+    known = indexed(kind, row_visits.generated(kind, rows))
     visited(kind, iter(()), indexed(kind, ()), len)
-    started = visits._peak()
-    visited(kind, visits.generated(kind, rows), known, len)
-    return visits._peak() - started
+    started = row_visits._peak()
+    visited(kind, row_visits.generated(kind, rows), known, len)
+    return row_visits._peak() - started
 
 
 def reindexed(content: Iterable[bytes]) -> int:
     """Parse a jsonl file in full, drop rows, and index what is left; return the bytes of all positions."""
-    from privacy.object_visits import POSITIONS_BYTES
-    from privacy.row_edits import RowEdits
-    from privacy.row_positions import RowPositions
+    from privacy.formats.edits import RowEdits
+    from privacy.formats.positions import RowPositions
+    from privacy.visits.objects import POSITIONS_BYTES
 
     positions = RowPositions(_reference, POSITIONS_BYTES)
     edits = RowEdits(_matched(), {}, _reference, positions=positions)
@@ -152,22 +152,22 @@ def reindexed(content: Iterable[bytes]) -> int:
 
 
 def _reader(kind: str) -> "RowReader":
-    from privacy.csv_rows import CsvRows
-    from privacy.jsonl import JsonLines
-    from privacy.registry import CsvDialect
+    from privacy.customers.registry import CsvDialect
+    from privacy.formats.csv_rows import CsvRows
+    from privacy.formats.jsonl import JsonLines
 
     return CsvRows("email", CsvDialect()) if kind == "csv" else JsonLines("author.email")
 
 
 def _reference(identifier: str) -> str:
-    from privacy.references import subject_reference
+    from privacy.customers.references import subject_reference
 
     return subject_reference(b"benchmark", identifier, "email")
 
 
 @cache
 def _matched() -> frozenset[str]:
-    return frozenset(_reference(visits._email(number)) for number in range(MATCHED))
+    return frozenset(_reference(row_visits._email(number)) for number in range(MATCHED))
 
 
 def _cut(content: bytes) -> list[bytes]:

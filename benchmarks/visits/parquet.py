@@ -1,4 +1,4 @@
-"""How fast a visit rewrites a parquet file, and how much memory it takes: as benchmarks/visits.py does.
+"""How fast a visit rewrites a parquet file, and how much memory it takes: as benchmarks/visits/rows.py does.
 
 The baseline is what somebody would write with pyarrow: read the table, filter it by the subject's column,
 write it, with the same codec and row groups, on one thread. Unlike a visit, it neither turns identifiers into
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.visits import _WORDS, MATCHED, MEMORY_LIMIT, SUBJECTS, Measured, _email, _peak
+from benchmarks.visits.rows import _WORDS, MATCHED, MEMORY_LIMIT, SUBJECTS, Measured, _email, _peak
 
 LIMIT = 1.5
 """Times the speed of the baseline that a visit has to reach."""
@@ -56,8 +56,8 @@ def generate(path: Path, rows: int) -> int:
 
 def visited(path: Path, write: Callable[[bytes], object], matched: int = MATCHED) -> int:
     """Put a file through what a visit does to it; return how many rows it dropped."""
-    from privacy.parquet_visits import ParquetEdits
-    from privacy.references import subject_reference
+    from privacy.customers.references import subject_reference
+    from privacy.parquet.edits import ParquetEdits
 
     def reference(identifier: str) -> str:
         return subject_reference(b"benchmark", identifier, "email")
@@ -137,7 +137,7 @@ def memory_of(rows: int) -> tuple[float, float]:
 
 def peak_memory(rows: int) -> tuple[float, float]:
     """Return what `memory_of` does, measured in a new process."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     script = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from benchmarks import parquet_visits; print(*parquet_visits.memory_of(int(sys.argv[1])))"

@@ -23,7 +23,7 @@ from pathlib import Path
 
 SUBJECTS = 20_000
 MATCHED = 100
-CHUNK = 128 * 1024  # as privacy.object_store reads
+CHUNK = 128 * 1024  # as privacy.vault.objects reads
 
 LIMITS = {"jsonl": 500_000, "csv": 400_000}
 """Rows a second that a visit has to reach."""
@@ -71,12 +71,12 @@ def generated(kind: str, rows: int) -> Iterator[bytes]:
 
 def visited(kind: str, content: Iterator[bytes], write: Callable[[bytes], object]) -> int:
     """Put a file through what a visit does to it; return how many rows it dropped."""
-    from privacy import codecs
-    from privacy.csv_rows import CsvRows
-    from privacy.jsonl import JsonLines
-    from privacy.references import subject_reference
-    from privacy.registry import CsvDialect
-    from privacy.row_edits import RowEdits
+    from privacy.customers.references import subject_reference
+    from privacy.customers.registry import CsvDialect
+    from privacy.formats import compression
+    from privacy.formats.csv_rows import CsvRows
+    from privacy.formats.edits import RowEdits
+    from privacy.formats.jsonl import JsonLines
 
     def reference(identifier: str) -> str:
         return subject_reference(b"benchmark", identifier, "email")
@@ -89,8 +89,8 @@ def visited(kind: str, content: Iterator[bytes], write: Callable[[bytes], object
             yield chunk
 
     edits = RowEdits(frozenset(reference(_email(n)) for n in range(MATCHED)), {}, reference)
-    codec, plain = codecs.unpacked(digested())
-    packer = codecs.packer(codec)
+    codec, plain = compression.unpacked(digested())
+    packer = compression.packer(codec)
     reader = CsvRows("email", CsvDialect()) if kind == "csv" else JsonLines("author.email")
     for piece in edits.applied(reader, plain):
         packed = packer.compress(piece)
@@ -122,7 +122,7 @@ def measure(rows: int, rounds: int) -> list[Measured]:
 
 def peak_memory(kind: str, rows: int) -> float:
     """Return the MiB that a visit of a file of so many rows takes above its imports, in a new process."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     script = (
         "import sys; sys.path[:0] = sys.argv[3:]\n"
         "from benchmarks import visits; print(visits.memory_of(sys.argv[1], int(sys.argv[2])))"

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-DOCUMENT: Final = Path(__file__).resolve().parent.parent / "lambdas" / "privacy" / "openapi.yaml"
+DOCUMENT: Final = Path(__file__).resolve().parents[2] / "lambdas" / "privacy" / "api" / "openapi.yaml"
 
 _METHODS: Final = ("get", "put", "post", "delete", "patch", "head", "options")
 _PLACES: Final = {"path": "path", "query": "querystring", "header": "header"}

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import wafv2
 
-from .gateway_responses import GATEWAY_RESPONSES
-from .naming import RegionNames
+from ..naming import RegionNames
+from .responses import GATEWAY_RESPONSES
 
 WINDOW_SECONDS = 300
 REQUESTS_PER_ADDRESS = 30_000

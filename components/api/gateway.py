@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass
 import pulumi
 from pulumi_aws import apigateway
 
-from .api_routes import RouteParts, declare_routes
+from ..functions.function import PrivacyFunction
+from ..naming import RegionNames
+from ..standard.log_group import encrypted_log_group
+from .contract import Routes
 from .firewall import Firewall, FirewallArgs
-from .functions import PrivacyFunction
-from .gateway_responses import CONTENT_TYPE, GATEWAY_RESPONSES
-from .logs import encrypted_log_group
-from .naming import RegionNames
-from .openapi import Routes
+from .responses import CONTENT_TYPE, GATEWAY_RESPONSES
+from .routes import RouteParts, declare_routes
 
 STAGE = "live"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pulumi
 from pulumi_aws import cognito
 
-from .naming import RegionNames
-from .settings import Customer
+from ..naming import RegionNames
+from ..settings.settings import Customer
 
 TOKEN_MINUTES = 15
 """Life of an access token. A client asks for another; a revoked client is out after so long."""

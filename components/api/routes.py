@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import apigateway, lambda_
 
-from .functions import PrivacyFunction
-from .gateway_responses import CONTENT_TYPE, GatewayProblem, method_not_allowed
-from .openapi import Operation, Routes
+from ..functions.function import PrivacyFunction
+from .contract import Operation, Routes
+from .responses import CONTENT_TYPE, GatewayProblem, method_not_allowed
 
 GATEWAY_TIMEOUT = 29_000
 """Milliseconds; the longest that API Gateway waits for a function unless a quota is raised."""

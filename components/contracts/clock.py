@@ -15,13 +15,13 @@ from typing import Final
 import pulumi
 from pulumi_aws import scheduler
 
-from .iam import trust
-from .iam.documents import document
-from .iam.services import contract_schedules, watch_schedule
-from .naming import RegionNames
-from .recurring_calls import recurring_call
-from .roles import bounded_role
-from .settings import Customer
+from ..iam import trust
+from ..iam.documents import document
+from ..iam.services import contract_schedules, watch_schedule
+from ..naming import RegionNames
+from ..roles.roles import bounded_role
+from ..settings.settings import Customer
+from ..standard.schedule import recurring_call
 
 REMINDER_DAYS: Final = (90, 30, 7)
 """Days before the destruction on which the operator is told of it."""

@@ -11,9 +11,9 @@ from pulumi_aws import cloudwatch, sns
 
 from lambdas.privacy import environment
 
-from .iam.documents import document
-from .iam.resources import contracts_topic
-from .naming import RegionNames
+from ..iam.documents import document
+from ..iam.resources import contracts_topic
+from ..naming import RegionNames
 
 
 @dataclass(frozen=True, kw_only=True)

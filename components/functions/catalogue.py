@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from .iam.purposes import Purpose
+from ..iam.purposes import Purpose
+
+Wing = Literal["api", "contracts", "exports", "index", "reindex", "run"]
+"""Folders of `lambdas/handlers`."""
 
 Package = Literal["api", "runs", "rows"]
 """Deployment packages; `make build` makes one folder each."""
@@ -31,6 +34,7 @@ class FunctionSpec:
     of evidence that it writes.
     """
 
+    wing: Wing
     module: str
     package: Package
     why: str
@@ -58,9 +62,14 @@ class FunctionSpec:
         return self.module.replace("_", "-")
 
     @property
+    def path(self) -> str:
+        """The dotted name of the function's module."""
+        return f"handlers.{self.wing}.{self.module}"
+
+    @property
     def handler(self) -> str:
         """What Lambda calls."""
-        return f"handlers.{self.module}.handler"
+        return f"{self.path}.handler"
 
 
 _PENDING: Final = ("dynamodb:BatchGetItem", "dynamodb:Query")
@@ -71,15 +80,21 @@ _TAKE_LOCK: Final = ("dynamodb:DeleteItem", "dynamodb:PutItem")
 
 _FUNCTIONS: Final = (
     FunctionSpec(
+        wing="api",
         module="describe_service",
         package="api",
         why="Say that the service is there, and what it offers.",
         memory=256,
         registry=False,
     ),
-    FunctionSpec(module="put_record", package="api", why="Store a database record.", purpose="ingest"),
-    FunctionSpec(module="create_upload", package="api", why="Sign the upload of a file.", purpose="ingest"),
     FunctionSpec(
+        wing="api", module="put_record", package="api", why="Store a database record.", purpose="ingest"
+    ),
+    FunctionSpec(
+        wing="api", module="create_upload", package="api", why="Sign the upload of a file.", purpose="ingest"
+    ),
+    FunctionSpec(
+        wing="api",
         module="create_erasure_request",
         package="api",
         why="Take an erasure request and start a run.",
@@ -88,6 +103,7 @@ _FUNCTIONS: Final = (
         purpose="intake",
     ),
     FunctionSpec(
+        wing="api",
         module="create_correction_request",
         package="api",
         why="Take a correction request and start a run.",
@@ -96,16 +112,24 @@ _FUNCTIONS: Final = (
         purpose="intake",
     ),
     FunctionSpec(
+        wing="api",
         module="get_request",
         package="api",
         why="Show one request of the caller.",
         requests=("dynamodb:GetItem",),
     ),
     FunctionSpec(
-        module="list_requests", package="api", why="List the caller's requests.", requests=("dynamodb:Query",)
+        wing="api",
+        module="list_requests",
+        package="api",
+        why="List the caller's requests.",
+        requests=("dynamodb:Query",),
     ),
-    FunctionSpec(module="get_contract", package="api", why="Say until when the caller's data is kept."),
     FunctionSpec(
+        wing="api", module="get_contract", package="api", why="Say until when the caller's data is kept."
+    ),
+    FunctionSpec(
+        wing="api",
         module="create_export",
         package="api",
         why="Start an export of everything that the caller has sent.",
@@ -114,6 +138,7 @@ _FUNCTIONS: Final = (
         watches_exports=True,
     ),
     FunctionSpec(
+        wing="api",
         module="get_export",
         package="api",
         why="Show an export of the caller, and sign the downloads of what was written.",
@@ -122,6 +147,7 @@ _FUNCTIONS: Final = (
         purpose="fetch",
     ),
     FunctionSpec(
+        wing="api",
         module="list_export_files",
         package="api",
         why="Sign the downloads of the files that an export lists.",
@@ -129,6 +155,7 @@ _FUNCTIONS: Final = (
         purpose="fetch",
     ),
     FunctionSpec(
+        wing="index",
         module="index_objects",
         package="rows",
         why="Keep the index of who is in which object, from bucket events.",
@@ -141,6 +168,7 @@ _FUNCTIONS: Final = (
         purpose="index",
     ),
     FunctionSpec(
+        wing="run",
         module="plan_run",
         package="runs",
         why="Find what a run has to visit.",
@@ -151,6 +179,7 @@ _FUNCTIONS: Final = (
         purpose="plan",
     ),
     FunctionSpec(
+        wing="run",
         module="visit_objects",
         package="rows",
         why="Visit objects and records, each once, and do what the requests ask.",
@@ -160,6 +189,7 @@ _FUNCTIONS: Final = (
         purpose="visit",
     ),
     FunctionSpec(
+        wing="run",
         module="verify_run",
         package="runs",
         why="Read back whether a run did what it says.",
@@ -169,6 +199,7 @@ _FUNCTIONS: Final = (
         purpose="verify",
     ),
     FunctionSpec(
+        wing="run",
         module="complete_run",
         package="runs",
         why="End a run's requests and start the next run.",
@@ -178,6 +209,7 @@ _FUNCTIONS: Final = (
         purpose="close",
     ),
     FunctionSpec(
+        wing="reindex",
         module="plan_reindex",
         package="runs",
         why="Find which objects a reindex has to compare with the index.",
@@ -186,6 +218,7 @@ _FUNCTIONS: Final = (
         purpose="reindex",
     ),
     FunctionSpec(
+        wing="reindex",
         module="reindex_objects",
         package="rows",
         why="Compare objects with the index, and put the index right.",
@@ -197,6 +230,7 @@ _FUNCTIONS: Final = (
         purpose="reindex",
     ),
     FunctionSpec(
+        wing="reindex",
         module="report_reindex",
         package="runs",
         why="Write down as evidence how an index differed from the objects.",
@@ -205,6 +239,7 @@ _FUNCTIONS: Final = (
         purpose="close",
     ),
     FunctionSpec(
+        wing="reindex",
         module="clear_reindex",
         package="runs",
         why="Remove what a reindex had written down.",
@@ -212,6 +247,7 @@ _FUNCTIONS: Final = (
         purpose="close",
     ),
     FunctionSpec(
+        wing="run",
         module="replay_erasures",
         package="runs",
         why="After a restoration, ask again for the erasures that it undid.",
@@ -223,12 +259,14 @@ _FUNCTIONS: Final = (
         purpose="replay",
     ),
     FunctionSpec(
+        wing="contracts",
         module="check_contract_end",
         package="runs",
         why="Read a contract again before anything of its customer is destroyed.",
         evidence=("contract-end",),
     ),
     FunctionSpec(
+        wing="contracts",
         module="take_inventory",
         package="runs",
         why="Count what a contract's end would destroy.",
@@ -236,6 +274,7 @@ _FUNCTIONS: Final = (
         purpose="witness",
     ),
     FunctionSpec(
+        wing="contracts",
         module="freeze_contract",
         package="runs",
         why="Stop all work on the vault of a customer whose contract is over.",
@@ -246,6 +285,7 @@ _FUNCTIONS: Final = (
         stops_runs=True,
     ),
     FunctionSpec(
+        wing="contracts",
         module="empty_bucket",
         package="runs",
         why="Delete every version in the vault of a customer whose contract is over.",
@@ -255,6 +295,7 @@ _FUNCTIONS: Final = (
         purpose="destroy",
     ),
     FunctionSpec(
+        wing="contracts",
         module="delete_table",
         package="runs",
         why="Delete the table of a vault whose customer's contract is over.",
@@ -262,6 +303,7 @@ _FUNCTIONS: Final = (
         purpose="destroy",
     ),
     FunctionSpec(
+        wing="contracts",
         module="delete_clients",
         package="runs",
         why="Delete the OAuth2 clients of a customer whose contract is over.",
@@ -269,6 +311,7 @@ _FUNCTIONS: Final = (
         clients=("cognito-idp:DeleteUserPoolClient",),
     ),
     FunctionSpec(
+        wing="contracts",
         module="schedule_key_deletion",
         package="runs",
         why="Order the deletion of the key of a vault that was destroyed.",
@@ -276,6 +319,7 @@ _FUNCTIONS: Final = (
         purpose="destroy",
     ),
     FunctionSpec(
+        wing="contracts",
         module="verify_destruction",
         package="runs",
         why="Read back that nothing is left of a vault but a key that is about to go.",
@@ -288,6 +332,7 @@ _FUNCTIONS: Final = (
         purpose="witness",
     ),
     FunctionSpec(
+        wing="contracts",
         module="confirm_key_deletion",
         package="runs",
         why="See that the key of a vault is gone.",
@@ -298,6 +343,7 @@ _FUNCTIONS: Final = (
         purpose="witness",
     ),
     FunctionSpec(
+        wing="exports",
         module="export_vault",
         package="runs",
         why="Write down all records of a customer and a list of all its files.",
@@ -308,6 +354,7 @@ _FUNCTIONS: Final = (
         purpose="export",
     ),
     FunctionSpec(
+        wing="run",
         module="sweep_runs",
         package="runs",
         why="Start what is pending without a run, and free the locks of runs that died.",
@@ -317,6 +364,7 @@ _FUNCTIONS: Final = (
         watches_runs=True,
     ),
     FunctionSpec(
+        wing="contracts",
         module="watch_contracts",
         package="runs",
         why="End the contracts that are due and that nobody ended; tell of those that are held or late.",
@@ -324,6 +372,7 @@ _FUNCTIONS: Final = (
         ends_contracts=True,
     ),
     FunctionSpec(
+        wing="contracts",
         module="remind_contract",
         package="runs",
         why="Say that a contract ends soon, if it still does.",
@@ -331,6 +380,7 @@ _FUNCTIONS: Final = (
         puts_events=True,
     ),
     FunctionSpec(
+        wing="run",
         module="redrive_run",
         package="runs",
         why="Have the requests that failed in a run taken up again; the operator calls it.",

@@ -8,14 +8,14 @@ from pulumi_aws import lambda_
 
 from lambdas.privacy import environment
 
+from ..iam import trust
+from ..iam.documents import document
+from ..naming import RegionNames
+from ..roles.roles import bounded_role
+from ..standard.log_group import encrypted_log_group
 from .catalogue import FunctionSpec
-from .iam import trust
-from .iam.documents import document
-from .iam.functions import function_statements
-from .logs import encrypted_log_group
-from .naming import RegionNames
 from .packages import architecture, package
-from .roles import bounded_role
+from .rights import function_statements
 
 RUNTIME = "python3.13"
 

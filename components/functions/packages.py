@@ -14,7 +14,7 @@ Target = Literal["production", "local"]
 BUILD_VARIABLE: Final = "GDPR_BUILD"
 """Environment variable that chooses the build: `production` (default) or `local`, which fits this machine."""
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 
 
 class MissingBuildError(pulumi.RunError):

@@ -2,9 +2,9 @@
 
 from lambdas.privacy import environment
 
-from ..catalogue import FunctionSpec
+from ..iam.documents import Statement, through
 from ..naming import RegionNames
-from .documents import Statement, through
+from .catalogue import FunctionSpec
 
 
 def function_statements(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from .contract_end_definition import ContractEndSteps, contract_end_definition
-from .iam.services import contract_end_machine
-from .naming import RegionNames
-from .state_machines import state_machine
+from ..iam.services import contract_end_machine
+from ..naming import RegionNames
+from ..standard.state_machine import state_machine
+from .contract_end import ContractEndSteps, contract_end_definition
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from .export_definition import export_definition
-from .iam.services import export_machine
-from .naming import RegionNames
-from .state_machines import state_machine
+from ..iam.services import export_machine
+from ..naming import RegionNames
+from ..standard.state_machine import state_machine
+from .export import export_definition
 
 
 @dataclass(frozen=True, kw_only=True)

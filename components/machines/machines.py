@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import pulumi
 
-from .iam.services import run_machine, sweep_schedule
-from .naming import RegionNames
-from .recurring_calls import recurring_call
-from .run_definition import RunSteps, run_definition
-from .state_machines import state_machine
+from ..iam.services import run_machine, sweep_schedule
+from ..naming import RegionNames
+from ..standard.schedule import recurring_call
+from ..standard.state_machine import state_machine
+from .run import RunSteps, run_definition
 
 SWEEP_RATE = "rate(5 minutes)"
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from .iam.services import reindex_machine
-from .naming import RegionNames
-from .reindex_definition import ReindexSteps, reindex_definition
-from .state_machines import state_machine
+from ..iam.services import reindex_machine
+from ..naming import RegionNames
+from ..standard.state_machine import state_machine
+from .reindex import ReindexSteps, reindex_definition
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-from .iam.services import replay_machine
-from .naming import RegionNames
-from .replay_definition import replay_definition
-from .state_machines import state_machine
+from ..iam.services import replay_machine
+from ..naming import RegionNames
+from ..standard.state_machine import state_machine
+from .replay import replay_definition
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import apigateway, iam, s3
 
-from .iam import trust
-from .iam.documents import document
-from .naming import RegionNames
-from .settings import Account
+from ..iam import trust
+from ..iam.documents import document
+from ..naming import RegionNames
+from ..settings.settings import Account
 
 LOG_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
 """AWS's own policy for this, the one that it documents."""

@@ -10,9 +10,9 @@ from typing import Final, Literal
 import pulumi
 from pulumi_aws import cloudwatch, sns
 
-from .iam.documents import document
-from .iam.resources import alarms_topic
-from .naming import RegionNames
+from ..iam.documents import document
+from ..iam.resources import alarms_topic
+from ..naming import RegionNames
 
 PERIOD_SECONDS: Final = 300
 """As long as from one sweep to the next."""

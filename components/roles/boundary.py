@@ -7,11 +7,12 @@ AWS's own policy for that role has actions that nothing else here needs.
 
 from collections.abc import Iterable
 
-from ..catalogue import FUNCTIONS
+from ..functions import rights as function_rights
+from ..functions.catalogue import FUNCTIONS
+from ..iam import purposes, services
+from ..iam.documents import Statement
+from ..iam.resources import REPLICATION
 from ..naming import RegionNames
-from . import functions, purposes, services
-from .documents import Statement
-from .resources import REPLICATION
 
 COPYING = (
     *REPLICATION,
@@ -59,7 +60,7 @@ def boundary(names: RegionNames) -> list[Statement]:
 
 def _actions(names: RegionNames) -> set[str]:
     statements: list[Statement] = [
-        *(s for spec in FUNCTIONS.values() for s in functions.function_statements(names, spec, "", "")),
+        *(s for spec in FUNCTIONS.values() for s in function_rights.function_statements(names, spec, "", "")),
         *(s for purpose in purposes.PURPOSES for s in purposes.purpose_statements(names, purpose)),
         *services.run_machine(names),
         *services.reindex_machine(names),

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import iam
 
-from .iam import trust
-from .iam.boundary import boundary
-from .iam.documents import document
-from .iam.purposes import PURPOSES, Purpose, purpose_statements
-from .naming import SHARED, DataClass, RegionNames
+from ..iam import trust
+from ..iam.documents import document
+from ..iam.purposes import PURPOSES, Purpose, purpose_statements
+from ..naming import SHARED, DataClass, RegionNames
+from .boundary import boundary
 
 
 def bounded_role(

@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 
-from .iam.documents import Statement, document
-from .iam.purposes import EXPORTS
-from .iam.services import customer_access
-from .iam.trust import by_customer
-from .naming import RegionNames
-from .settings_datasets import dataset_checks
-from .settings_problems import Problem, path_of, shown
-from .settings_values import contract_date
+from ..iam.documents import Statement, document
+from ..iam.purposes import EXPORTS
+from ..iam.services import customer_access
+from ..iam.trust import by_customer
+from ..naming import RegionNames
+from .datasets import dataset_checks
+from .problems import Problem, path_of, shown
+from .values import contract_date
 
 RESERVED_PREFIXES: Final = (EXPORTS,)
 """Prefixes of a vault's bucket that the program itself uses."""

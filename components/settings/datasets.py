@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from .settings_problems import Problem, path_of, shown
-from .settings_values import FIELD_PATH
+from .problems import Problem, path_of, shown
+from .values import FIELD_PATH
 
 Place = tuple[str | int, ...]
 

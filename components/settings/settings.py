@@ -13,10 +13,10 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from .naming import RegionNames
-from .settings_checks import cross_checks
-from .settings_problems import Problem, SettingsError, from_pydantic
-from .settings_values import (
+from ..naming import RegionNames
+from .checks import cross_checks
+from .problems import Problem, SettingsError, from_pydantic
+from .values import (
     CSV_MARK,
     CUSTOMER_ID,
     FIELD_PATH,

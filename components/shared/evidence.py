@@ -7,12 +7,12 @@ from typing import Any, Final
 import pulumi
 from pulumi_aws import s3
 
-from .buckets import protected_bucket
-from .iam.documents import document
-from .iam.keys import evidence_key
-from .iam.resources import evidence_bucket
-from .keys import rotated_key
-from .naming import RegionNames
+from ..iam.documents import document
+from ..iam.keys import evidence_key
+from ..iam.resources import evidence_bucket
+from ..naming import RegionNames
+from ..standard.bucket import protected_bucket
+from ..standard.key import rotated_key
 
 _LONGEST_YEAR: Final = 366
 _SHORTEST_YEAR: Final = 365

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import lambda_, sqs
 
-from .catalogue import LONGEST_TIMEOUT
-from .iam.documents import Statement, document
-from .iam.resources import dead_letters_queue, events_queue, queue
-from .naming import RegionNames
+from ..functions.catalogue import LONGEST_TIMEOUT
+from ..iam.documents import Statement, document
+from ..iam.resources import dead_letters_queue, events_queue, queue
+from ..naming import RegionNames
 
 RETENTION_SECONDS = 14 * 24 * 3600
 """The longest that SQS keeps a message: nobody has to hurry to look at what failed."""

@@ -10,10 +10,10 @@ from typing import Any
 import pulumi
 from pulumi_aws import dynamodb
 
-from .naming import RegionNames
-from .settings import Csv, Customer
-from .tables import protected_table
-from .vault import CustomerVault
+from ..naming import RegionNames
+from ..settings.settings import Csv, Customer
+from ..standard.table import protected_table
+from ..vaults.vault import CustomerVault
 
 
 @dataclass(frozen=True, kw_only=True)

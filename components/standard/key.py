@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import kms
 
-from .iam.documents import document
-from .iam.keys import region_key
-from .naming import SHARED, DataClass, RegionNames
+from ..iam.documents import document
+from ..iam.keys import region_key
+from ..naming import SHARED, DataClass, RegionNames
 
 DELETION_DAYS = 30
 """Days between the order to delete a key and its end: the longest that KMS offers."""

@@ -3,7 +3,7 @@
 import pulumi
 from pulumi_aws import cloudwatch
 
-from .naming import RegionNames
+from ..naming import RegionNames
 
 RETENTION_DAYS = 90
 """Days that log lines are kept. They hold ids, counts and subject references, never personal data."""

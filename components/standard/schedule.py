@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 import pulumi
 from pulumi_aws import scheduler
 
-from .iam import trust
-from .iam.documents import Statement, document
-from .naming import RegionNames
-from .roles import bounded_role
+from ..iam import trust
+from ..iam.documents import Statement, document
+from ..naming import RegionNames
+from ..roles.roles import bounded_role
 
 
 def recurring_call(

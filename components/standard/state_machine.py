@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_aws import sfn
 
-from .iam import trust
-from .iam.documents import Statement, document
-from .logs import encrypted_log_group
-from .naming import RegionNames
-from .roles import bounded_role
+from ..iam import trust
+from ..iam.documents import Statement, document
+from ..naming import RegionNames
+from ..roles.roles import bounded_role
+from .log_group import encrypted_log_group
 
 
 def state_machine(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pulumi
 from pulumi_aws import dynamodb
 
-from .naming import SHARED, DataClass, RegionNames
+from ..naming import SHARED, DataClass, RegionNames
 
 BACKUP_DAYS = 7
 """Point-in-time recovery window in days: what was erased can be restored for so long, and no longer."""

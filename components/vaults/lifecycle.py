@@ -8,8 +8,8 @@ from typing import Final
 
 from pulumi_aws import s3
 
-from .iam.purposes import EXPORTS
-from .settings import Contract
+from ..iam.purposes import EXPORTS
+from ..settings.settings import Contract
 
 UNFINISHED_UPLOAD_DAYS: Final = 1
 NONCURRENT_DAYS: Final = 30

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pulumi
 import pulumi_aws as aws
 
-from .naming import SHARED, RegionNames
+from ..naming import SHARED, RegionNames
 
 
 class RemovedCustomerError(pulumi.RunError):

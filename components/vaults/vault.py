@@ -7,18 +7,18 @@ from typing import Any
 import pulumi
 from pulumi_aws import iam, s3
 
-from .buckets import protected_bucket
-from .iam import trust
-from .iam.documents import document
-from .iam.keys import vault_key
-from .iam.resources import vault_bucket
-from .iam.services import customer_access
-from .keys import rotated_key
+from ..iam import trust
+from ..iam.documents import document
+from ..iam.keys import vault_key
+from ..iam.resources import vault_bucket
+from ..iam.services import customer_access
+from ..naming import RegionNames
+from ..roles.roles import bounded_role
+from ..settings.settings import Customer, Dataset
+from ..standard.bucket import protected_bucket
+from ..standard.key import rotated_key
+from ..standard.table import BACKUP_DAYS, protected_table
 from .lifecycle import lifecycle_rules
-from .naming import RegionNames
-from .roles import bounded_role
-from .settings import Customer, Dataset
-from .tables import BACKUP_DAYS, protected_table
 
 EVENTS = (
     "s3:ObjectCreated:*",

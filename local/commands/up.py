@@ -10,7 +10,7 @@ from types import MappingProxyType
 from local.build import build
 from local.deploy.creator import DeploymentError
 from local.deploy.settings import stack_names
-from local.emulator import STATE, Emulator
+from local.emulator.emulator import STATE, Emulator
 from local.errors import LocalError
 from local.stacks import Stack, deploy_stack
 

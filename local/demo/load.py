@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from local.client import PrivacyClient
-from local.emulator import Emulator
+from local.demo.generate import CustomerData
+from local.emulator.emulator import Emulator
 from local.errors import LocalError
-from local.generate import CustomerData
 from local.stacks import Stack
 from local.vaults import VaultView
 

@@ -14,18 +14,18 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pyarrow.parquet as pq
 
-from local import contract_end
 from local.build import build
 from local.client import PrivacyClient, ProblemError
+from local.commands import contract_end
+from local.commands.up import regions
+from local.demo.generate import CustomerData, Person, RegionData, customers_of, generate
+from local.demo.load import send, wait_until_indexed
 from local.deploy.settings import stack_config, stack_names
-from local.emulator import Emulator
+from local.emulator.emulator import Emulator
+from local.emulator.search import Finding, Searched, search
 from local.errors import LocalError
 from local.executions import carry_out, follow, machine_arn
-from local.generate import CustomerData, Person, RegionData, customers_of, generate
-from local.load import send, wait_until_indexed
-from local.search import Finding, Searched, search
 from local.stacks import Stack, Vault, deploy_stack
-from local.up import regions
 from local.vaults import VaultView, references_of
 
 _HERE, _THERE = "eu-west", "us-east"

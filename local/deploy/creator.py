@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local.emulator import ACCOUNT, Emulator
+from local.emulator.emulator import ACCOUNT, Emulator
 from local.errors import LocalError
 
 Inputs = dict[str, Any]

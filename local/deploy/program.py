@@ -28,7 +28,7 @@ from local.deploy.creator import Aws, Creator, DeploymentError, Folder, Inputs, 
 from local.deploy.services.functions import remove_deposit
 from local.deploy.settings import project_name, stack_config
 from local.deploy.state import Recorded, State, opened
-from local.emulator import ROOT, Emulator
+from local.emulator.emulator import ROOT, Emulator
 
 _SECONDS = 180
 """A program that raises inside an output can leave the event loop waiting for ever."""

@@ -9,7 +9,7 @@ import yaml
 
 from local import plain_yaml
 from local.deploy.creator import DeploymentError
-from local.emulator import ROOT
+from local.emulator.emulator import ROOT
 
 
 def stack_names(root: Path = ROOT) -> list[str]:

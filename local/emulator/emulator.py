@@ -25,10 +25,10 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from local.certificates import ServerCertificate, make_certificates
+from local.emulator.certificates import ServerCertificate, make_certificates
 from local.errors import LocalError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
 
 STATE = Path(os.environ.get("GDPR_STATE") or ROOT / ".local")
@@ -102,7 +102,7 @@ class Emulator:
             self.trail.touch()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "local.emulator_process"],
+                [sys.executable, "-m", "local.emulator.process"],
                 cwd=ROOT,
                 env=self._environment(inner_port, self._directory.name, server),
                 stdin=subprocess.PIPE,

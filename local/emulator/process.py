@@ -1,4 +1,4 @@
-"""Entry point of the emulator's own process: `python -m local.emulator_process`.
+"""Entry point of the emulator's own process: `python -m local.emulator.process`.
 
 Adds five things to the emulator:
 

@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 import zstandard
 from botocore.exceptions import ClientError
 
-from local.emulator import ACCOUNT, Emulator
+from local.emulator.emulator import ACCOUNT, Emulator
 
 _MINIMUM: Final = 4
 """Shorter texts would be found by chance."""

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from local.build import build
+from local.commands.up import regions
+from local.demo.generate import customers_of, generate
 from local.deploy.settings import stack_config, stack_names
-from local.generate import customers_of, generate
-from local.up import regions
 from tests.e2e.support import World, customers_with_more
 
 _ROWS = 400

@@ -13,15 +13,15 @@ from typing import Any
 import boto3
 
 from local.client import PrivacyClient, RequestView
+from local.commands.reindex import carry_out
+from local.demo.generate import RegionData
+from local.demo.load import send, wait_until_indexed
 from local.deploy.settings import stack_config
-from local.emulator import ACCOUNT, Emulator, client_config
-from local.generate import RegionData
-from local.load import send, wait_until_indexed
-from local.reindex import carry_out
+from local.emulator.emulator import ACCOUNT, Emulator, client_config
 from local.stacks import Stack, Vault
 from local.vaults import VaultView
-from privacy.run_lock import CONTRACT_END
-from privacy.session_policies import VaultResources, session_policy
+from privacy.requests.run_lock import CONTRACT_END
+from privacy.vault.session_policies import VaultResources, session_policy
 
 _numbers = itertools.count(1)
 

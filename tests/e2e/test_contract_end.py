@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from local.client import PrivacyClient, ProblemError
-from local.search import search
+from local.emulator.search import search
 from local.stacks import Stack, deploy_stack
 from tests.e2e.support import LEAVING, World, customers_with_more, somebody, wait_for
 

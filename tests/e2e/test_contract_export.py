@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from local.client import ExportView, PrivacyClient, ProblemError
-from local.search import search
+from local.emulator.search import search
 from local.stacks import Stack
 from tests.e2e.support import World, completed, somebody
 

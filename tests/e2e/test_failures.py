@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from components.alarms import LINES, alarm_specs
 from components.naming import RegionNames
+from components.operations.alarms import LINES, alarm_specs
+from local.commands.redrive import redrive
 from local.errors import LocalError
-from local.redrive import redrive
 from tests.e2e.support import World, completed, somebody, wait_for
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.search import Finding, search
+from local.emulator.search import Finding, search
 from tests.e2e.support import World, completed, somebody
 
 

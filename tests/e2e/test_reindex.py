@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from local import reindex
+from local.commands import reindex
 from tests.e2e.support import World, completed, somebody, wait_for
 from tests.e2e.test_late_arrivals import bucket_events_wait, rows
 

@@ -5,13 +5,20 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import corrections, environment, http, intake
-from privacy.http import Answer, Call
+from privacy import environment
+from privacy.api import corrections, http, intake
+from privacy.api.http import Answer, Call
+from privacy.customers.registry import Registry
 from privacy.identifiers import uuid7
-from privacy.registry import Registry
-from privacy.requests import Created, Idempotency, IdempotencyKeyReusedError, RequestBusyError, RequestStore
-from privacy.run_lock import RunLock
-from privacy.vault import Vault, open_vault
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import (
+    Created,
+    Idempotency,
+    IdempotencyKeyReusedError,
+    RequestBusyError,
+    RequestStore,
+)
+from privacy.vault.sessions import Vault, open_vault
 
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 _lock: Final = RunLock(

@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from privacy import environment, http, intake
-from privacy.http import Answer, Call
+from privacy import environment
+from privacy.api import http, intake
+from privacy.api.http import Answer, Call
+from privacy.customers.registry import Registry
 from privacy.identifiers import uuid7
-from privacy.registry import Registry
-from privacy.requests import IdempotencyKeyReusedError, RequestBusyError, RequestStore
-from privacy.run_lock import RunLock
-from privacy.vault import open_vault
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import IdempotencyKeyReusedError, RequestBusyError, RequestStore
+from privacy.vault.sessions import open_vault
 
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 _lock: Final = RunLock(

@@ -3,14 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import environment, http, intake, problems
-from privacy.export_machine import ExportMachine
-from privacy.export_store import ExportStore
-from privacy.http import Answer, Call
+from privacy import environment
+from privacy.api import http, intake, problems
+from privacy.api.http import Answer, Call
+from privacy.api.problems import ProblemError
+from privacy.customers.registry import Registry
+from privacy.exports.machine import ExportMachine
+from privacy.exports.store import ExportStore
 from privacy.identifiers import uuid7
-from privacy.problems import ProblemError
-from privacy.registry import Registry
-from privacy.requests import Created, Idempotency, IdempotencyKeyReusedError, RequestBusyError
+from privacy.requests.store import Created, Idempotency, IdempotencyKeyReusedError, RequestBusyError
 
 _exports: Final = ExportStore(environment.read(environment.REQUEST_TABLE))
 _machine: Final = ExportMachine(environment.read(environment.EXPORT_STATE_MACHINE_ARN))

@@ -1,7 +1,8 @@
 """GET /v1/health and GET /v1/openapi.json: public, and without any input."""
 
-from privacy import api_contract, http
-from privacy.http import Answer
+from privacy.api import contract as api_contract
+from privacy.api import http
+from privacy.api.http import Answer
 
 
 def get_health() -> Answer:

@@ -2,14 +2,16 @@
 
 from datetime import UTC, datetime
 
-from privacy import contract_terms, environment, http
-from privacy.http import Answer, Call
-from privacy.registry import Registry
+from privacy import environment
+from privacy.api import http
+from privacy.api.http import Answer, Call
+from privacy.contracts import terms
+from privacy.customers.registry import Registry
 
 
 def get_contract(call: Call) -> Answer:
     """Return the terms of the caller's contract as they are now."""
-    return Answer(200, contract_terms.terms(call.customer, datetime.now(UTC)))
+    return Answer(200, terms.terms(call.customer, datetime.now(UTC)))
 
 
 handler = http.authenticated(

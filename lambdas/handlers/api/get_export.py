@@ -3,13 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import environment, export_downloads, http
-from privacy.export_machine import ExportMachine
-from privacy.export_store import Export, ExportStore
-from privacy.http import Answer, Call
-from privacy.registry import Registry
+from privacy import environment
+from privacy.api import export_downloads, http
+from privacy.api.http import Answer, Call
+from privacy.customers.registry import Registry
+from privacy.exports.machine import ExportMachine
+from privacy.exports.store import Export, ExportStore
 from privacy.timestamps import timestamp
-from privacy.vault import open_vault
+from privacy.vault.sessions import open_vault
 
 _exports: Final = ExportStore(environment.read(environment.REQUEST_TABLE))
 _machine: Final = ExportMachine(environment.read(environment.EXPORT_STATE_MACHINE_ARN))

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from privacy import environment, http, problems
-from privacy.http import Answer, Call
-from privacy.problems import ProblemError
-from privacy.registry import Registry
-from privacy.requests import RequestStore
+from privacy import environment
+from privacy.api import http, problems
+from privacy.api.http import Answer, Call
+from privacy.api.problems import ProblemError
+from privacy.customers.registry import Registry
+from privacy.requests.store import RequestStore
 
 _ID_LENGTH: Final = 36
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

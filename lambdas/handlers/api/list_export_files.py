@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from privacy import environment, export_downloads, http
-from privacy.export_store import ExportStore
-from privacy.http import Answer, Call
-from privacy.registry import Registry
+from privacy import environment
+from privacy.api import export_downloads, http
+from privacy.api.http import Answer, Call
+from privacy.customers.registry import Registry
+from privacy.exports.store import ExportStore
 from privacy.timestamps import timestamp
-from privacy.vault import open_vault
+from privacy.vault.sessions import open_vault
 
 _exports: Final = ExportStore(environment.read(environment.REQUEST_TABLE))
 

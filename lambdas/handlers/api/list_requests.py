@@ -4,10 +4,11 @@ import base64
 import uuid
 from typing import Final
 
-from privacy import environment, http
-from privacy.http import Answer, Call
-from privacy.registry import Registry
-from privacy.requests import RequestStore
+from privacy import environment
+from privacy.api import http
+from privacy.api.http import Answer, Call
+from privacy.customers.registry import Registry
+from privacy.requests.store import RequestStore
 
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 

@@ -2,12 +2,13 @@
 
 from datetime import UTC, datetime
 
-from privacy import environment, http, intake, problems, records
-from privacy.http import Answer, Call
-from privacy.problems import ProblemError
-from privacy.references import is_named_in
-from privacy.registry import Registry
-from privacy.vault import open_vault
+from privacy import environment
+from privacy.api import http, intake, problems, records
+from privacy.api.http import Answer, Call
+from privacy.api.problems import ProblemError
+from privacy.customers.references import is_named_in
+from privacy.customers.registry import Registry
+from privacy.vault.sessions import open_vault
 
 
 def put_record(call: Call) -> Answer:

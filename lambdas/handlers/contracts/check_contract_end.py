@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from privacy import evidence
-from privacy.destruction_steps import DestructionInputError, find_customer, reason_to_stop
-from privacy.destruction_witness import KIND
-from privacy.step_failures import reported
+from privacy.aws.failures import reported
+from privacy.contracts.destruction_steps import DestructionInputError, find_customer, reason_to_stop
+from privacy.contracts.witness import KIND
+from privacy.evidence import store as evidence_store
 from privacy.timestamps import timestamp
 
 
@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     reason = reason_to_stop(customer, registry.destruction(customer.id), now)
     due = timestamp(customer.destruction)
     if reason is not None and not dry_run:
-        evidence.put(
+        evidence_store.put(
             KIND,
             customer.id,
             f"stopped/{now:%Y%m%d%H%M%S}",

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from privacy.destruction_steps import open_destruction
-from privacy.destruction_witness import confirm
-from privacy.step_failures import reported
+from privacy.aws.failures import reported
+from privacy.contracts.destruction_steps import open_destruction
+from privacy.contracts.witness import confirm
 
 
 @reported("confirm-key-deletion")

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from privacy import aws_clients
-from privacy.destruction_steps import open_destruction
-from privacy.step_failures import reported
-from privacy.vault_destruction import delete_clients
+from privacy.aws import clients as aws_clients
+from privacy.aws.failures import reported
+from privacy.contracts.destroy_vault import delete_clients
+from privacy.contracts.destruction_steps import open_destruction
 
 
 @reported("delete-clients")

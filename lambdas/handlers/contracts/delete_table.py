@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from privacy.destruction_steps import open_destruction
-from privacy.step_failures import reported
-from privacy.vault_destruction import delete_table
+from privacy.aws.failures import reported
+from privacy.contracts.destroy_vault import delete_table
+from privacy.contracts.destruction_steps import open_destruction
 
 
 @reported("delete-table")

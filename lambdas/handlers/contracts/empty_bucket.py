@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from privacy import bucket_emptying, destruction_mark
-from privacy.destruction_steps import check_bucket, open_destruction
-from privacy.run_steps import Context
-from privacy.step_failures import reported
+from privacy.aws.failures import reported
+from privacy.contracts import destruction_mark, empty_bucket
+from privacy.contracts.destruction_steps import check_bucket, open_destruction
+from privacy.run.steps import Context
 
 
 @reported("empty-bucket")
@@ -20,11 +20,11 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     check_bucket(vault)
     number = event.get("dataset")
     prefix = "" if number is None else step.customer.datasets[number].prefix or ""
-    emptied = bucket_emptying.empty(
+    emptied = empty_bucket.empty(
         vault,
         prefix,
         context.get_remaining_time_in_millis,
-        pages=bucket_emptying.PAGES_ALONE if number is None else None,
+        pages=empty_bucket.PAGES_ALONE if number is None else None,
     )
     destruction_mark.count(step.registry.table, step.customer.id, emptied.counts)
     with_prefix = [number for number, dataset in enumerate(step.customer.datasets) if dataset.prefix]

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import contract_events, environment
-from privacy.destruction_steps import find_customer, reason_to_stop
-from privacy.freezing import freeze
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
-from privacy.step_failures import StepFailedError, reported
+from privacy import environment
+from privacy.aws.failures import StepFailedError, reported
+from privacy.contracts import events as contract_events
+from privacy.contracts.destruction_steps import find_customer, reason_to_stop
+from privacy.contracts.freeze import freeze
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
 from privacy.timestamps import timestamp
 
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

@@ -3,9 +3,9 @@
 from typing import Final, TypedDict
 
 from privacy import environment
-from privacy.registry import Registry
-from privacy.reminding import remind
-from privacy.step_failures import reported
+from privacy.aws.failures import reported
+from privacy.contracts.remind import remind
+from privacy.customers.registry import Registry
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 environment.read(environment.EVENT_BUS)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from privacy.destruction_steps import open_destruction
-from privacy.step_failures import reported
-from privacy.vault_destruction import schedule_key_deletion
+from privacy.aws.failures import reported
+from privacy.contracts.destroy_vault import schedule_key_deletion
+from privacy.contracts.destruction_steps import open_destruction
 
 
 @reported("schedule-key-deletion")

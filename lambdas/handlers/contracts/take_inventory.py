@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from privacy import inventory
-from privacy.destruction_steps import find_customer
-from privacy.run_steps import Context
-from privacy.step_failures import reported
-from privacy.vault import open_vault
+from privacy.aws.failures import reported
+from privacy.contracts import inventory
+from privacy.contracts.destruction_steps import find_customer
+from privacy.run.steps import Context
+from privacy.vault.sessions import open_vault
 
 
 @reported("inventory")

@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from privacy import environment
-from privacy.destruction_steps import open_destruction
-from privacy.destruction_witness import witness
-from privacy.requests import RequestStore
-from privacy.run_steps import Context
-from privacy.step_failures import reported
+from privacy.aws.failures import reported
+from privacy.contracts.destruction_steps import open_destruction
+from privacy.contracts.witness import witness
+from privacy.requests.store import RequestStore
+from privacy.run.steps import Context
 
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 

@@ -3,9 +3,9 @@
 from typing import Final
 
 from privacy import environment
-from privacy.registry import Registry
-from privacy.step_failures import reported
-from privacy.watching_contracts import watch
+from privacy.aws.failures import reported
+from privacy.contracts.watch import watch
+from privacy.customers.registry import Registry
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _state_machine_arn: Final = environment.read(environment.CONTRACT_END_STATE_MACHINE_ARN)

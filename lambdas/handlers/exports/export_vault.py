@@ -3,14 +3,14 @@
 from typing import Any, Final
 
 from privacy import environment
-from privacy.export_store import ExportStore
-from privacy.exporting import DestructionBegunError, Exporter
-from privacy.registry import Registry
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
-from privacy.run_steps import Context, UnknownCustomerError
-from privacy.step_failures import reported
-from privacy.vault import open_vault
+from privacy.aws.failures import reported
+from privacy.customers.registry import Registry
+from privacy.exports.store import ExportStore
+from privacy.exports.write import DestructionBegunError, Exporter
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
+from privacy.run.steps import Context, UnknownCustomerError
+from privacy.vault.sessions import open_vault
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

@@ -6,17 +6,17 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy import environment
-from privacy.indexing import Indexer, MalformedEventError, object_events
-from privacy.redelivery import come_again_soon
-from privacy.registry import Registry
-from privacy.requests import RequestBusyError, RequestStore
-from privacy.row_blocks import LineTooLongError
-from privacy.rows import DatasetUnknownError
-from privacy.run_lock import RunLock
-from privacy.scratch import ObjectTooLargeError
-from privacy.step_failures import error_name, reported
-from privacy.vault import open_vault
-from privacy.vault_items import TableBusyError
+from privacy.aws.failures import error_name, reported
+from privacy.customers.registry import Registry
+from privacy.formats.blocks import LineTooLongError
+from privacy.index.indexer import Indexer, MalformedEventError, object_events
+from privacy.index.redelivery import come_again_soon
+from privacy.index.subjects import DatasetUnknownError
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestBusyError, RequestStore
+from privacy.vault.items import TableBusyError
+from privacy.vault.scratch import ObjectTooLargeError
+from privacy.vault.sessions import open_vault
 
 _log: Final = logging.getLogger("privacy")
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))

@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from privacy import environment
-from privacy.registry import Registry
-from privacy.reindex_planning import batches, plan_reindex
-from privacy.reindex_steps import open_reindex
-from privacy.run_steps import Context
-from privacy.step_failures import reported
+from privacy.aws.failures import reported
+from privacy.customers.registry import Registry
+from privacy.reindex.plan import batches, plan_reindex
+from privacy.reindex.steps import open_reindex
+from privacy.run.steps import Context
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 

@@ -3,15 +3,15 @@
 from typing import Any, Final
 
 from privacy import environment
-from privacy.comparing import Comparer
-from privacy.indexing import Indexer
-from privacy.registry import Registry
-from privacy.reindex_steps import open_reindex
-from privacy.reindexing import compare_between
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
-from privacy.run_steps import Context
-from privacy.step_failures import reported
+from privacy.aws.failures import reported
+from privacy.customers.registry import Registry
+from privacy.index.indexer import Indexer
+from privacy.reindex.batch import compare_between
+from privacy.reindex.comparer import Comparer
+from privacy.reindex.steps import open_reindex
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
+from privacy.run.steps import Context
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

@@ -3,12 +3,12 @@
 from typing import Any, Final
 
 from privacy import environment
-from privacy.completing import complete_run
-from privacy.registry import Registry
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
-from privacy.run_steps import open_step
-from privacy.step_failures import reported
+from privacy.aws.failures import reported
+from privacy.customers.registry import Registry
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
+from privacy.run.complete import complete_run
+from privacy.run.steps import open_step
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

@@ -4,11 +4,11 @@ import re
 from typing import Any, Final
 
 from privacy import environment
-from privacy.redriving import RedriveRefusedError, redrive_run
-from privacy.registry import Registry
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
-from privacy.step_failures import reported
+from privacy.aws.failures import reported
+from privacy.customers.registry import Registry
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
+from privacy.run.redrive import RedriveRefusedError, redrive_run
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from privacy import environment
-from privacy.registry import Registry
-from privacy.replaying import Page, ReplayInputError, replay_page
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
-from privacy.vault import open_vault
+from privacy.customers.registry import Registry
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
+from privacy.run.replay import Page, ReplayInputError, replay_page
+from privacy.vault.sessions import open_vault
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

@@ -3,11 +3,11 @@
 from typing import Final
 
 from privacy import environment
-from privacy.registry import Registry
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
-from privacy.step_failures import reported
-from privacy.sweeping import sweep
+from privacy.aws.failures import reported
+from privacy.customers.registry import Registry
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
+from privacy.requests.sweep import sweep
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from privacy import environment
-from privacy.registry import Registry
-from privacy.requests import RequestStore
-from privacy.run_steps import open_step
-from privacy.step_failures import reported
-from privacy.verifying import verify_run
+from privacy.aws.failures import reported
+from privacy.customers.registry import Registry
+from privacy.requests.store import RequestStore
+from privacy.run.steps import open_step
+from privacy.run.verify import verify_run
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

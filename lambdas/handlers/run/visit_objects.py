@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from privacy import environment
-from privacy.registry import Registry
-from privacy.run_steps import Context, open_step
-from privacy.step_failures import reported
-from privacy.visiting import Visitor
+from privacy.aws.failures import reported
+from privacy.customers.registry import Registry
+from privacy.run.steps import Context, open_step
+from privacy.visits.batch import Visitor
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 

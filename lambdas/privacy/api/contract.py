@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
-from privacy.problems import Fault
+from privacy.api.problems import Fault
 
 DOCUMENT: Path = Path(__file__).with_name("openapi.json")
 MAX_FAULTS: Final = 1000

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from privacy import problems
-from privacy.problems import Fault, ProblemError
-from privacy.references import EMAIL, EXACT
-from privacy.registry import Customer, Dataset
-from privacy.vault import Vault
-from privacy.vault_items import CHANGES, key, request_pk
+from privacy.api import problems
+from privacy.api.problems import Fault, ProblemError
+from privacy.customers.references import EMAIL, EXACT
+from privacy.customers.registry import Customer, Dataset
+from privacy.vault.items import CHANGES, key, request_pk
+from privacy.vault.sessions import Vault
 
 MAX_CHANGES_BYTES: Final = 64 * 1024
 """With the largest record (`records.MAX_FIELDS_BYTES`) this stays below the 400 KB of a table item."""

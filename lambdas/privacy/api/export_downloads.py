@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from privacy import exports, problems
-from privacy.export_store import Export, ExportStore
-from privacy.problems import Fault, ProblemError
-from privacy.vault import Vault
+from privacy.api import problems
+from privacy.api.problems import Fault, ProblemError
+from privacy.exports import files as export_files
+from privacy.exports.store import Export, ExportStore
+from privacy.vault.sessions import Vault
 
 _ID_LENGTH: Final = 36
 
@@ -51,7 +52,7 @@ def fetchable(store: ExportStore, customer: str, export_id: str, now: datetime) 
 
 def urls_end(now: datetime) -> datetime:
     """Return when URLs that are signed now end."""
-    return now + exports.URL_LIFE
+    return now + export_files.URL_LIFE
 
 
 def parts(vault: Vault, export: Export) -> list[dict[str, Any]]:
@@ -63,7 +64,7 @@ def parts(vault: Vault, export: Export) -> list[dict[str, Any]]:
             "kind": part.kind,
             "lines": part.lines,
             "size": part.size,
-            "url": exports.download(vault, exports.prefix(export.id) + part.name),
+            "url": export_files.download(vault, export_files.prefix(export.id) + part.name),
         }
         for part in written
     ]
@@ -95,14 +96,14 @@ def files(vault: Vault, store: ExportStore, export: Export, cursor: str | None, 
 
 
 def _file(vault: Vault, listed: dict[str, Any]) -> dict[str, Any]:
-    return {**listed, "url": exports.download(vault, listed["key"])}
+    return {**listed, "url": export_files.download(vault, listed["key"])}
 
 
 def _read(vault: Vault, store: ExportStore, export: Export, name: str, offset: int) -> bytes:
     try:
         return vault.s3.get_object(
             Bucket=vault.customer.bucket,
-            Key=exports.prefix(export.id) + name,
+            Key=export_files.prefix(export.id) + name,
             Range=f"bytes={offset}-{offset + _READ_BYTES - 1}",
         )["Body"].read()
     except ClientError:

@@ -16,10 +16,11 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from privacy import api_contract, problems
-from privacy.problems import Fault, ProblemError
-from privacy.registry import Customer, Registry
-from privacy.step_failures import where
+from privacy.api import contract as api_contract
+from privacy.api import problems
+from privacy.api.problems import Fault, ProblemError
+from privacy.aws.failures import where
+from privacy.customers.registry import Customer, Registry
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 

@@ -5,11 +5,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from privacy import problems
-from privacy.http import Answer, Call
-from privacy.problems import Fault, ProblemError
-from privacy.references import is_blank, subject_reference
-from privacy.requests import Idempotency, IdempotencyKeyReusedError, RequestBusyError
+from privacy.api import problems
+from privacy.api.http import Answer, Call
+from privacy.api.problems import Fault, ProblemError
+from privacy.customers.references import is_blank, subject_reference
+from privacy.requests.store import Idempotency, IdempotencyKeyReusedError, RequestBusyError
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _DIGEST_PURPOSE: Final = b"request body\n"

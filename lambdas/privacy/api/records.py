@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy import problems
-from privacy.problems import ProblemError
-from privacy.transactions import ATTEMPTS, pause, transact
-from privacy.vault import Vault
-from privacy.vault_items import instant, key, record_name, subject_pk
+from privacy.api import problems
+from privacy.api.problems import ProblemError
+from privacy.aws.transactions import ATTEMPTS, pause, transact
+from privacy.vault.items import instant, key, record_name, subject_pk
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef

@@ -4,17 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from privacy import problems
-from privacy.problems import Fault, ProblemError
-from privacy.registry import Dataset
+from privacy.api import problems
+from privacy.api.problems import Fault, ProblemError
+from privacy.customers.registry import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from privacy.vault import Vault
+    from privacy.vault.sessions import Vault
 
 LIFE: Final = timedelta(minutes=15)
-"""How long a URL works. A vault's session has more left than this (`privacy.vault.REFRESH_SECONDS`)."""
+"""How long a URL works. A vault's session has more left (`privacy.vault.sessions.REFRESH_SECONDS`)."""
 
 SUBJECT_HEADER: Final = "x-amz-meta-subject"
 """Header that becomes the object's metadata `subject`: the reference of the subject whose file it is."""

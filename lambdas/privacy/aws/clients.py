@@ -1,7 +1,7 @@
 """The process's own AWS clients, made once and kept for the warm life of the function.
 
 They act with the function's own role, which reaches no customer data; a vault's clients come from
-`privacy.vault`.
+`privacy.vault.sessions`.
 """
 
 from functools import cache

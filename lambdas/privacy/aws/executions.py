@@ -2,7 +2,7 @@
 
 import contextlib
 
-from privacy import aws_clients
+from privacy.aws import clients as aws_clients
 
 
 def arn(state_machine_arn: str, name: str) -> str:

@@ -5,9 +5,14 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from privacy.destruction_steps import DestructionStep, NotOfThisCustomerError, check_key, check_table
-from privacy.step_failures import StepFailedError
-from privacy.vault import Vault
+from privacy.aws.failures import StepFailedError
+from privacy.contracts.destruction_steps import (
+    DestructionStep,
+    NotOfThisCustomerError,
+    check_key,
+    check_table,
+)
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_cognito_idp import CognitoIdentityProviderClient

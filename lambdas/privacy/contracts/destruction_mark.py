@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from privacy import aws_clients
-from privacy.registry import destruction_key
+from privacy.aws import clients as aws_clients
+from privacy.aws.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
+from privacy.customers.registry import destruction_key
 from privacy.timestamps import timestamp
-from privacy.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef

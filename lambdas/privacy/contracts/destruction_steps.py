@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 from privacy import environment
-from privacy.registry import Customer, Destruction, Registry
-from privacy.step_failures import StepFailedError
-from privacy.vault import Vault, open_vault
+from privacy.aws.failures import StepFailedError
+from privacy.customers.registry import Customer, Destruction, Registry
+from privacy.vault.sessions import Vault, open_vault
 
 CUSTOMER_TAG = "customer"
 """Tag with which the stack's program says whose a bucket, a table or a key is."""

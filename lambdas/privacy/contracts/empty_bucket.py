@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from privacy.run_steps import RESERVE_MILLISECONDS
-from privacy.step_failures import StepFailedError
-from privacy.vault import Vault
+from privacy.aws.failures import StepFailedError
+from privacy.run.steps import RESERVE_MILLISECONDS
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import (

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from privacy import aws_clients, environment
-from privacy.step_failures import StepFailedError
+from privacy import environment
+from privacy.aws import clients as aws_clients
+from privacy.aws.failures import StepFailedError
 
 DetailType = Literal["Contract ends soon", "Contract ended", "Data destroyed"]
 

@@ -8,9 +8,9 @@ import logging
 from datetime import datetime
 from typing import Final
 
-from privacy import destruction_mark
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
+from privacy.contracts import destruction_mark
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
 
 _log: Final = logging.getLogger("privacy")
 

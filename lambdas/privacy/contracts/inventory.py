@@ -6,8 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from privacy.run_steps import RESERVE_MILLISECONDS
-from privacy.vault import Vault
+from privacy.run.steps import RESERVE_MILLISECONDS
+from privacy.vault.sessions import Vault
 
 
 @dataclass(slots=True)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from privacy import contract_events
-from privacy.registry import Customer, Registry
+from privacy.contracts import events as contract_events
+from privacy.customers.registry import Customer, Registry
 from privacy.timestamps import timestamp
 
 CLOCK_SKEW: Final = timedelta(minutes=5)

@@ -12,9 +12,9 @@ from typing import Final, Literal
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import aws_clients
-from privacy.registry import Customer, Destruction, Registry
-from privacy.step_failures import StepFailedError, error_name
+from privacy.aws import clients as aws_clients
+from privacy.aws.failures import StepFailedError, error_name
+from privacy.customers.registry import Customer, Destruction, Registry
 from privacy.timestamps import parse_timestamp, timestamp
 
 LATE: Final = timedelta(days=1)

@@ -10,12 +10,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from privacy import aws_clients, contract_events, destruction_mark, evidence, inventory
-from privacy.destruction_steps import DestructionStep
-from privacy.requests import RequestStore
-from privacy.step_failures import StepFailedError
+from privacy.aws import clients as aws_clients
+from privacy.aws.failures import StepFailedError
+from privacy.contracts import destruction_mark, inventory
+from privacy.contracts import events as contract_events
+from privacy.contracts.destroy_vault import KeyDeletionCancelledError, clients_left, key_state
+from privacy.contracts.destruction_steps import DestructionStep
+from privacy.evidence import store as evidence_store
+from privacy.requests.store import RequestStore
 from privacy.timestamps import timestamp
-from privacy.vault_destruction import KeyDeletionCancelledError, clients_left, key_state
 
 KIND: Final = "contract-end"
 
@@ -107,7 +110,7 @@ def _record(step: DestructionStep, stage: str, seen: dict[str, Any], now: dateti
     """Write the stage down as evidence, and tell of it: the first record of a stage counts."""
     customer = step.customer
     began = "".join(filter(str.isdigit, step.destruction.since))
-    evidence.put(
+    evidence_store.put(
         KIND,
         customer.id,
         f"{began}/{stage}",

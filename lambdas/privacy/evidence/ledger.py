@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy import environment, evidence, vault_items
-from privacy.vault import Vault
+from privacy import environment
+from privacy.evidence import store as evidence_store
+from privacy.vault import items as vault_items
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_s3.type_defs import ObjectVersionTypeDef
@@ -61,7 +63,7 @@ def write(vault: Vault, run_id: str, at: str, erasures: Sequence[Erasure]) -> No
     """
     if not erasures:
         return
-    evidence.put(
+    evidence_store.put(
         KIND,
         vault.customer.id,
         f"{run_id}/{''.join(filter(str.isdigit, at))}",

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from privacy import aws_clients, environment
-from privacy.transactions import ATTEMPTS, pause
+from privacy import environment
+from privacy.aws import clients as aws_clients
+from privacy.aws.transactions import ATTEMPTS, pause
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*")
 _THERE: Final = {"PreconditionFailed", "412"}

@@ -6,18 +6,18 @@ The files that a customer has sent are not copied: they lie in the same bucket, 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from privacy import object_store
-from privacy.prefix_walks import files_below
-from privacy.session_policies import EXPORTS
+from privacy.vault import objects as vault_objects
+from privacy.vault.prefix_walks import files_below
+from privacy.vault.session_policies import EXPORTS
 
 if TYPE_CHECKING:
-    from privacy.vault import Vault
+    from privacy.vault.sessions import Vault
 
 LIFE: Final = timedelta(days=7)
 """How long an export can be fetched: a lifecycle rule of the bucket removes it then."""
 
 URL_LIFE: Final = timedelta(minutes=15)
-"""How long a download's URL works. A vault's session has more left (`privacy.vault.REFRESH_SECONDS`)."""
+"""How long a download's URL works. A session has more left (`privacy.vault.sessions.REFRESH_SECONDS`)."""
 
 
 def prefix(export_id: str) -> str:
@@ -38,8 +38,8 @@ def purge(vault: "Vault") -> int:
     """
     removed = 0
     for found in files_below(vault, EXPORTS):
-        versions = [found.sole] if found.sole else [v.id for v in object_store.versions(vault, found.key)]
-        object_store.purge(vault, found.key, versions)
+        versions = [found.sole] if found.sole else [v.id for v in vault_objects.versions(vault, found.key)]
+        vault_objects.purge(vault, found.key, versions)
         removed += len(versions)
     return removed
 

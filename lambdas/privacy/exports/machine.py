@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from privacy import aws_clients, executions
-from privacy.export_store import Export
+from privacy.aws import clients as aws_clients
+from privacy.aws import executions
+from privacy.exports.store import Export
 from privacy.timestamps import parse_timestamp
 
 _SETTLING: Final = timedelta(seconds=60)

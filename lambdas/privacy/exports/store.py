@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
-from privacy import aws_clients, request_items
-from privacy.request_items import key
-from privacy.requests import IDEMPOTENCY_SECONDS, Created, Idempotency, RequestBusyError, RequestStore
+from privacy.aws import clients as aws_clients
+from privacy.aws.transactions import ATTEMPTS, pause, transact
+from privacy.requests import items as request_items
+from privacy.requests.items import key
+from privacy.requests.store import IDEMPOTENCY_SECONDS, Created, Idempotency, RequestBusyError, RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
-from privacy.transactions import ATTEMPTS, pause, transact
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef

@@ -17,15 +17,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy import exports, vault_items
-from privacy.export_store import Export, ExportStore, Kind, Part, Written
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
-from privacy.run_steps import RESERVE_MILLISECONDS
-from privacy.session_policies import EXPORTS
-from privacy.step_failures import StepFailedError
+from privacy.aws.failures import StepFailedError
+from privacy.exports import files as export_files
+from privacy.exports.store import Export, ExportStore, Kind, Part, Written
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
+from privacy.run.steps import RESERVE_MILLISECONDS
 from privacy.timestamps import parse_timestamp, timestamp
-from privacy.vault import Vault
+from privacy.vault import items as vault_items
+from privacy.vault.session_policies import EXPORTS
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -184,7 +185,7 @@ class Exporter:
         """Write a part and return its version's id."""
         return self.vault.s3.put_object(
             Bucket=self.vault.customer.bucket,
-            Key=exports.prefix(self.export_id) + name,
+            Key=export_files.prefix(self.export_id) + name,
             Body=content,
             ContentType="application/jsonl",
             ServerSideEncryption="aws:kms",
@@ -196,7 +197,7 @@ class Exporter:
     def _take_back(self, name: str, version_id: str) -> None:
         self.vault.s3.delete_object(
             Bucket=self.vault.customer.bucket,
-            Key=exports.prefix(self.export_id) + name,
+            Key=export_files.prefix(self.export_id) + name,
             VersionId=version_id,
         )
 
@@ -248,7 +249,7 @@ class Exporter:
             size=walk.size,
             parts=tuple(Part(*part) for part in walk.parts),
         )
-        until = parse_timestamp(walk.began) + exports.LIFE
+        until = parse_timestamp(walk.began) + export_files.LIFE
         if self.store.complete(
             self._customer, self.export_id, at=datetime.now(UTC), fetch_until=until, written=written
         ):

@@ -3,10 +3,10 @@
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Final
 
-from privacy.object_index import Target
-from privacy.row_blocks import RowReader, Unreadable
-from privacy.row_edits import RowEdits
-from privacy.row_positions import Splice
+from privacy.formats.blocks import RowReader, Unreadable
+from privacy.formats.edits import RowEdits
+from privacy.formats.positions import Splice
+from privacy.index.entries import Target
 
 _LINE_FEED: Final = ord("\n")
 

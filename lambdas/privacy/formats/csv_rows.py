@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from privacy.registry import CsvDialect
-from privacy.row_blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
-from privacy.subject_paths import subject_of
+from privacy.customers.registry import CsvDialect
+from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
+from privacy.formats.paths import subject_of
 
 MAX_ROW_BYTES: Final = 16 * 1024 * 1024
 """Longest row over several lines. What is longer has a quote that nobody closed."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
-from privacy.as_of import Dated
-from privacy.jsonl import JsonLines
-from privacy.references import ReferenceOf
-from privacy.row_blocks import Block, RowReader, Subject, Unreadable, UnreadableRowError, named
-from privacy.row_positions import RowPositions, Splice
+from privacy.customers.references import ReferenceOf
+from privacy.formats.blocks import Block, RowReader, Subject, Unreadable, UnreadableRowError, named
+from privacy.formats.jsonl import JsonLines
+from privacy.formats.positions import RowPositions, Splice
+from privacy.formats.row_times import Dated
 
 REPORTED_LINES: Final = 100
 """Unreadable lines named one by one; all of them are counted."""

@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from privacy.row_blocks import UnreadableRowError
-from privacy.subject_paths import EACH, Members, Number, path_of
+from privacy.formats.blocks import UnreadableRowError
+from privacy.formats.paths import EACH, Members, Number, path_of
 
 
 def loads_exactly(text: bytes | str) -> Any:  # noqa: ANN401 - any JSON value

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import orjson
 
-from privacy.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
-from privacy.row_blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
-from privacy.subject_paths import EACH, Path, path_of, printed, subject_of, values_at
+from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
+from privacy.formats.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
+from privacy.formats.paths import EACH, Path, path_of, printed, subject_of, values_at
 
 _BOM: Final = b"\xef\xbb\xbf"
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from privacy.row_blocks import Subject, Unreadable
+from privacy.formats.blocks import Subject, Unreadable
 
 EACH: Final = "[]"
 """The step of a path that stands for every element of a list."""

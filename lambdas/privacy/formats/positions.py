@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from typing import Final, NamedTuple
 
-from privacy.references import ReferenceOf
-from privacy.row_blocks import MAX_LINE_BYTES, Subject, Unreadable, named
+from privacy.customers.references import ReferenceOf
+from privacy.formats.blocks import MAX_LINE_BYTES, Subject, Unreadable, named
 
 MAX_PACKED_BYTES: Final = 32 * 1024
 """Most that one subject's positions in one object take: about 5,000 rows. A table item has at most 400 KB,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from privacy import codecs
-from privacy.object_store import StoredObject
-from privacy.references import ReferenceOf
-from privacy.row_blocks import RowReader, UnreadableRowError, named
+from privacy.customers.references import ReferenceOf
+from privacy.formats import compression
+from privacy.formats.blocks import RowReader, UnreadableRowError, named
+from privacy.vault.objects import StoredObject
 
 _UNIX: Final = re.compile(r"(\d{9,13})(\.\d+)?", re.ASCII)
 _FIRST_MILLISECONDS: Final = 100_000_000_000
@@ -71,7 +71,7 @@ def held(reader: RowReader, stored: StoredObject, reference: ReferenceOf, dated:
     Reads the file to its end, or to where its compression is damaged. Raises LineTooLongError.
     """
     found: set[str] = set()
-    _, content = codecs.unpacked(stored.chunks())
+    _, content = compression.unpacked(stored.chunks())
     try:
         for block in reader.blocks(content):
             about = {
@@ -81,6 +81,6 @@ def held(reader: RowReader, stored: StoredObject, reference: ReferenceOf, dated:
             for row, subject in zip(block.rows, block.subjects, strict=True):
                 if refs := about[subject] - found:
                     found |= dated.concerned(reader, row, refs)
-    except codecs.DamagedContentError:
+    except compression.DamagedContentError:
         return frozenset(found)
     return frozenset(found)

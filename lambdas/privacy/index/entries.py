@@ -14,9 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
-from privacy import vault_items
-from privacy.registry import Customer, Dataset
-from privacy.row_positions import (
+from privacy.customers.registry import Customer, Dataset
+from privacy.formats.positions import (
     PackedWrongError,
     Position,
     Splice,
@@ -26,8 +25,9 @@ from privacy.row_positions import (
     unpacked_positions,
     unpacked_splices,
 )
-from privacy.rows import Subjects
-from privacy.vault import Vault
+from privacy.index.subjects import Subjects
+from privacy.vault import items as vault_items
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef

@@ -13,15 +13,19 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote_plus
 
-from privacy import archived, object_index, object_store, rows, vault_items
+from privacy.customers.registry import Dataset
 from privacy.identifiers import uuid7
-from privacy.late_arrivals import Late, late_arrivals
-from privacy.object_store import ObjectArchivedError, StoredObject
-from privacy.registry import Dataset
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
-from privacy.vault import Vault
-from privacy.vault_items import instant
+from privacy.index import entries as index_entries
+from privacy.index import subjects as index_subjects
+from privacy.index.late_arrivals import Late, late_arrivals
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
+from privacy.vault import archived
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
+from privacy.vault.items import instant
+from privacy.vault.objects import ObjectArchivedError, StoredObject
+from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
 _SUBJECTS_PER_REQUEST: Final = 1000
@@ -103,7 +107,7 @@ class Indexer:
             self._forget(event)
 
     def _index(self, dataset: Dataset, event: ObjectEvent) -> None:
-        marker = object_index.read_marker(self.vault, event.key)
+        marker = index_entries.read_marker(self.vault, event.key)
         if marker and marker.version_id == event.version_id:
             return  # seen before, or written by a visit out of a version that had been indexed
         try:
@@ -116,8 +120,8 @@ class Indexer:
             return
         if stored is None:
             return
-        found = rows.subjects(self.vault, dataset, stored)
-        object_index.write_entries(
+        found = index_subjects.subjects(self.vault, dataset, stored)
+        index_entries.write_entries(
             self.vault,
             dataset,
             key=event.key,
@@ -139,9 +143,9 @@ class Indexer:
             dataset,
             found.rows,
             instant(stored.last_modified if event.restored else event.at),
-            lambda: object_store.read_version(self.vault, event.key, event.version_id),
+            lambda: vault_objects.read_version(self.vault, event.key, event.version_id),
         )
-        if late and object_store.describe_version(self.vault, event.key, event.version_id) is None:
+        if late and vault_objects.describe_version(self.vault, event.key, event.version_id) is None:
             # A visit purged this version while it was read: the entries just written are about nothing.
             self._take_back(dataset, event, late)
             return
@@ -149,8 +153,8 @@ class Indexer:
             self.erase_late(event.key, event.version_id, event.at, late)
         if not any(arrival.whole for arrival in late.values()):
             # Otherwise whoever rewrites it first has to look for them: what that makes has a new time.
-            marker = object_index.Marker.of(self.vault.customer, dataset, event.version_id, found)
-            object_index.mark_indexed(self.vault, event.key, marker)
+            marker = index_entries.Marker.of(self.vault.customer, dataset, event.version_id, found)
+            index_entries.mark_indexed(self.vault, event.key, marker)
         if event.restored:
             archived.forget_unread(self.vault, event.key, event.version_id)
 
@@ -160,7 +164,7 @@ class Indexer:
         So those of the versions that are left are written first, the newest one's last.
         """
         read = _reader(dataset)
-        for version in reversed(object_store.versions(self.vault, event.key)):
+        for version in reversed(vault_objects.versions(self.vault, event.key)):
             if version.is_marker:
                 continue
             try:
@@ -168,16 +172,16 @@ class Indexer:
             except ObjectArchivedError:
                 return  # whom it holds nobody can tell: the entries stay
             if stored is not None:
-                object_index.write_entries(
+                index_entries.write_entries(
                     self.vault,
                     dataset,
                     key=event.key,
                     version_id=version.id,
                     size=stored.size,
                     uploaded_at=version.last_modified,
-                    found=rows.subjects(self.vault, dataset, stored),
+                    found=index_subjects.subjects(self.vault, dataset, stored),
                 )
-        object_index.drop_entries(self.vault, event.key, dict.fromkeys(refs, event.version_id))
+        index_entries.drop_entries(self.vault, event.key, dict.fromkeys(refs, event.version_id))
 
     def erase_late(self, key: str, version_id: str, at: datetime, late: Mapping[str, Late]) -> None:
         """Ask for the erasure, from this object alone, of subjects that had been erased before.
@@ -226,16 +230,16 @@ class Indexer:
 
     def _forget(self, event: ObjectEvent) -> None:
         """Remove the entries of a key of which no version is left."""
-        if object_store.versions(self.vault, event.key):
+        if vault_objects.versions(self.vault, event.key):
             return
         refs = vault_items.subjects_of(self.vault, event.key)
-        entries = object_index.read_entries(self.vault, event.key, refs)
-        marker = object_index.read_marker(self.vault, event.key)
+        entries = index_entries.read_entries(self.vault, event.key, refs)
+        marker = index_entries.read_marker(self.vault, event.key)
         # Listed again after the entries were read: had a new version been uploaded and indexed before
         # they were, it would be in this listing. One that comes later changes the entries' version.
-        if object_store.versions(self.vault, event.key):
+        if vault_objects.versions(self.vault, event.key):
             return
-        object_index.drop_entries(self.vault, event.key, entries.versions)
+        index_entries.drop_entries(self.vault, event.key, entries.versions)
         if marker:
             pk = vault_items.object_pk(event.key)
             vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marker.version_id)
@@ -244,5 +248,5 @@ class Indexer:
 def _reader(dataset: Dataset) -> Callable[[Vault, str, str], StoredObject | None]:
     """Return what opens one version of a file, as far as it takes to tell whose it is."""
     if dataset.format == "object":
-        return object_store.describe_version  # its metadata say it, also of an archived one
-    return object_store.read_version
+        return vault_objects.describe_version  # its metadata say it, also of an archived one
+    return vault_objects.read_version

@@ -4,10 +4,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from privacy import as_of, rows, vault_items
-from privacy.object_store import StoredObject
-from privacy.registry import Dataset
-from privacy.vault import Vault
+from privacy.customers.registry import Dataset
+from privacy.formats import row_times
+from privacy.index import subjects as index_subjects
+from privacy.vault import items as vault_items
+from privacy.vault.objects import StoredObject
+from privacy.vault.sessions import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ def late_arrivals(
     stored = again() if earlier else None
     if stored is None:
         return found
-    dated = as_of.Dated(
+    dated = row_times.Dated(
         dataset.as_of, {ref: datetime.fromisoformat(t.erased_at) for ref, t in earlier.items()}
     )
-    old = as_of.held(rows.reader_of(dataset), stored, rows.reference_of(vault), dated)
+    old = row_times.held(index_subjects.reader_of(dataset), stored, index_subjects.reference_of(vault), dated)
     return found | {ref: Late(earlier[ref].request, earlier[ref].erased_at, whole=False) for ref in old}

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import aws_clients
-from privacy.step_failures import error_name
+from privacy.aws import clients as aws_clients
+from privacy.aws.failures import error_name
 
 FIRST_SECONDS: Final = 60
 MOST_SECONDS: Final = 3600

@@ -10,15 +10,15 @@ from email.header import decode_header, make_header
 from functools import lru_cache
 from typing import Final
 
-from privacy import codecs
-from privacy.csv_rows import CsvRows
-from privacy.jsonl import JsonLines
-from privacy.object_store import StoredObject
-from privacy.references import ReferenceOf, is_blank, subject_reference
-from privacy.registry import CsvDialect, Dataset
-from privacy.row_blocks import RowReader
-from privacy.row_positions import INDEX_BYTES, RowPositions
-from privacy.vault import Vault
+from privacy.customers.references import ReferenceOf, is_blank, subject_reference
+from privacy.customers.registry import CsvDialect, Dataset
+from privacy.formats import compression
+from privacy.formats.blocks import RowReader
+from privacy.formats.csv_rows import CsvRows
+from privacy.formats.jsonl import JsonLines
+from privacy.formats.positions import INDEX_BYTES, RowPositions
+from privacy.vault.objects import StoredObject
+from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
 _REFERENCE: Final = re.compile(r"[0-9a-f]{64}")
@@ -67,12 +67,14 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
         ref = subject_of_object(vault, stored)
         return Subjects(Counter({ref: 1} if ref else {}))
     if dataset.format == "parquet" and dataset.subject is not None:
-        from privacy import parquet_visits  # Arrow is large: only who meets such a file waits for it
+        from privacy.parquet import (
+            edits as parquet_edits,  # Arrow is large: only who meets such a file waits for it
+        )
 
-        return Subjects(*parquet_visits.subjects(stored, dataset.subject, reference_of(vault)))
+        return Subjects(*parquet_edits.subjects(stored, dataset.subject, reference_of(vault)))
     reader = reader_of(dataset)
     positions = RowPositions(reference_of(vault), INDEX_BYTES)
-    _, content = codecs.unpacked(stored.chunks())
+    _, content = compression.unpacked(stored.chunks())
     for block in reader.blocks(_undamaged(content, positions)):
         positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
     return found_by(positions, reader)
@@ -88,7 +90,7 @@ def found_by(positions: RowPositions, reader: RowReader) -> Subjects:
 def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[bytes]:
     try:
         yield from content
-    except codecs.DamagedContentError:
+    except compression.DamagedContentError:
         positions.note_unreadable(1)
 
 

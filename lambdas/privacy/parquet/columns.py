@@ -8,9 +8,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacy.parquet_rows import Step
-from privacy.row_blocks import UnreadableRowError
-from privacy.subject_paths import EACH, Number
+from privacy.formats.blocks import UnreadableRowError
+from privacy.formats.paths import EACH, Number
+from privacy.parquet.subjects import Step
 
 DOES_NOT_FIT: Final = "a new value does not fit the type of its column"
 

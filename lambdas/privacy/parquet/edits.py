@@ -12,17 +12,17 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacy import parquet_columns
-from privacy.codecs import DamagedContentError
-from privacy.object_store import StoredObject
-from privacy.parquet_files import ParquetSource, leaf_ranges, refusing_damage
-from privacy.parquet_output import ParquetOutput
-from privacy.parquet_rows import Named, ParquetRows, count, positions_of
-from privacy.references import ReferenceOf
-from privacy.row_blocks import Subject, Unreadable, UnreadableRowError
-from privacy.row_edits import REPORTED_LINES, ChangesOf, Edited
-from privacy.scratch import on_disk
-from privacy.subject_paths import EACH, path_of
+from privacy.customers.references import ReferenceOf
+from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
+from privacy.formats.compression import DamagedContentError
+from privacy.formats.edits import REPORTED_LINES, ChangesOf, Edited
+from privacy.formats.paths import EACH, path_of
+from privacy.parquet import columns
+from privacy.parquet.output import ParquetOutput
+from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
+from privacy.parquet.subjects import Named, ParquetRows, count, positions_of
+from privacy.vault.objects import StoredObject
+from privacy.vault.scratch import on_disk
 
 _REMEMBERED: Final = 65_536
 _SHORT: Final = 256  # characters of an identifier that is remembered
@@ -143,7 +143,7 @@ class _GroupEdit:
         """Return which rows stay, None where all do."""
         if not self._gone:
             return None
-        return parquet_columns.mask_without(self._source.rows_of(self._group), self._gone)
+        return columns.mask_without(self._source.rows_of(self._group), self._gone)
 
     def find(self, named: list[Named]) -> None:
         """Find out what has to be done. Raises DamagedContentError."""
@@ -205,26 +205,24 @@ class _GroupEdit:
             for change in self._edits.changes.get(ref, ()):
                 values |= change
         scalars = {
-            path: parquet_columns.converted(value, place[2])
+            path: columns.converted(value, place[2])
             for path, value in values.items()
-            if (place := parquet_columns.place_of(self._source.schema, path_of(path))) is not None
+            if (place := columns.place_of(self._source.schema, path_of(path))) is not None
         }
         for path, scalar in scalars.items():
             wanted.setdefault(path, {})[row] = scalar
 
     def _set(self, path: str, new: dict[int, pa.Scalar]) -> set[int]:
         """Set a field's values; return the rows in which something changed."""
-        place = parquet_columns.place_of(self._source.schema, path_of(path))
+        place = columns.place_of(self._source.schema, path_of(path))
         if place is None:
             return set()
         number, steps, _ = place
         values = self._values(number)
         with refusing_damage():
-            differing = parquet_columns.differing(values, steps, new)
+            differing = columns.differing(values, steps, new)
             if differing:
-                self.columns[number] = pa.chunked_array(
-                    [parquet_columns.with_values(values, steps, differing)]
-                )
+                self.columns[number] = pa.chunked_array([columns.with_values(values, steps, differing)])
         return set(differing)
 
     def _thin(self, named: Named, rows: list[int]) -> None:
@@ -242,7 +240,7 @@ class _GroupEdit:
             last = max(place for place, step in enumerate(steps) if step == EACH)
             values = self._values(named.route.field)
             self.columns[named.route.field] = pa.chunked_array(
-                [parquet_columns.without_elements(values, steps[: last + 1], keep)]
+                [columns.without_elements(values, steps[: last + 1], keep)]
             )
 
     def _values(self, number: int) -> pa.Array:

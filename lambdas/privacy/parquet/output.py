@@ -14,9 +14,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from privacy import thrift_compact
-from privacy.codecs import DamagedContentError
-from privacy.parquet_files import (
+from privacy.formats.compression import DamagedContentError
+from privacy.parquet import thrift
+from privacy.parquet.source import (
     BLOOM,
     BLOOM_BYTES,
     CHUNK_KEY_VALUES,
@@ -55,7 +55,7 @@ from privacy.parquet_files import (
     struct_of,
     written_footer,
 )
-from privacy.thrift_compact import I16, I32, I64, LIST, STRUCT, List, Struct
+from privacy.parquet.thrift import I16, I32, I64, LIST, STRUCT, List, Struct
 
 _NOT_WRITABLE: Final = "parquet column of a type that cannot be written back"
 _INT96: Final = "INT96"
@@ -134,7 +134,7 @@ class ParquetOutput:
         for placed in self._placed:
             for chunk in placed:
                 if chunk.offset_index is not None:
-                    content = thrift_compact.write(chunk.offset_index)
+                    content = thrift.write(chunk.offset_index)
                     chunk.described[OFFSET_INDEX] = I64, self._size
                     chunk.described[OFFSET_INDEX_BYTES] = I32, len(content)
                     self._put(content)
@@ -174,7 +174,7 @@ class ParquetOutput:
         if OFFSET_INDEX in described:
             start = described[OFFSET_INDEX][1]
             with refusing_damage():
-                index, _ = thrift_compact.read(raw(start, start + described[OFFSET_INDEX_BYTES][1]))
+                index, _ = thrift.read(raw(start, start + described[OFFSET_INDEX_BYTES][1]))
                 for page in list_of(index, PAGES):
                     page[PAGE_OFFSET] = I64, page[PAGE_OFFSET][1] + by
             placed.offset_index = index

@@ -15,9 +15,9 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from privacy import thrift_compact
-from privacy.codecs import DamagedContentError
-from privacy.thrift_compact import BINARY, I64, STRUCT, List, MalformedThriftError, Struct
+from privacy.formats.compression import DamagedContentError
+from privacy.parquet import thrift
+from privacy.parquet.thrift import BINARY, I64, STRUCT, List, MalformedThriftError, Struct
 
 MAGIC: Final = b"PAR1"
 _ENCRYPTED_MAGIC: Final = b"PARE"
@@ -159,7 +159,7 @@ class ParquetSource:
         """Return the header of a page or a bloom filter, and its length."""
         self._file.seek(place)
         with refusing_damage():
-            return thrift_compact.read(self._file.read(_LARGEST_HEADER))
+            return thrift.read(self._file.read(_LARGEST_HEADER))
 
     def bloom_bytes(self, meta: Struct) -> int:
         """Return the length of a chunk's bloom filter, which older writers do not note."""
@@ -180,7 +180,7 @@ class ParquetSource:
             raise DamagedContentError("not a parquet file")
         length = int.from_bytes(tail[:4], "little")
         with refusing_damage():
-            return thrift_compact.read(self.raw(size - _TAIL - length, size - _TAIL))[0]
+            return thrift.read(self.raw(size - _TAIL - length, size - _TAIL))[0]
 
 
 def metadata_of(footer: Struct) -> pq.FileMetaData:
@@ -190,7 +190,7 @@ def metadata_of(footer: Struct) -> pq.FileMetaData:
 
 def written_footer(footer: Struct) -> bytes:
     """Return a footer as it ends a file."""
-    content = thrift_compact.write(footer)
+    content = thrift.write(footer)
     return content + len(content).to_bytes(4, "little") + MAGIC
 
 

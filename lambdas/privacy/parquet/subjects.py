@@ -14,10 +14,10 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacy.parquet_files import ParquetSource, leaf_ranges, leaves_of, refusing_damage
-from privacy.references import ReferenceOf
-from privacy.row_blocks import Subject, Unreadable
-from privacy.subject_paths import EACH, Path, path_of, printed
+from privacy.customers.references import ReferenceOf
+from privacy.formats.blocks import Subject, Unreadable
+from privacy.formats.paths import EACH, Path, path_of, printed
+from privacy.parquet.source import ParquetSource, leaf_ranges, leaves_of, refusing_damage
 
 Step = int | str
 """A struct's field by its number, or EACH."""

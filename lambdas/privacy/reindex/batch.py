@@ -6,14 +6,14 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import comparisons
-from privacy.comparing import Comparer
-from privacy.comparisons import Comparison
-from privacy.object_store import ObjectChangedError
-from privacy.requests import RequestBusyError
-from privacy.run_steps import RESERVE_MILLISECONDS
-from privacy.step_failures import StepFailedError, error_name
-from privacy.vault_items import TableBusyError
+from privacy.aws.failures import StepFailedError, error_name
+from privacy.reindex import items as comparison_items
+from privacy.reindex.comparer import Comparer
+from privacy.reindex.items import Comparison
+from privacy.requests.store import RequestBusyError
+from privacy.run.steps import RESERVE_MILLISECONDS
+from privacy.vault.items import TableBusyError
+from privacy.vault.objects import ObjectChangedError
 
 _log: Final = logging.getLogger("privacy")
 
@@ -31,16 +31,16 @@ def compare_between(comparer: Comparer, first: str, last: str, remaining: Callab
     after the others, where some failed.
     """
     vault, reindex_id = comparer.vault, comparer.reindex_id
-    waiting = [each for each in comparisons.between(vault, reindex_id, first, last) if not each.done]
+    waiting = [each for each in comparison_items.between(vault, reindex_id, first, last) if not each.done]
     failed = 0
     # What was tried least comes first: an object that ends the function's process keeps no other waiting.
     for comparison in sorted(waiting, key=lambda each: each.tries):
         if remaining() < RESERVE_MILLISECONDS:
             return False
         try:
-            comparisons.begin(vault, reindex_id, comparison)
+            comparison_items.begin(vault, reindex_id, comparison)
             comparer.compare(comparison)
-            comparisons.mark_done(vault, reindex_id, comparison)
+            comparison_items.mark_done(vault, reindex_id, comparison)
         except _FAILURES as error:
             failed += 1
             _note_failure(comparer, comparison, error_name(error))
@@ -55,7 +55,7 @@ def _note_failure(comparer: Comparer, comparison: Comparison, error: str) -> Non
     place = (comparer.vault.customer.id, comparer.reindex_id, comparison.digest[:12])
     _log.error(text, *place, error)
     try:
-        comparisons.note_failure(comparer.vault, comparer.reindex_id, comparison, error)
+        comparison_items.note_failure(comparer.vault, comparer.reindex_id, comparison, error)
     except (BotoCoreError, ClientError) as failure:
         # The others go on; the report says that this one was not compared all the same.
         _log.error(text, *place, error_name(failure))

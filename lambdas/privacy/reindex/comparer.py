@@ -7,20 +7,25 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from privacy import archived, comparisons, object_index, object_store, rows, vault_items
-from privacy.comparisons import Comparison, Difference
-from privacy.indexing import Indexer
-from privacy.late_arrivals import Late, late_arrivals
-from privacy.object_index import EntryAbout, Marker
-from privacy.object_store import ObjectArchivedError, ObjectChangedError, StoredObject, Version
-from privacy.registry import Dataset
-from privacy.row_blocks import LineTooLongError
-from privacy.rows import DatasetUnknownError, Subjects
-from privacy.scratch import ObjectTooLargeError
-from privacy.vault import Vault
+from privacy.customers.registry import Dataset
+from privacy.formats.blocks import LineTooLongError
+from privacy.index import entries as index_entries
+from privacy.index import subjects as index_subjects
+from privacy.index.entries import EntryAbout, Marker
+from privacy.index.indexer import Indexer
+from privacy.index.late_arrivals import Late, late_arrivals
+from privacy.index.subjects import DatasetUnknownError, Subjects
+from privacy.reindex import items as comparison_items
+from privacy.reindex.items import Comparison, Difference
+from privacy.vault import archived
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
+from privacy.vault.objects import ObjectArchivedError, ObjectChangedError, StoredObject, Version
+from privacy.vault.scratch import ObjectTooLargeError
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
-    from privacy.vault_items import Item
+    from privacy.vault.items import Item
 
 _log: Final = logging.getLogger("privacy")
 
@@ -128,13 +133,13 @@ class Comparer:
     def _compared(self, comparison: Comparison) -> bool:
         """Compare once; return whether nobody interfered."""
         key = comparison.key
-        listed = object_store.versions(self.vault, key)
+        listed = vault_objects.versions(self.vault, key)
         versions = [version for version in listed if not version.is_marker]
         dataset = self.vault.customer.dataset_of(key)
         if dataset is not None and dataset.index == "scan":
             return True
         content = _read(self.vault, dataset, key, versions) if dataset is not None else _Content()
-        marker = object_index.read_marker(self.vault, key)
+        marker = index_entries.read_marker(self.vault, key)
         marked = marker.version_id if marker else None
         compared = self._entry_differences(comparison, dataset, versions, content, marker)
         repairs = compared.repairs
@@ -148,7 +153,7 @@ class Comparer:
         ]
         # Listed again after the entries were read: an entry of a version that was not listed before is
         # about one that is gone, or the listing has changed.
-        if object_store.versions(self.vault, key) != listed:
+        if vault_objects.versions(self.vault, key) != listed:
             return False
         found = [*(repair.difference for repair in repairs if repair.difference is not None), *lasting]
         self._note(comparison, dataset, found)
@@ -168,13 +173,13 @@ class Comparer:
         if unsettled and marked is not None:
             pk = vault_items.object_pk(key)
             vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marked)
-        if object_store.versions(self.vault, key) != listed:
+        if vault_objects.versions(self.vault, key) != listed:
             return False
         for version, arrivals in late:
             self.indexer.erase_late(key, version.id, version.last_modified, arrivals)
         if wanted is None or unsettled:
             return True
-        return vault_items.put_over(self.vault, object_index.marker_item(key, wanted), marked)
+        return vault_items.put_over(self.vault, index_entries.marker_item(key, wanted), marked)
 
     def _wanted_marker(
         self, dataset: Dataset | None, content: _Content, marker: Marker | None, compared: _Compared
@@ -262,7 +267,7 @@ class Comparer:
         return compared
 
     def _note(self, comparison: Comparison, dataset: Dataset | None, found: Sequence[Difference]) -> None:
-        comparisons.note_differences(self.vault, self.reindex_id, found)
+        comparison_items.note_differences(self.vault, self.reindex_id, found)
         _log.info(
             "object compared: customer=%s reindex=%s dataset=%s object=%s differences=%d",
             self.vault.customer.id,
@@ -306,13 +311,13 @@ class Comparer:
         concerned: dict[str, tuple[Version, set[str]]] = {}
         if unseen is not None:
             concerned[unseen.version.id] = (unseen.version, set(unseen.found.rows))
-        for ref in comparisons.missing(self.vault, self.reindex_id, comparison):
+        for ref in comparison_items.missing(self.vault, self.reindex_id, comparison):
             if (held := content.oldest.get(ref)) is not None:
                 concerned.setdefault(held.version.id, (held.version, set()))[1].add(ref)
         found = []
         for version, refs in concerned.values():
             uploaded_at = vault_items.instant(version.last_modified)
-            again = partial(object_store.read_version, self.vault, comparison.key, version.id)
+            again = partial(vault_objects.read_version, self.vault, comparison.key, version.id)
             if late := late_arrivals(self.vault, dataset, refs, uploaded_at, again):
                 found.append((version, late))
         return found
@@ -324,12 +329,12 @@ def _read(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Version])
     for number, version in enumerate(versions):
         try:
             if dataset.format == "object":
-                stored = object_store.describe_version(vault, key, version.id)
+                stored = vault_objects.describe_version(vault, key, version.id)
             else:
-                stored = object_store.read_version(vault, key, version.id)
+                stored = vault_objects.read_version(vault, key, version.id)
             if stored is None:
                 raise ObjectChangedError
-            found = rows.subjects(vault, dataset, stored)
+            found = index_subjects.subjects(vault, dataset, stored)
         except (DatasetUnknownError, LineTooLongError, ObjectArchivedError, ObjectTooLargeError) as error:
             content.unreadable[version.id] = type(error).__name__
             if isinstance(error, ObjectArchivedError):
@@ -378,7 +383,7 @@ def _follows(
         return False
     if marker.base is None:
         return entry["version_id"]["S"] not in there and int(entry["rows"]["N"]) >= held.found.rows[ref]
-    return object_index.leads_to(entry, marker, ref, held.found, reading)
+    return index_entries.leads_to(entry, marker, ref, held.found, reading)
 
 
 def _entry_difference(

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from privacy import vault_items
-from privacy.vault import Vault
+from privacy.vault import items as vault_items
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy import comparisons, vault_items
-from privacy.planning import BATCH_VISITS, MAX_BATCHES
-from privacy.run_steps import RESERVE_MILLISECONDS
-from privacy.vault import Vault
+from privacy.reindex import items as comparison_items
+from privacy.run.plan import BATCH_VISITS, MAX_BATCHES
+from privacy.run.steps import RESERVE_MILLISECONDS
+from privacy.vault import items as vault_items
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -45,7 +46,7 @@ def plan_reindex(vault: Vault, reindex_id: str, remaining: Callable[[], int]) ->
     whose object is gone is found that way. Files that are scanned have no index, and are left out. An object
     that is uploaded behind the walk is left to its event.
     """
-    walk = _Walk(**comparisons.noted(vault, reindex_id, _WALK))
+    walk = _Walk(**comparison_items.noted(vault, reindex_id, _WALK))
     while not walk.done:
         if remaining() < RESERVE_MILLISECONDS:
             return None
@@ -53,7 +54,7 @@ def plan_reindex(vault: Vault, reindex_id: str, remaining: Callable[[], int]) ->
             _walk_bucket(vault, reindex_id, walk)
         else:
             _walk_index(vault, reindex_id, walk)
-        comparisons.note(vault, reindex_id, _WALK, asdict(walk))
+        comparison_items.note(vault, reindex_id, _WALK, asdict(walk))
     _log.info(
         "reindex planned: customer=%s reindex=%s objects=%d indexed=%d",
         vault.customer.id,
@@ -115,7 +116,7 @@ def _write(vault: Vault, reindex_id: str, walk: _Walk, page: Iterable[str]) -> i
         keys.pop(walk.last, None)
     walk.last = next(reversed(keys), walk.last)
     compared = [key for key in keys if not _scanned(vault, key)]
-    comparisons.write(vault, reindex_id, compared)
+    comparison_items.write(vault, reindex_id, compared)
     return len(compared)
 
 

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from privacy import comparisons, evidence, vault_items
-from privacy.comparisons import LASTING, Comparison, Difference
-from privacy.reindex_steps import ReindexStep
-from privacy.run_steps import RESERVE_MILLISECONDS
+from privacy.evidence import store as evidence_store
+from privacy.reindex import items as comparison_items
+from privacy.reindex.items import LASTING, Comparison, Difference
+from privacy.reindex.steps import ReindexStep
+from privacy.run.steps import RESERVE_MILLISECONDS
+from privacy.vault import items as vault_items
 
 _log: Final = logging.getLogger("privacy")
 
@@ -71,10 +73,10 @@ def report_reindex(step: ReindexStep, remaining: Callable[[], int]) -> dict[str,
 
     Called again it goes on where it stopped. Pages `<id>-00000`, … hold the differences, `<id>` the counts.
     """
-    report = _Report(**comparisons.noted(step.vault, step.reindex_id, _REPORT))
+    report = _Report(**comparison_items.noted(step.vault, step.reindex_id, _REPORT))
     page: list[dict[str, Any]] = []
     looked_at = 0
-    for sk, each in comparisons.found(step.vault, step.reindex_id, report.after):
+    for sk, each in comparison_items.found(step.vault, step.reindex_id, report.after):
         report.after = sk
         if (shown := report.take(step, each)) is not None:
             page.append(shown)
@@ -86,7 +88,7 @@ def report_reindex(step: ReindexStep, remaining: Callable[[], int]) -> dict[str,
                 return None
     _write(step, report, page)
     counts = report.counts()
-    evidence.put(EVIDENCE, step.vault.customer.id, step.reindex_id, {**step.ids, **counts})
+    evidence_store.put(EVIDENCE, step.vault.customer.id, step.reindex_id, {**step.ids, **counts})
     kinds = " ".join(f"{kind}={number}" for kind, number in sorted(report.differences.items()))
     _log.info(
         "reindex reported: customer=%s reindex=%s objects=%d repaired=%d remaining=%d %s",
@@ -106,11 +108,11 @@ def clear_reindex(step: ReindexStep, remaining: Callable[[], int]) -> bool:
     for item in vault_items.query(step.vault, vault_items.reindex_pk(step.reindex_id)):
         held.append(item["sk"]["S"])
         if len(held) == _CLEARED:
-            comparisons.clear(step.vault, step.reindex_id, held)
+            comparison_items.clear(step.vault, step.reindex_id, held)
             held = []
             if remaining() < RESERVE_MILLISECONDS:
                 return False
-    comparisons.clear(step.vault, step.reindex_id, held)
+    comparison_items.clear(step.vault, step.reindex_id, held)
     return True
 
 
@@ -119,6 +121,6 @@ def _write(step: ReindexStep, report: _Report, page: list[dict[str, Any]]) -> No
     if page:
         name = f"{step.reindex_id}-{report.pages:05d}"
         document = {**step.ids, "page": report.pages, "differences": page}
-        evidence.put(EVIDENCE, step.vault.customer.id, name, document)
+        evidence_store.put(EVIDENCE, step.vault.customer.id, name, document)
         report.pages += 1
-    comparisons.note(step.vault, step.reindex_id, _REPORT, asdict(report))
+    comparison_items.note(step.vault, step.reindex_id, _REPORT, asdict(report))

@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-from privacy.registry import Registry
-from privacy.run_steps import UnknownCustomerError
-from privacy.step_failures import StepFailedError
-from privacy.vault import Vault, open_vault
+from privacy.aws.failures import StepFailedError
+from privacy.customers.registry import Registry
+from privacy.run.steps import UnknownCustomerError
+from privacy.vault.sessions import Vault, open_vault
 
 _EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")  # it becomes a part of the evidence's keys
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import aws_clients, executions
+from privacy.aws import clients as aws_clients
+from privacy.aws import executions
+from privacy.aws.failures import error_name
 from privacy.identifiers import uuid7
-from privacy.step_failures import error_name
 from privacy.timestamps import parse_timestamp, timestamp
 
 if TYPE_CHECKING:

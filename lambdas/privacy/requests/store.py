@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from botocore.exceptions import ClientError
 
-from privacy import aws_clients, request_items
-from privacy.due_dates import due_at
-from privacy.request_items import key
+from privacy.aws import clients as aws_clients
+from privacy.aws.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
+from privacy.requests import items as request_items
+from privacy.requests.due_dates import due_at
+from privacy.requests.items import key
 from privacy.timestamps import timestamp
-from privacy.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef

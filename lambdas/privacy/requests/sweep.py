@@ -7,9 +7,9 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy.requests import RequestStore
-from privacy.run_lock import CONTRACT_END, RunLock
-from privacy.step_failures import StepFailedError, error_name
+from privacy.aws.failures import StepFailedError, error_name
+from privacy.requests.run_lock import CONTRACT_END, RunLock
+from privacy.requests.store import RequestStore
 from privacy.timestamps import timestamp
 
 SETTLING: Final = timedelta(seconds=60)

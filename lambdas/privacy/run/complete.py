@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import archived, request_values, visits
-from privacy.requests import EndState, Request, RequestStore
-from privacy.run_lock import RunLock
-from privacy.run_steps import taken
-from privacy.step_failures import shown
+from privacy.aws.failures import shown
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import EndState, Request, RequestStore
+from privacy.run import request_values
+from privacy.run.steps import taken
+from privacy.run.verify import NOT_DONE
 from privacy.timestamps import parse_timestamp
-from privacy.vault import Vault
-from privacy.verifying import NOT_DONE
-from privacy.visits import RunNotes, Visit
+from privacy.vault import archived
+from privacy.vault.sessions import Vault
+from privacy.visits import visit as visit_items
+from privacy.visits.visit import RunNotes, Visit
 
 _log: Final = logging.getLogger("privacy")
 
@@ -41,7 +43,7 @@ def complete_run(
     """
     customer = vault.customer.id
     # A run that broke off may have left a million visits undone: a redrive walks again to what was walked to.
-    noted = visits.notes(vault, run_id, walked=not error)
+    noted = visit_items.notes(vault, run_id, walked=not error)
     mine = taken(requests, customer, run_id)
     for request in mine:
         restoring = [] if error else _restoring(request, noted)
@@ -58,7 +60,7 @@ def complete_run(
             request_values.drop(vault, request)
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
             _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
-    visits.clear(vault, run_id)
+    visit_items.clear(vault, run_id)
     lock.release_run(customer, run_id)
     if error and not mine:
         # The run failed before it took a request: the next would as well. The sweep tries again later.

@@ -9,17 +9,22 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 
-from privacy import archived, exports, ledger, request_values, vault_items, visits
-from privacy.erasure_limits import NEVER, ErasureLimit
-from privacy.export_store import ExportStore
-from privacy.ledger import Erasure
-from privacy.prefix_walks import Found, files_below
-from privacy.replaying import Group, groups
-from privacy.requests import Request, RequestStore
-from privacy.run_steps import MAX_REQUESTS
+from privacy.evidence import ledger
+from privacy.evidence.ledger import Erasure
+from privacy.exports import files as export_files
+from privacy.exports.store import ExportStore
+from privacy.requests.store import Request, RequestStore
+from privacy.run import request_values
+from privacy.run.replay import Group, groups
+from privacy.run.steps import MAX_REQUESTS
 from privacy.timestamps import parse_timestamp
-from privacy.vault import Vault
-from privacy.visits import Visit
+from privacy.vault import archived
+from privacy.vault import items as vault_items
+from privacy.vault.prefix_walks import Found, files_below
+from privacy.vault.sessions import Vault
+from privacy.visits import visit as visit_items
+from privacy.visits.limits import NEVER, ErasureLimit
+from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
 
@@ -157,11 +162,11 @@ def plan_run(
     unread = archived.unread(vault)
     wide = _wide(vault, taken, unread)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
-    planned = visits.write(vault, run_id, shared, _work(vault, taken, wide, unread, outliving))
+    planned = visit_items.write(vault, run_id, shared, _work(vault, taken, wide, unread, outliving))
     for t in taken:
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
-            visits.note_request_problem(vault, run_id, t.request.id, DETAILS_GONE)
+            visit_items.note_request_problem(vault, run_id, t.request.id, DETAILS_GONE)
     _log.info(
         "run planned: customer=%s run=%s requests=%d visits=%d",
         vault.customer.id,
@@ -281,7 +286,7 @@ def _withdraw_exports(
     erasures = tuple(t.request.id for t in taken if t.erases)
     store = ExportStore(requests.table)
     # Nothing is written before it is on record: who never asked for one costs no listing.
-    if not erasures or store.newest(vault.customer.id) is None or not exports.any_left(vault):
+    if not erasures or store.newest(vault.customer.id) is None or not export_files.any_left(vault):
         return ()
     withdrawn = store.withdraw_all(vault.customer.id, at=now)
     _log.info("exports withdrawn: customer=%s exports=%d", vault.customer.id, withdrawn)

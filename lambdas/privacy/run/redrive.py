@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from privacy.request_values import REDRIVE_SECONDS
-from privacy.requests import Request, RequestStore
-from privacy.run_lock import RunLock
-from privacy.step_failures import StepFailedError
+from privacy.aws.failures import StepFailedError
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import Request, RequestStore
+from privacy.run.request_values import REDRIVE_SECONDS
 from privacy.timestamps import parse_timestamp
 
 _log: Final = logging.getLogger("privacy")

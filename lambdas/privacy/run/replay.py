@@ -12,13 +12,15 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final, Self
 
-from privacy import evidence, ledger, vault_items
+from privacy.evidence import ledger
+from privacy.evidence import store as evidence_store
+from privacy.evidence.ledger import Entry
 from privacy.identifiers import uuid7
-from privacy.ledger import Entry
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
-from privacy.vault import Vault
+from privacy.vault import items as vault_items
+from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
 
@@ -110,7 +112,7 @@ def replay_page(
     made = [_ask(vault, requests, page.restored_from, chunk, clock()) for chunk in chunks]
     subjects = sum(len(group.subjects) for chunk in chunks for group in chunk)
     name = f"{''.join(filter(str.isdigit, page.restored_from))}/{page.page:06d}-{_digest(made).hex()[:16]}"
-    evidence.put(
+    evidence_store.put(
         KIND,
         vault.customer.id,
         name,

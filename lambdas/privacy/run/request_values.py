@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy import vault_items
-from privacy.requests import Request
-from privacy.vault import Vault
-from privacy.visits import Visit
+from privacy.requests.store import Request
+from privacy.vault import items as vault_items
+from privacy.vault.sessions import Vault
+from privacy.visits.visit import Visit
 
 if TYPE_CHECKING:
-    from privacy.vault_items import Item
+    from privacy.vault.items import Item
 
 REDRIVE_SECONDS: Final = 14 * 24 * 3600
 """How long what a request that failed needs waits for a redrive: as long as a dead letter waits."""

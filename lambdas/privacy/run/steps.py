@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from privacy.registry import Registry
-from privacy.requests import Request, RequestStore
-from privacy.vault import Vault, open_vault
+from privacy.customers.registry import Registry
+from privacy.requests.store import Request, RequestStore
+from privacy.vault.sessions import Vault, open_vault
 
 MAX_REQUESTS: Final = 1000
 """A run takes no more requests; the rest goes with the next run, which starts when it ends."""

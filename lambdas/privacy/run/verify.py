@@ -5,12 +5,15 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from privacy import exports, object_store, vault_items, visits
-from privacy.object_store import Version
-from privacy.requests import RequestStore
-from privacy.run_steps import taken
-from privacy.vault import Vault
-from privacy.visits import Visit
+from privacy.exports import files as export_files
+from privacy.requests.store import RequestStore
+from privacy.run.steps import taken
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
+from privacy.vault.objects import Version
+from privacy.vault.sessions import Vault
+from privacy.visits import visit as visit_items
+from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
 
@@ -28,14 +31,14 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
 
     Can be done again: what is in order by then is no longer a problem.
     """
-    noted = visits.notes(vault, run_id)
+    noted = visit_items.notes(vault, run_id)
     archived = {visit.key for visit in noted.visits if visit.outcome and visit.outcome.get("archived")}
     found = 0
     for visit in noted.visits:
         problem = _visit_problem(vault, visit)
         found += problem is not None
         if problem != visit.problem:
-            visits.note_visit_problem(vault, run_id, visit.number, problem)
+            visit_items.note_visit_problem(vault, run_id, visit.number, problem)
     for request in taken(requests, vault.customer.id, run_id):
         if request.type != "erasure" or request.follows is not None:
             # What a follow-up is about, its visit has checked: the subject may have come back since.
@@ -49,7 +52,7 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
         )
         found += problem is not None
         if problem != noted.problems.get(request.id):
-            visits.note_request_problem(vault, run_id, request.id, problem)
+            visit_items.note_request_problem(vault, run_id, request.id, problem)
     _log.info("run verified: customer=%s run=%s problems=%d", vault.customer.id, run_id, found)
     return found
 
@@ -58,12 +61,12 @@ def _visit_problem(vault: Vault, visit: Visit) -> str | None:
     if visit.outcome is None or visit.done_at is None:
         return NOT_DONE
     if visit.kind == "exports":
-        return EXPORTS_LEFT if exports.any_left(vault) else None
+        return EXPORTS_LEFT if export_files.any_left(vault) else None
     if visit.outcome.get("damaged"):
         return DAMAGED
     if visit.key is None or not visit.outcome["purged"] or visit.outcome["read_back"]:
         return None
-    left = object_store.versions(vault, visit.key)
+    left = vault_objects.versions(vault, visit.key)
     return VERSIONS_LEFT if _older(left, visit.outcome["kept_version"], visit.done_at) else None
 
 

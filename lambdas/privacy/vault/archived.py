@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
-from privacy import object_store, vault_items
-from privacy.object_store import ObjectArchivedError
-from privacy.registry import Dataset
-from privacy.vault import Vault
+from privacy.customers.registry import Dataset
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
+from privacy.vault.objects import ObjectArchivedError
+from privacy.vault.sessions import Vault
 
 REPORTED: Final = "archived"
 RESTORING: Final = "restoring"
@@ -28,7 +29,7 @@ def deal_with(vault: Vault, dataset: Dataset, key: str, error: ObjectArchivedErr
     """Do about an archived file what its dataset says; return what that is: REPORTED or RESTORING."""
     if dataset.archived != "restore":
         return REPORTED
-    object_store.restore(vault, key, error.storage_class)
+    vault_objects.restore(vault, key, error.storage_class)
     return RESTORING
 
 

@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Final
 
-from privacy import vault_items
-from privacy.vault import Vault
+from privacy.vault import items as vault_items
+from privacy.vault.sessions import Vault
 
 _PIECE: Final = 250  # items: ten calls
 _PARALLEL: Final = 8

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy.vault import Vault
+from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from heapq import merge
 from typing import Any
 
-from privacy.vault import Vault
+from privacy.vault.sessions import Vault
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Final
 
-from privacy.object_store import StoredObject
+from privacy.vault.objects import StoredObject
 
 _SPARE_BYTES: Final = 16 * 1024 * 1024
 
 
 class ObjectTooLargeError(Exception):
-    """The object is larger than what is free on the function's disk (`disk` in components/catalogue.py)."""
+    """The object is larger than the free part of the function's disk (`disk` in functions/catalogue.py)."""
 
 
 @contextmanager

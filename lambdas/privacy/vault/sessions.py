@@ -11,9 +11,10 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from privacy import aws_clients, environment
-from privacy.registry import Customer
-from privacy.session_policies import VaultResources, encryption_context, session_policy
+from privacy import environment
+from privacy.aws import clients as aws_clients
+from privacy.customers.registry import Customer
+from privacy.vault.session_policies import VaultResources, encryption_context, session_policy
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -8,20 +8,22 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import exports, vault_items, visits
-from privacy.journal import Journal
-from privacy.json_values import loads_exactly
-from privacy.object_store import ObjectChangedError, PurgeIncompleteError
-from privacy.object_visits import visit_object
-from privacy.record_visits import RecordChange, RecordChangedError, visit_records
-from privacy.row_blocks import LineTooLongError, UnreadableRowError
-from privacy.rows import DatasetUnknownError
-from privacy.run_steps import RESERVE_MILLISECONDS
-from privacy.scratch import ObjectTooLargeError
-from privacy.step_failures import StepFailedError, error_name
-from privacy.vault import Vault
-from privacy.vault_items import TableBusyError
-from privacy.visits import Visit
+from privacy.aws.failures import StepFailedError, error_name
+from privacy.exports import files as export_files
+from privacy.formats.blocks import LineTooLongError, UnreadableRowError
+from privacy.formats.json_values import loads_exactly
+from privacy.index.subjects import DatasetUnknownError
+from privacy.run.steps import RESERVE_MILLISECONDS
+from privacy.vault import items as vault_items
+from privacy.vault.items import TableBusyError
+from privacy.vault.objects import ObjectChangedError, PurgeIncompleteError
+from privacy.vault.scratch import ObjectTooLargeError
+from privacy.vault.sessions import Vault
+from privacy.visits import visit as visit_items
+from privacy.visits.journal import Journal
+from privacy.visits.objects import visit_object
+from privacy.visits.records import RecordChange, RecordChangedError, visit_records
+from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
 
@@ -70,7 +72,7 @@ class Visitor:
         do not suffice, None at the end. Raises VisitsFailedError, after the others, where some failed.
         """
         done = failed = 0
-        for visit in visits.between(self.vault, self.run_id, first, last, backward=backward):
+        for visit in visit_items.between(self.vault, self.run_id, first, last, backward=backward):
             if visit.done_at is not None:
                 continue
             if remaining() < RESERVE_MILLISECONDS:
@@ -95,7 +97,7 @@ class Visitor:
 
         A visit that takes its function down with it (too little memory, or time) cannot note that itself.
         """
-        for visit in visits.between(self.vault, self.run_id, first, last):
+        for visit in visit_items.between(self.vault, self.run_id, first, last):
             if visit.done_at is None and visit.failure is None:
                 self._note_failure(visit, error)
 
@@ -104,14 +106,14 @@ class Visitor:
             changes = self._record_changes(visit)
             outcome: dict[str, Any] = visit_records(self.vault, self.run_id, visit, changes).noted()
         elif visit.kind == "exports":
-            outcome = {"versions_removed": exports.purge(self.vault)}
+            outcome = {"versions_removed": export_files.purge(self.vault)}
         else:
             journal = Journal.of(self.vault, self.run_id, visit)
             outcome = visit_object(self.vault, visit, self._row_changes(visit), journal).noted()
         if visit.scan and not any(outcome[name] for name in _TELLING):
-            visits.forget(self.vault, self.run_id, visit.number)
+            visit_items.forget(self.vault, self.run_id, visit.number)
         else:
-            visits.mark_done(self.vault, self.run_id, visit.number, datetime.now(UTC), outcome)
+            visit_items.mark_done(self.vault, self.run_id, visit.number, datetime.now(UTC), outcome)
         counts = " ".join(f"{name}={value}" for name, value in outcome.items() if isinstance(value, int))
         _log.info(
             "visit done: customer=%s run=%s visit=%d %s",
@@ -127,7 +129,7 @@ class Visitor:
         text = "visit failed: customer=%s run=%s visit=%d error=%s"
         _log.error(text, self.vault.customer.id, self.run_id, visit.number, error)
         try:
-            visits.note_failure(self.vault, self.run_id, visit.number, error)
+            visit_items.note_failure(self.vault, self.run_id, visit.number, error)
         except (BotoCoreError, ClientError) as failure:
             # The other visits go on; this one's request ends failed all the same, and the log says why.
             _log.error(text, self.vault.customer.id, self.run_id, visit.number, error_name(failure))

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from privacy import visits
-from privacy.vault import Vault
-from privacy.visits import Visit
+from privacy.vault.sessions import Vault
+from privacy.visits import visit as visit_items
+from privacy.visits.visit import Visit
 
 
 @dataclass(slots=True)
@@ -30,4 +30,4 @@ class Journal:
     def note(self, **facts: object) -> None:
         """Add facts, in place of earlier ones of the same name. They are kept when this returns."""
         self.facts = {**self.facts, **facts}
-        visits.note_journal(self.vault, self.run_id, self.number, self.facts)
+        visit_items.note_journal(self.vault, self.run_id, self.number, self.facts)

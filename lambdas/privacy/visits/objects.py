@@ -7,20 +7,27 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
-from privacy import archived, codecs, erasure_limits, object_index, object_store, rows, scanning, vault_items
-from privacy.as_of import Dated
-from privacy.digests import Digests
-from privacy.journal import Journal
-from privacy.late_arrivals import Late, late_arrivals
-from privacy.object_index import Entries, Marker, Target
-from privacy.object_store import ObjectArchivedError, ObjectChangedError, Rewrite, StoredObject
-from privacy.registry import Dataset
-from privacy.row_copies import PositionsWrongError, RowCopy
-from privacy.row_edits import ChangesOf, Edited, RowEdits
-from privacy.row_positions import RowPositions, Splice
-from privacy.scratch import on_disk
-from privacy.vault import Vault
-from privacy.visits import Visit
+from privacy.customers.registry import Dataset
+from privacy.formats import compression
+from privacy.formats.copies import PositionsWrongError, RowCopy
+from privacy.formats.digests import Digests
+from privacy.formats.edits import ChangesOf, Edited, RowEdits
+from privacy.formats.positions import RowPositions, Splice
+from privacy.formats.row_times import Dated
+from privacy.index import entries as index_entries
+from privacy.index import subjects as index_subjects
+from privacy.index.entries import Entries, Marker, Target
+from privacy.index.late_arrivals import Late, late_arrivals
+from privacy.vault import archived
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
+from privacy.vault.objects import ObjectArchivedError, ObjectChangedError, Rewrite, StoredObject
+from privacy.vault.scratch import on_disk
+from privacy.vault.sessions import Vault
+from privacy.visits import limits as erasure_limits
+from privacy.visits import scans
+from privacy.visits.journal import Journal
+from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
 
@@ -93,21 +100,21 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
     Doing it again changes nothing more, and tells the same outcome. An object that is gone, or hidden by a
     delete marker, loses all of its versions to an erasure, none to a correction. Of one whose compression is
     damaged everything stays, entries and older versions too: they may be all that is left of it. Of one that
-    is archived everything stays as well, and what its dataset says is done (`privacy.archived`). Raises
+    is archived everything stays as well, and what its dataset says is done (`privacy.vault.archived`). Raises
     ObjectChangedError where somebody else kept writing it, rows.DatasetUnknownError,
     row_blocks.LineTooLongError and scratch.ObjectTooLargeError where it cannot be read.
     """
     key = visit.key or ""
     dataset = vault.customer.dataset_of(key)
     if dataset is None:
-        raise rows.DatasetUnknownError
+        raise index_subjects.DatasetUnknownError
     unread = None
     if visit.scan and dataset.index != "scan":
         unread = archived.unread_version(vault, key)
     for _ in range(ATTEMPTS):
         try:
             if "upload" in journal.facts:
-                object_store.abort_upload(vault, key, journal.facts["upload"])
+                vault_objects.abort_upload(vault, key, journal.facts["upload"])
             found = _changed(vault, dataset, visit, changes, journal)
             if found.damaged is not None or found.archived is not None:
                 return found
@@ -115,10 +122,10 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             if outcome.indexed and outcome.new_version is not None:
                 # Nobody is in the new version who was not in the old one: its event has nothing to tell.
                 marker = Marker.from_note(journal.facts["marker"])
-                object_index.mark_indexed(vault, key, replace(marker, version_id=outcome.new_version))
+                index_entries.mark_indexed(vault, key, replace(marker, version_id=outcome.new_version))
             # What very many visits share is about people who are in few of the objects.
             gone = (outcome.erased if visit.shared else found.erase | outcome.erased) - found.spared
-            versions = object_index.read_entries(vault, key, gone - found.entries.keys()).versions
+            versions = index_entries.read_entries(vault, key, gone - found.entries.keys()).versions
             entries = {ref: version for ref, version in found.entries.items() if ref in gone} | versions
             outcome.purged = _purges(vault, dataset, visit, found, outcome, journal)
             if outcome.purged:
@@ -127,11 +134,11 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             _log.info("object changed meanwhile, visited again: customer=%s", vault.customer.id)
             continue
         # They were read before the versions were listed: of a version that came after, they say so by now.
-        object_index.drop_entries(vault, key, entries)
+        index_entries.drop_entries(vault, key, entries)
         if unread is not None and visit.erase and unread != outcome.kept_version:
             archived.forget_unread(vault, key, unread)
         if dataset.index == "scan":
-            scanning.note_checked(vault, dataset, key, outcome.kept_version)
+            scans.note_checked(vault, dataset, key, outcome.kept_version)
         return outcome
     raise ObjectChangedError
 
@@ -143,7 +150,7 @@ def _changed(vault: Vault, dataset: Dataset, visit: Visit, changes: ChangesOf, j
     except ObjectArchivedError as error:
         key = visit.key or ""
         if "checksum" in journal.facts:
-            current = object_store.checksum(vault, key)
+            current = vault_objects.checksum(vault, key)
             if current is not None and current[1] == journal.facts["checksum"]:
                 # What an earlier attempt wrote is archived again, in the storage class that the object had.
                 outcome = Outcome(
@@ -164,9 +171,7 @@ def _purges(
     if outcome.erased or outcome.rows_dropped or outcome.new_version is not None:
         return True
     if visit.scan:
-        return scanning.older_versions_go(
-            vault, dataset, visit, found.old_version, found.kept_version, journal
-        )
+        return scans.older_versions_go(vault, dataset, visit, found.old_version, found.kept_version, journal)
     return bool(found.erase)
 
 
@@ -198,28 +203,28 @@ def _change(
     key = visit.key or ""
     # What very many visits share is about people who are in few of the objects: nothing is read for them.
     known = frozenset[str]() if visit.shared else visit.erase | changes.keys()
-    entries = object_index.read_entries(vault, key, known)
+    entries = index_entries.read_entries(vault, key, known)
     if dataset.format == "object":
-        stored = object_store.describe(vault, key)
+        stored = vault_objects.describe(vault, key)
     else:
-        rows.check_readable(dataset)
-        stored = object_store.read(vault, key)
+        index_subjects.check_readable(dataset)
+        stored = vault_objects.read(vault, key)
     if stored is None:
         return Outcome(entries=entries.versions, erase=visit.erase)
     erase = _asked(visit, _uploaded_at(vault, stored, journal) if visit.limits else "")
     scanned = dataset.index == "scan"
-    marker = None if scanned else object_index.read_marker(vault, key)
+    marker = None if scanned else index_entries.read_marker(vault, key)
     indexed = marker is not None and marker.version_id == stored.version_id
     last_erasure = None
     if not indexed:
         marker = None
-    if not (scanning.is_checked(vault, dataset, stored) if scanned else indexed):
+    if not (scans.is_checked(vault, dataset, stored) if scanned else indexed):
         last_erasure = vault_items.last_erasure(vault)
         if last_erasure and (
             last_erasure >= vault_items.instant(stored.last_modified) or dataset.as_of is not None
         ):
             late = _late(vault, dataset, stored)
-            entries.versions |= object_index.read_entries(vault, key, late.keys() - erase.keys()).versions
+            entries.versions |= index_entries.read_entries(vault, key, late.keys() - erase.keys()).versions
             for each, arrival in late.items():
                 asked = erase.get(each, "")
                 erase[each] = None if asked is None or arrival.whole else max(asked, arrival.erased_at)
@@ -229,7 +234,7 @@ def _change(
         outcome = Outcome(
             old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=frozenset(erase)
         )
-        ref = rows.subject_of_object(vault, stored)
+        ref = index_subjects.subject_of_object(vault, stored)
         if ref is not None and erase.get(ref, "") is None:
             outcome.rows_dropped = 1
             outcome.erased.add(ref)
@@ -263,7 +268,7 @@ def _asked(visit: Visit, uploaded_at: str) -> dict[str, str | None]:
 
 
 def _read_again(vault: Vault, stored: StoredObject) -> StoredObject:
-    again = object_store.read(vault, stored.key, if_match=stored.etag)
+    again = vault_objects.read(vault, stored.key, if_match=stored.etag)
     if again is None:
         raise ObjectChangedError
     return again
@@ -276,7 +281,7 @@ def _uploaded_at(vault: Vault, stored: StoredObject, journal: Journal) -> str:
     """
     written, noted = journal.facts.get("outcome"), journal.facts.get("uploaded_at")
     if written is not None and noted is not None and stored.version_id != written["old_version"]:
-        current = object_store.read_version(vault, stored.key, stored.version_id)
+        current = vault_objects.read_version(vault, stored.key, stored.version_id)
         if current is not None and _sha256(current) == written["sha256_after"]:
             return str(noted)
     return vault_items.instant(stored.last_modified)
@@ -298,9 +303,9 @@ def _late(vault: Vault, dataset: Dataset, stored: StoredObject) -> dict[str, Lat
     return late_arrivals(
         vault,
         dataset,
-        rows.subjects(vault, dataset, stored).rows,
+        index_subjects.subjects(vault, dataset, stored).rows,
         vault_items.instant(stored.last_modified),
-        lambda: object_store.read(vault, stored.key, if_match=stored.etag),
+        lambda: vault_objects.read(vault, stored.key, if_match=stored.etag),
     )
 
 
@@ -338,7 +343,7 @@ class _Work:
         """
         vault, marker = self.vault, self.marker
         outcome = self._found(stored)
-        reference = rows.reference_of(vault)
+        reference = index_subjects.reference_of(vault)
         positions = None
         if marker is None and not self.scan:
             positions = RowPositions(reference, POSITIONS_BYTES)
@@ -351,11 +356,11 @@ class _Work:
             dated=Dated(self.dataset.as_of, until) if until else None,
             positions=positions,
         )
-        reader = rows.reader_of(self.dataset)
+        reader = index_subjects.reader_of(self.dataset)
         digests = Digests()
-        size = object_store.READ_BYTES if targets is None else object_store.COPY_BYTES
-        codec, content = codecs.unpacked(digests.read(stored.chunks(size)))
-        packer = codecs.packer(codec)
+        size = vault_objects.READ_BYTES if targets is None else vault_objects.COPY_BYTES
+        codec, content = compression.unpacked(digests.read(stored.chunks(size)))
+        packer = compression.packer(codec)
         pieces: Iterator[bytes | memoryview]
         if targets is None or marker is None:
             pieces = edits.applied(reader, content)
@@ -369,7 +374,7 @@ class _Work:
                         continue
                     digests.write(piece, same=not edits.done.rows_dropped + edits.done.rows_changed)
                     rewrite.write_digested(piece)
-            except codecs.DamagedContentError as error:
+            except compression.DamagedContentError as error:
                 outcome.damaged = str(error)
                 return outcome
             if targets is not None and codec == "plain":
@@ -381,14 +386,14 @@ class _Work:
             if outcome.rows_dropped or outcome.rows_changed:
                 version_id = self._commit(rewrite, outcome, edits.splices)
                 if positions is not None:
-                    found = rows.found_by(positions, reader)
+                    found = index_subjects.found_by(positions, reader)
                     if found.positions is not None:
                         self._index(stored, version_id, rewrite.size, found)
         return outcome
 
     def rewrite_parquet(self, stored: StoredObject) -> Outcome:
         """Write what the version of a parquet file becomes. Raises scratch.ObjectTooLargeError."""
-        from privacy.parquet_visits import ParquetEdits  # Arrow is large: only who meets such a file waits
+        from privacy.parquet.edits import ParquetEdits  # Arrow is large: only who meets such a file waits
 
         outcome = self._found(stored)
         before = hashlib.sha256()
@@ -396,7 +401,7 @@ class _Work:
             self.dataset.subject or "",
             frozenset(ref for ref, until in self.erase.items() if until is None),
             self.changes,
-            rows.reference_of(self.vault),
+            index_subjects.reference_of(self.vault),
             elements=self.dataset.remove == "element",
             spare=frozenset(ref for ref, until in self.erase.items() if until is not None),
         )
@@ -406,7 +411,7 @@ class _Work:
         ):
             try:
                 written = edits.apply(file, rewrite.write)
-            except codecs.DamagedContentError as error:
+            except compression.DamagedContentError as error:
                 outcome.damaged = str(error)
                 return outcome
             outcome.take(edits.done)
@@ -448,13 +453,13 @@ class _Work:
         outcome.new_version = outcome.kept_version = version_id = rewrite.commit()
         return version_id
 
-    def _index(self, old: StoredObject, version_id: str, size: int, found: rows.Subjects) -> None:
+    def _index(self, old: StoredObject, version_id: str, size: int, found: index_subjects.Subjects) -> None:
         """Bring the index up to date with the version that was written, as its event would.
 
         An erasure that was planned since tombstones were looked at is left to the event. The time of the
         upload is the old version's: a rewrite brings nothing new.
         """
-        object_index.write_entries(
+        index_entries.write_entries(
             self.vault,
             self.dataset,
             key=old.key,
@@ -465,11 +470,11 @@ class _Work:
         )
         if vault_items.last_erasure(self.vault) == self.last_erasure:
             marker = Marker.of(self.vault.customer, self.dataset, version_id, found)
-            object_index.mark_indexed(self.vault, old.key, marker)
+            index_entries.mark_indexed(self.vault, old.key, marker)
 
     @property
     def _reading(self) -> bytes:
-        return object_index.reading_of(self.vault.customer, self.dataset)
+        return index_entries.reading_of(self.vault.customer, self.dataset)
 
 
 def _purge_others(vault: Vault, key: str, expected: str | None, outcome: Outcome, journal: Journal) -> None:
@@ -481,8 +486,8 @@ def _purge_others(vault: Vault, key: str, expected: str | None, outcome: Outcome
     """
     if outcome.new_version is not None and outcome.old_version is not None:
         # By its own id: whatever came to the key since, this one was read and rewritten.
-        object_store.purge(vault, key, [outcome.old_version])
-    found = object_store.versions(vault, key)
+        vault_objects.purge(vault, key, [outcome.old_version])
+    found = vault_objects.versions(vault, key)
     current = next((v.id for v in found if v.is_latest and not v.is_marker), None)
     if current != expected:
         raise ObjectChangedError
@@ -497,4 +502,4 @@ def _purge_others(vault: Vault, key: str, expected: str | None, outcome: Outcome
     if len(others) + len(replaced) > outcome.versions_removed:
         outcome.versions_removed = len(others) + len(replaced)
         journal.note(outcome=outcome.noted(), indexed=outcome.indexed)
-    object_store.purge(vault, key, [version.id for version in others])
+    vault_objects.purge(vault, key, [version.id for version in others])

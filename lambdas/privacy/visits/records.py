@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy import json_values, vault_items, visits
-from privacy.transactions import CONDITION_FAILED, transact
-from privacy.vault import Vault
-from privacy.visits import Visit
+from privacy.aws.transactions import CONDITION_FAILED, transact
+from privacy.formats import json_values
+from privacy.vault import items as vault_items
+from privacy.vault.sessions import Vault
+from privacy.visits import visit as visit_items
+from privacy.visits.visit import Visit
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
@@ -61,8 +63,8 @@ def visit_records(
     more; the outcome is that of all attempts together. Raises RecordChangedError.
     """
     outcome = RecordsOutcome(**visit.tally)
-    deleted = visits.counting(vault, run_id, visit.number, "records_deleted")
-    changed = visits.counting(vault, run_id, visit.number, "records_changed")
+    deleted = visit_items.counting(vault, run_id, visit.number, "records_deleted")
+    changed = visit_items.counting(vault, run_id, visit.number, "records_changed")
     for ref in sorted(visit.erase):
         limit = visit.limits.get(ref)
         for item in vault_items.query(vault, vault_items.subject_pk(ref), first="record#"):

@@ -7,13 +7,15 @@ keep all of their versions.
 
 from typing import Final
 
-from privacy import object_store, rows, vault_items
-from privacy.journal import Journal
-from privacy.object_store import ObjectArchivedError, StoredObject, Version
-from privacy.registry import Dataset
-from privacy.row_blocks import LineTooLongError
-from privacy.vault import Vault
-from privacy.visits import Visit
+from privacy.customers.registry import Dataset
+from privacy.formats.blocks import LineTooLongError
+from privacy.index import subjects as index_subjects
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
+from privacy.vault.objects import ObjectArchivedError, StoredObject, Version
+from privacy.vault.sessions import Vault
+from privacy.visits.journal import Journal
+from privacy.visits.visit import Visit
 
 CHECKED: Final = "checked"
 """Sort key of the note that a version's rows were checked against all tombstones by their own time."""
@@ -35,7 +37,7 @@ def older_versions_go(
     if not visit.erase or (current is not None and current == visit.sole):
         return False
     key = visit.key or ""
-    older = (v for v in object_store.versions(vault, key) if not v.is_marker and v.id != kept)
+    older = (v for v in vault_objects.versions(vault, key) if not v.is_marker and v.id != kept)
     held = any(_holds(vault, dataset, key, version, visit.erase) for version in older)
     if held:
         journal.note(**{_HELD: True})
@@ -44,13 +46,13 @@ def older_versions_go(
 
 def _holds(vault: Vault, dataset: Dataset, key: str, version: Version, erase: frozenset[str]) -> bool:
     if dataset.format == "object":
-        described = object_store.describe_version(vault, key, version.id)
-        return described is not None and rows.subject_of_object(vault, described) in erase
+        described = vault_objects.describe_version(vault, key, version.id)
+        return described is not None and index_subjects.subject_of_object(vault, described) in erase
     try:
-        stored = object_store.read_version(vault, key, version.id)
+        stored = vault_objects.read_version(vault, key, version.id)
         if stored is None:
             return False
-        found = rows.subjects(vault, dataset, stored)
+        found = index_subjects.subjects(vault, dataset, stored)
     except (LineTooLongError, ObjectArchivedError):
         return True
     return found.unreadable > 0 or not erase.isdisjoint(found.rows)

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from privacy import bulk_writes, vault_items
-from privacy.erasure_limits import Limits, pack, unpack
-from privacy.vault import Vault
+from privacy.vault import bulk_writes
+from privacy.vault import items as vault_items
+from privacy.vault.sessions import Vault
+from privacy.visits.limits import Limits, pack, unpack
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
@@ -27,13 +28,13 @@ class Visit:
 
     `requests` are all requests concerned, oldest first; `erase` the subject references to erase, some
     of them within `limits`, and `until` the instants up to which of some of them rows go by their own time
-    (`privacy.as_of`); `correct`
+    (`privacy.formats.row_times`); `correct`
     the pairs of correction request and subject reference, oldest first. `outcome` is None until the visit
     is done; `failure` names the error that the last attempt ended with; `problem` is what verification
-    found. `journal` holds what attempts noted before they acted (`privacy.journal`), `tally` how many
+    found. `journal` holds what attempts noted before they acted (`privacy.visits.journal`), `tally` how many
     records they changed or deleted.
 
-    `scan` is set where nobody knows whom the object holds (`privacy.scanning`); `sole` is then its only
+    `scan` is set where nobody knows whom the object holds (`privacy.visits.scans`); `sole` is then its only
     version, if it had no other when the run was planned. Visits that ask the same of very many objects have
     it from one item, which `shared` names.
     """

@@ -8,11 +8,11 @@ from typing import Any, cast
 
 import pytest
 
-from benchmarks import checks
-from benchmarks.datasets import Datasets
-from benchmarks.figures import Call, percentile, table
-from benchmarks.region import Execution, Program
-from benchmarks.workers import Worker
+from benchmarks.load import checks
+from benchmarks.load.datasets import Datasets
+from benchmarks.load.figures import Call, percentile, table
+from benchmarks.load.region import Execution, Program
+from benchmarks.load.workers import Worker
 from local.client import PrivacyClient, RequestView
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import capacity, costs
+from benchmarks.costs import capacity, costs
 
 
 def test_the_readme_has_the_computed_table() -> None:

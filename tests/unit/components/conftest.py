@@ -28,8 +28,8 @@ with warnings.catch_warnings():
     # The packages load when they are first used.
     LOADED = (pulumi_aws.lambda_.Function, pulumi_aws.s3.Bucket)
 
-from components import packages
-from components.settings import Settings, parse_settings
+from components.functions import packages
+from components.settings.settings import Settings, parse_settings
 
 ROOT = Path(__file__).resolve().parents[3]
 ACCOUNT = "123456789012"

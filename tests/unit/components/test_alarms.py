@@ -13,15 +13,17 @@ from unittest.mock import Mock
 
 import pytest
 
-from components.alarms import LINES, PERIOD_SECONDS, alarm_specs
-from components.contract_clock import WATCH_RATE
+from components.contracts.clock import WATCH_RATE
 from components.iam import keys, resources
+from components.machines.machines import SWEEP_RATE
 from components.naming import RegionNames
-from components.runs import SWEEP_RATE
-from privacy import completing, sweeping, watching_contracts
-from privacy.registry import Customer, Destruction
-from privacy.requests import Request
-from privacy.visits import RunNotes
+from components.operations.alarms import LINES, PERIOD_SECONDS, alarm_specs
+from privacy.contracts import watch as contract_watch
+from privacy.customers.registry import Customer, Destruction
+from privacy.requests import sweep as request_sweep
+from privacy.requests.store import Request
+from privacy.run import complete as run_complete
+from privacy.visits.visit import RunNotes
 
 from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
 
@@ -177,11 +179,11 @@ def test_the_metric_of_failed_requests_counts_the_line_that_the_function_logs(
     monkeypatch: pytest.MonkeyPatch, lines: list[str], error: str | None, expected: int
 ) -> None:
     requests: Any = _Requests()
-    monkeypatch.setattr(completing, "visits", Mock(notes=lambda *_, **__: RunNotes()))
-    monkeypatch.setattr(completing, "request_values", Mock())
+    monkeypatch.setattr(run_complete, "visit_items", Mock(notes=lambda *_, **__: RunNotes()))
+    monkeypatch.setattr(run_complete, "request_values", Mock())
     lock: Any = Mock()
     vault: Any = SimpleNamespace(customer=SimpleNamespace(id="acme"))
-    completing.complete_run(vault, requests, lock, "r", error=error)
+    run_complete.complete_run(vault, requests, lock, "r", error=error)
     assert len(lines) == 2
     assert counted("RequestsFailed", lines) == expected
 
@@ -193,7 +195,7 @@ def test_the_metric_of_due_dates_counts_the_line_that_the_sweep_logs(
     requests: Any = _Requests()
     lock: Any = Mock(active_run=lambda *_: None)
     moment = datetime.fromisoformat(today).replace(tzinfo=UTC)
-    sweeping.sweep(["acme"], requests, lock, clock=lambda: moment)
+    request_sweep.sweep(["acme"], requests, lock, clock=lambda: moment)
     assert counted("RequestsDueSoon", lines) == expected
 
 
@@ -215,7 +217,7 @@ def test_the_metrics_of_contracts_count_the_lines_that_the_watch_logs(
     registry: Any = SimpleNamespace(
         customer_ids=lambda: ["acme"], customer=lambda _: customer, destruction=lambda _: mark
     )
-    watching_contracts.watch(registry, "arn:machine", clock=lambda: datetime(2027, 2, 3, tzinfo=UTC))
+    contract_watch.watch(registry, "arn:machine", clock=lambda: datetime(2027, 2, 3, tzinfo=UTC))
     assert (counted("DestructionsHeld", lines), counted("ContractEndsOverdue", lines)) == (held, overdue)
 
 

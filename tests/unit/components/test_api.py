@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
-from components.api import ACCESS_LOG
-from components.gateway_responses import GATEWAY_RESPONSES
-from components.openapi import DOCUMENT, routes
+from components.api.contract import DOCUMENT, routes
+from components.api.gateway import ACCESS_LOG
+from components.api.responses import GATEWAY_RESPONSES
 
 from .conftest import Deployment, Made
 
@@ -293,7 +293,7 @@ def test_the_resource_server_has_the_contracts_scopes(deployment: Deployment) ->
 def test_the_contract_has_every_scope_that_the_config_may_give() -> None:
     from typing import get_args
 
-    from components.settings import Scope
+    from components.settings.settings import Scope
 
     assert sorted(f"privacy/{scope}" for scope in get_args(Scope)) == SCOPES
 

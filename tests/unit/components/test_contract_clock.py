@@ -10,7 +10,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.contract_clock import (
+from components.contracts.clock import (
     REMINDER_DAYS,
     WATCH_RATE,
     ContractClock,
@@ -19,7 +19,7 @@ from components.contract_clock import (
 )
 from components.naming import RegionNames
 from components.region import Region, RegionArgs
-from components.settings import Settings, parse_settings
+from components.settings.settings import Settings, parse_settings
 
 from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from components.catalogue import FUNCTIONS
-from components.iam import functions, keys, purposes, resources
+from components.functions import rights as function_rights
+from components.functions.catalogue import FUNCTIONS
+from components.iam import keys, purposes, resources
 from components.naming import RegionNames
-from components.settings import SettingsError, parse_settings
+from components.settings.settings import SettingsError, parse_settings
 
 from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
 from .test_policies_in_effect import decision
@@ -116,7 +117,7 @@ def test_a_writer_seals_through_s3_and_nothing_else(
 
 @pytest.mark.parametrize("module", FUNCTIONS)
 def test_a_functions_own_role_opens_and_lists_no_evidence(module: str) -> None:
-    for statement in functions.function_statements(NAMES, FUNCTIONS[module], "region-key", "pool"):
+    for statement in function_rights.function_statements(NAMES, FUNCTIONS[module], "region-key", "pool"):
         if any(NAMES.evidence_bucket in resource for resource in statement.resources):
             assert statement.actions == ["s3:PutObject"]
             assert not any(

@@ -1,6 +1,6 @@
 import json
 
-from components.export_definition import export_definition
+from components.machines.export import export_definition
 
 from .conftest import Deployment
 from .test_run_definition import following, reachable

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from components import packages
-from components.catalogue import FUNCTIONS, FunctionSpec
-from components.functions import environment_of
+from components.functions import packages
+from components.functions.catalogue import FUNCTIONS, FunctionSpec
+from components.functions.function import environment_of
 from components.iam.services import REINDEX_FUNCTIONS, REPLAY_FUNCTIONS, RUN_FUNCTIONS
 from components.naming import RegionNames
 from lambdas.privacy import environment
@@ -18,12 +18,12 @@ HANDLERS = ROOT / "lambdas" / "handlers"
 
 
 def test_every_handler_is_deployed_and_every_function_has_a_handler() -> None:
-    assert {path.stem for path in HANDLERS.glob("[a-z]*.py")} == set(FUNCTIONS)
+    assert {path.stem for path in HANDLERS.glob("*/[a-z]*.py")} == set(FUNCTIONS)
 
 
 @pytest.mark.parametrize("spec", FUNCTIONS.values(), ids=FUNCTIONS)
 def test_a_function_gets_the_variables_that_its_handler_reads(spec: FunctionSpec) -> None:
-    tree = ast.parse((HANDLERS / f"{spec.module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((HANDLERS / spec.wing / f"{spec.module}.py").read_text(encoding="utf-8"))
     named = {
         node.attr
         for node in ast.walk(tree)

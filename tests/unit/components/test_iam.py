@@ -5,12 +5,13 @@ import json
 
 import pytest
 
-from components.catalogue import FUNCTIONS
-from components.iam import functions, keys, purposes, services, trust
+from components.functions import rights as function_rights
+from components.functions.catalogue import FUNCTIONS
+from components.iam import keys, purposes, services, trust
 from components.iam.documents import Statement, document
 from components.iam.purposes import PURPOSES, Purpose
 from components.naming import RegionNames
-from privacy import session_policies
+from privacy.vault import session_policies
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account="123456789012", region="eu-west-1")
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
@@ -19,7 +20,7 @@ POOL = "arn:aws:cognito-idp:eu-west-1:123456789012:userpool/eu-west-1_1"
 
 def test_a_statement_comes_out_as_iam_reads_it() -> None:
     assert json.loads(
-        document(functions.function_statements(NAMES, FUNCTIONS["get_request"], KEY, POOL))
+        document(function_rights.function_statements(NAMES, FUNCTIONS["get_request"], KEY, POOL))
     ) == {
         "Version": "2012-10-17",
         "Statement": [
@@ -65,7 +66,7 @@ def test_a_statement_comes_out_as_iam_reads_it() -> None:
 
 
 def test_the_health_check_may_nothing_but_log() -> None:
-    own = functions.function_statements(NAMES, FUNCTIONS["describe_service"], KEY, POOL)
+    own = function_rights.function_statements(NAMES, FUNCTIONS["describe_service"], KEY, POOL)
     assert {action for statement in own for action in statement.actions} == {
         "logs:CreateLogStream",
         "logs:PutLogEvents",
@@ -78,7 +79,7 @@ def test_the_health_check_may_nothing_but_log() -> None:
 @pytest.mark.parametrize("module", FUNCTIONS)
 def test_no_functions_own_role_reaches_a_vault(module: str) -> None:
     spec = FUNCTIONS[module]
-    for statement in functions.function_statements(NAMES, spec, KEY, POOL):
+    for statement in function_rights.function_statements(NAMES, spec, KEY, POOL):
         if any(action.startswith("s3:") for action in statement.actions):
             assert statement.actions == ["s3:PutObject"]
             assert statement.resources == [f"{NAMES.evidence_arn}/{kind}/*" for kind in spec.evidence]
@@ -92,7 +93,7 @@ def test_no_functions_own_role_reaches_a_vault(module: str) -> None:
 def test_a_function_assumes_one_role_or_none(module: str) -> None:
     assumed = [
         resource
-        for statement in functions.function_statements(NAMES, FUNCTIONS[module], KEY, POOL)
+        for statement in function_rights.function_statements(NAMES, FUNCTIONS[module], KEY, POOL)
         if "sts:AssumeRole" in statement.actions
         for resource in statement.resources
     ]

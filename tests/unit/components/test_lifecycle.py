@@ -15,8 +15,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.lifecycle import LAST_BYTE_DAYS, LAST_MARKER_DAYS, NONCURRENT_DAYS, lifecycle_rules
-from components.settings import Contract
+from components.settings.settings import Contract
+from components.vaults.lifecycle import LAST_BYTE_DAYS, LAST_MARKER_DAYS, NONCURRENT_DAYS, lifecycle_rules
 
 DAY = timedelta(days=1)
 KEYS = ("feedback/a.jsonl", "feedback/b.jsonl", "exports/1.json")

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from components import permissions
-from components.catalogue import FUNCTIONS
+from components.functions.catalogue import FUNCTIONS
 from components.iam import services
-from components.iam.boundary import COPYING
 from components.iam.purposes import PURPOSES
 from components.naming import RegionNames
-from privacy import session_policies
+from components.roles.boundary import COPYING
+from privacy.vault import session_policies
 
 from .conftest import ROOT, Deployment, Made
 

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
-from components.catalogue import FUNCTIONS
-from components.iam import boundary, functions, keys, purposes, resources, services, trust
+from components.functions import rights as function_rights
+from components.functions.catalogue import FUNCTIONS
+from components.iam import keys, purposes, resources, services, trust
 from components.iam.documents import Statement, document
 from components.naming import RegionNames
-from components.settings import Customer, parse_settings
-from components.settings_problems import SettingsError
+from components.roles import boundary
+from components.settings.problems import SettingsError
+from components.settings.settings import Customer, parse_settings
 
 from .conftest import stack_config
 
@@ -85,7 +87,7 @@ def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence
     region_key = vault_key = names.arn("kms", "key/" + "0" * 36)
     user_pool = names.arn("cognito-idp", f"userpool/{names.region}_012345678")
     for spec in FUNCTIONS.values():
-        own = functions.function_statements(names, spec, region_key, user_pool)
+        own = function_rights.function_statements(names, spec, region_key, user_pool)
         yield spec.name, own, INLINE_POLICIES
     for purpose in purposes.PURPOSES:
         serving = [names.role(spec.name) for spec in FUNCTIONS.values() if spec.purpose == purpose]

@@ -58,8 +58,8 @@ AWS_REGION = re.compile(
 
 def component_classes() -> list[type[pulumi.ComponentResource]]:
     found = []
-    for module in pkgutil.iter_modules(components.__path__):
-        loaded = importlib.import_module(f"components.{module.name}")
+    for module in pkgutil.walk_packages(components.__path__, "components."):
+        loaded = importlib.import_module(module.name)
         found += [
             value
             for value in vars(loaded).values()
@@ -263,7 +263,8 @@ def test_outputs_are_what_a_client_needs_and_secrets_are_secret(deployment: Depl
 
 def test_components_take_one_frozen_arguments_object_by_keyword() -> None:
     classes = component_classes()
-    assert {f"gdpr:{cls.__module__.rpartition('.')[2]}:{cls.__name__}" for cls in classes} == COMPONENT_TYPES
+    # The middle of a token is where the component once was: it stays when the module moves.
+    assert sorted(cls.__name__ for cls in classes) == sorted(t.rpartition(":")[2] for t in COMPONENT_TYPES)
     for cls in classes:
         name, args, opts = list(inspect.signature(cls).parameters.values())
         assert (name.name, args.name, opts.name, opts.default) == ("name", "args", "opts", None), cls

@@ -1,8 +1,8 @@
 import json
 import re
 
-from components.reindex_definition import ReindexSteps, reindex_definition
-from privacy.reindex_planning import batches
+from components.machines.reindex import ReindexSteps, reindex_definition
+from privacy.reindex.plan import batches
 
 from .conftest import Deployment
 from .test_run_definition import following, reachable

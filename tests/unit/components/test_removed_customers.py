@@ -9,7 +9,7 @@ import pulumi_aws as aws
 import pytest
 
 from components.naming import RegionNames
-from components.removed_customers import RemovedCustomerError, refuse_removed
+from components.vaults.removed import RemovedCustomerError, refuse_removed
 
 from .conftest import ACCOUNT, run_program
 

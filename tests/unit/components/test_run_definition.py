@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from components.run_definition import RunSteps, run_definition
+from components.machines.run import RunSteps, run_definition
 
 from .conftest import Deployment
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
-from components.settings import Contract, Csv, load_settings, parse_settings
-from components.settings_problems import SettingsError
+from components.settings.problems import SettingsError
+from components.settings.settings import Contract, Csv, load_settings, parse_settings
 
 from .conftest import ROOT, STACKS, run_program, stack_config, stack_settings
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.settings import parse_settings
-from components.settings_problems import SettingsError
+from components.settings.problems import SettingsError
+from components.settings.settings import parse_settings
 
 from .conftest import stack_config
 

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from components.contract_clock import REMINDER_DAYS
-from components.lifecycle import EXPORT_DAYS, NONCURRENT_DAYS, lifecycle_rules
-from components.settings import Contract, parse_settings
-from components.stores import customer_item
-from components.tables import BACKUP_DAYS
-from components.vault import indexed_files
-from privacy import contract_terms, exports
+from components.contracts.clock import REMINDER_DAYS
+from components.settings.settings import Contract, parse_settings
+from components.shared.tables import customer_item
+from components.standard.table import BACKUP_DAYS
+from components.vaults.lifecycle import EXPORT_DAYS, NONCURRENT_DAYS, lifecycle_rules
+from components.vaults.vault import indexed_files
+from privacy.contracts import terms
+from privacy.exports import files as export_files
 
 from .conftest import ACCOUNT, Deployment, Made, stack_config, stack_settings
 
@@ -199,9 +200,9 @@ def test_s3_clears_away_what_nobody_needs(deployment: Deployment, customers: lis
 
 
 def test_customers_are_told_what_is_deployed() -> None:
-    assert contract_terms.NONCURRENT_DAYS == NONCURRENT_DAYS
-    assert contract_terms.REMINDER_DAYS == REMINDER_DAYS
-    assert timedelta(days=EXPORT_DAYS) == exports.LIFE
+    assert terms.NONCURRENT_DAYS == NONCURRENT_DAYS
+    assert terms.REMINDER_DAYS == REMINDER_DAYS
+    assert timedelta(days=EXPORT_DAYS) == export_files.LIFE
 
 
 DESTRUCTION = {
@@ -271,7 +272,7 @@ def test_the_registry_knows_every_client_bucket_and_customer(
 
 
 def test_the_functions_read_what_the_registry_holds() -> None:
-    from privacy import registry as reader
+    from privacy.customers import registry as reader
 
     (customer,) = [customer for customer in stack_settings("eu-west").customers if customer.id == "acme"]
     item = customer_item(customer, bucket="b", table="t", key_arn="k", user_pool="p", clients=["c2", "c1"])
@@ -296,7 +297,7 @@ def test_the_functions_read_what_the_registry_holds() -> None:
 
 
 def test_the_functions_read_the_dialect_of_a_csv_dataset() -> None:
-    from privacy import registry as reader
+    from privacy.customers import registry as reader
 
     config = copy.deepcopy(stack_config("eu-west"))
     csv = {"name": "a", "format": "csv", "prefix": "a/", "subject": "id", "personal": {"id": "id"}}

@@ -4,7 +4,7 @@ from typing import Any
 import botocore.client
 import pytest
 
-from local.emulator import Emulator
+from local.emulator.emulator import Emulator
 from tests.unit.local.support import Stack
 
 

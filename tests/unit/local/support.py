@@ -6,7 +6,7 @@ from typing import Any
 
 from local.deploy.creator import Aws
 from local.deploy.program import run_program
-from local.emulator import Emulator
+from local.emulator.emulator import Emulator
 
 REGION = "eu-west-1"
 

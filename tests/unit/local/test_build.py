@@ -38,7 +38,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "lambdas" / name).mkdir(parents=True)
         (tmp_path / "lambdas" / name / "__init__.py").write_text(f'"""{name}"""\n')
     (tmp_path / "lambdas/handlers/answer.py").write_text("def handler(event, context): return event\n")
-    (tmp_path / "lambdas/privacy/openapi.yaml").write_text("openapi: 3.1.0\ninfo: {version: 2026-01-01}\n")
+    (tmp_path / "lambdas/privacy/api").mkdir()
+    (tmp_path / "lambdas/privacy/api/openapi.yaml").write_text(
+        "openapi: 3.1.0\ninfo: {version: 2026-01-01}\n"
+    )
     (tmp_path / "lambdas/privacy/__pycache__").mkdir()
     (tmp_path / "lambdas/privacy/__pycache__/x.pyc").write_bytes(b"x")
     (tmp_path / "requirements").mkdir()
@@ -82,10 +85,10 @@ def test_a_package_has_the_sources_the_contract_as_json_and_the_libraries(projec
             "handlers/__init__.py",
             "handlers/answer.py",
             "privacy/__init__.py",
-            "privacy/openapi.json",
+            "privacy/api/openapi.json",
             *(libraries if folder.name != "runs" else ()),
         }
-        contract = json.loads((folder / "privacy/openapi.json").read_text())
+        contract = json.loads((folder / "privacy/api/openapi.json").read_text())
         assert contract == {"openapi": "3.1.0", "info": {"version": "2026-01-01"}}
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from local.__main__ import main
-from local.emulator import ROOT
+from local.emulator.emulator import ROOT
 
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

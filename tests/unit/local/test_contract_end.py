@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from local import contract_end, executions, stacks
+from local import executions, stacks
 from local.__main__ import main
+from local.commands import contract_end
 from local.errors import LocalError
 from local.stacks import Stack, Vault
 

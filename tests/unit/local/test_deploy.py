@@ -8,7 +8,7 @@ import pytest
 
 from local.deploy.creator import Aws, DeploymentError
 from local.deploy.program import deploy, run_program
-from local.emulator import Emulator
+from local.emulator.emulator import Emulator
 
 REGION = "eu-west-1"
 FROM_SNS = """{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:SendMessage",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from local.emulator import ROOT, Emulator
+from local.emulator.emulator import ROOT, Emulator
 from local.errors import LocalError
 
 
@@ -61,7 +61,7 @@ def test_it_ends_with_an_exception(worker_id: str) -> None:
 def test_it_ends_with_a_parent_that_is_killed(worker_id: str) -> None:
     program = f"""
 import time
-from local.emulator import Emulator
+from local.emulator.emulator import Emulator
 with Emulator(name="killed-{worker_id}") as running:
     print(running.pid, running.authority.parent, flush=True)
     time.sleep(600)
@@ -86,7 +86,7 @@ def test_a_trail_is_only_there_when_asked_for(emulator: Emulator) -> None:
 def test_credentials_that_others_get_meanwhile_fail_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     from ministack.services import sts
 
-    from local import emulator_process
+    from local.emulator import process
 
     left = [RuntimeError("dictionary changed size during iteration")] * 2
 
@@ -95,7 +95,7 @@ def test_credentials_that_others_get_meanwhile_fail_nobody(monkeypatch: pytest.M
             raise left.pop()
 
     monkeypatch.setattr(sts, "_evict_expired_sessions", evict)
-    emulator_process._look_through_sessions_again()
+    process._look_through_sessions_again()
     sts.register_session("ASIATEST", {"Arn": "a", "UserId": "u"})
     assert not left
     assert sts._sessions.pop("ASIATEST")["Arn"] == "a"

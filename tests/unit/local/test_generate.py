@@ -6,8 +6,8 @@ import unicodedata
 
 import pytest
 
+from local.demo.generate import FILES, ROWS, RegionData, customers_of, generate
 from local.deploy.settings import stack_config, stack_names
-from local.generate import FILES, ROWS, RegionData, customers_of, generate
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.deploy.creator import DeploymentError
-from local.emulator import Emulator
+from local.emulator.emulator import Emulator
 from tests.unit.local.support import REGION, Program, Stack, allowing, nothing, trusting
 
 PROTECTED = pulumi.ResourceOptions(protect=True)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from local import reindex, stacks
+from local import stacks
 from local.__main__ import main
 from local.client import Credentials
+from local.commands import reindex
 from local.stacks import Stack, Vault
-from privacy.comparisons import KINDS
+from privacy.reindex.items import KINDS
 
 DIFFERENCE = {
     "kind": "wrong-entry",

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from local.emulator import Emulator
-from local.search import search
+from local.emulator.emulator import Emulator
+from local.emulator.search import search
 
 REGION = "eu-west-1"
 TEXT = "Zoë.Beispiel@post.example"

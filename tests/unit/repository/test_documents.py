@@ -46,7 +46,7 @@ def test_named_make_targets_exist(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=name)
 def test_named_files_exist(path: Path) -> None:
-    # Paths in backticks: `lambdas/privacy/openapi.yaml`. Those with placeholders or stars are patterns.
+    # Paths in backticks: `lambdas/privacy/api/openapi.yaml`. Those with placeholders or stars are patterns.
     folders = "components|lambdas|local|tests|benchmarks|docs|requirements"
     for file in re.findall(rf"`((?:{folders})/[\w./-]+)`", path.read_text("utf-8")):
         assert (ROOT / file).exists(), f"{file} is not there"

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from components.catalogue import FUNCTIONS
+from components.functions.catalogue import FUNCTIONS
 
 ROOT = Path(__file__).resolve().parents[3]
 LAMBDAS = ROOT / "lambdas"
 
 LIBRARIES = {"api": {"jsonschema_rs"}, "runs": set(), "rows": {"orjson", "pyarrow", "zstandard"}}
-HANDLERS = sorted(path.stem for path in (LAMBDAS / "handlers").glob("*.py") if path.stem != "__init__")
+HANDLERS = sorted(path.stem for path in (LAMBDAS / "handlers").glob("*/[a-z]*.py"))
 RUNTIME = {"boto3", "botocore"}
 
 
@@ -47,7 +47,7 @@ def closure(handler: str) -> set[str]:
     """Everything that a handler imports, itself or through the modules of `privacy`."""
     names: set[str] = set()
     seen: set[Path] = set()
-    waiting = [LAMBDAS / "handlers" / f"{handler}.py"]
+    waiting = [LAMBDAS / "handlers" / FUNCTIONS[handler].wing / f"{handler}.py"]
     while waiting:
         path = waiting.pop()
         if path in seen:
@@ -57,7 +57,7 @@ def closure(handler: str) -> set[str]:
         names |= found
         for name in found:
             parts = name.split(".")
-            # `privacy.requests` or `privacy.requests.RequestStore`: one of the prefixes is the module's file.
+            # `privacy.vault.items` or `privacy.vault.items.key`: one of the prefixes is the module's file.
             candidates = (
                 LAMBDAS.joinpath(*parts[:end]).with_suffix(".py") for end in range(2, len(parts) + 1)
             )

@@ -18,10 +18,14 @@ import yaml
 from jsonschema_rs import Draft202012Validator
 from moto import mock_aws
 
-from privacy import api_contract, aws_clients, environment, vault
-from privacy.registry import Customer, Registry
-from privacy.requests import RequestStore
-from privacy.run_lock import RunLock
+from components.functions.catalogue import FUNCTIONS
+from privacy import environment
+from privacy.api import contract as api_contract
+from privacy.aws import clients as aws_clients
+from privacy.customers.registry import Customer, Registry
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import RequestStore
+from privacy.vault import sessions
 
 OPENAPI = Path(api_contract.__file__).with_name("openapi.yaml")
 REGION = "eu-west-1"
@@ -90,7 +94,7 @@ class Cloud:
         return found
 
     def secret(self, customer_id: str = "acme") -> bytes:
-        return vault.open_vault(self.customer(customer_id), "intake").subject_secret()
+        return sessions.open_vault(self.customer(customer_id), "intake").subject_secret()
 
     def register(self, customer_id: str, **changes: str) -> None:
         """Enter the customer with a program `<id>-dpo`, or enter it anew with other facts."""
@@ -196,8 +200,8 @@ class Api:
     def module(self, name: str) -> ModuleType:
         """The handler's module after a cold start of its own."""
         if name not in self.modules:
-            sys.modules.pop(f"handlers.{name}", None)
-            self.modules[name] = importlib.import_module(f"handlers.{name}")
+            sys.modules.pop(FUNCTIONS[name].path, None)
+            self.modules[name] = importlib.import_module(FUNCTIONS[name].path)
         return self.modules[name]
 
     def _check(self, operation: Mapping[str, Any], response: Response) -> None:
@@ -251,10 +255,10 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         # A session remembers the descriptions of AWS's services: reading them takes longer than a test.
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", _session())
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
         yield REGION
     aws_clients.forget()
-    vault.forget()
+    sessions.forget()
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from privacy import api_contract
+from privacy.api import contract as api_contract
 
 from .conftest import Api
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy import contract_terms
-from privacy.registry import Customer, destruction_key
+from privacy.contracts import terms
+from privacy.customers.registry import Customer, destruction_key
 
 from .conftest import ALL_SCOPES, Api, aws_clients
 
@@ -30,7 +30,7 @@ ACME = Customer(
 
 def days(customer: Customer) -> list[tuple[str, str]]:
     """The schedule, each moment of which has to be a midnight in UTC."""
-    events = [event.public(datetime(2026, 6, 1, tzinfo=UTC)) for event in contract_terms.schedule(customer)]
+    events = [event.public(datetime(2026, 6, 1, tzinfo=UTC)) for event in terms.schedule(customer)]
     assert all(event["at"].endswith("T00:00:00Z") for event in events)
     return [(event["event"] + str(event.get("days_before", "")), event["at"][:10]) for event in events]
 
@@ -85,7 +85,7 @@ def test_each_thing_keeps_its_distance_from_the_destruction(
         grace_days=grace_days,
         key_deletion_days=key_days,
     )
-    events = contract_terms.schedule(customer)
+    events = terms.schedule(customer)
     assert [event.at for event in events] == sorted(event.at for event in events)
     distance = {
         event.name + str(event.days_before or ""): (event.at - customer.destruction).days for event in events
@@ -117,13 +117,13 @@ def test_nobody_is_reminded_before_the_contract_began() -> None:
     ],
 )
 def test_what_is_past_at_which_moment(now: datetime, state: str, past: set[str]) -> None:
-    found = contract_terms.terms(ACME, now)
+    found = terms.terms(ACME, now)
     assert found["state"] == state
     assert {event["event"] for event in found["schedule"] if event["past"]} == past
 
 
 def test_a_hold_suspends_the_destruction_and_what_follows_and_does_not_say_why() -> None:
-    found = contract_terms.terms(replace(ACME, hold="case 4711"), datetime(2026, 6, 1, tzinfo=UTC))
+    found = terms.terms(replace(ACME, hold="case 4711"), datetime(2026, 6, 1, tzinfo=UTC))
     assert found["held"] is True
     goes_on = {event["event"] for event in found["schedule"] if "suspended" not in event}
     assert goes_on == {"reminder", "access-ends"}

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy import records
-from privacy.problems import ProblemError
-from privacy.references import subject_reference
+from privacy.api import records
+from privacy.api.problems import ProblemError
+from privacy.customers.references import subject_reference
 from privacy.timestamps import parse_timestamp
-from privacy.vault import open_vault
+from privacy.vault.sessions import open_vault
 
 from .conftest import Api, Cloud, Response, client
 from .interleaving import Interleaving, interleavings

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from privacy.due_dates import due_at
+from privacy.requests.due_dates import due_at
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from privacy import aws_clients, export_downloads
-from privacy.export_store import ExportStore, Part, Written
+from privacy.api import export_downloads
+from privacy.aws import clients as aws_clients
+from privacy.exports.store import ExportStore, Part, Written
 from privacy.identifiers import uuid7
 from privacy.timestamps import parse_timestamp
 

@@ -11,9 +11,10 @@ from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from privacy import aws_clients, http
-from privacy.registry import destruction_key
-from privacy.requests import RequestStore
+from privacy.api import http
+from privacy.aws import clients as aws_clients
+from privacy.customers.registry import destruction_key
+from privacy.requests.store import RequestStore
 
 from .conftest import ALL_SCOPES, Api
 

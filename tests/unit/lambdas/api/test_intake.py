@@ -11,10 +11,10 @@ from botocore.exceptions import ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy import corrections
-from privacy.due_dates import due_at
-from privacy.references import subject_reference
-from privacy.requests import RequestBusyError, RequestStore
+from privacy.api import corrections
+from privacy.customers.references import subject_reference
+from privacy.requests.due_dates import due_at
+from privacy.requests.store import RequestBusyError, RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
 
 from .conftest import DATASETS, Api, Cloud, Response

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from privacy.references import is_blank, is_named_in, normalise, subject_reference
+from privacy.customers.references import is_blank, is_named_in, normalise, subject_reference
 
 SECRET = b"s" * 32
 any_text = st.text(st.characters(exclude_categories=()))

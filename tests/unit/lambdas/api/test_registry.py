@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from privacy.registry import CACHE_SECONDS, Program, Registry
+from privacy.customers.registry import CACHE_SECONDS, Program, Registry
 
 from .conftest import Cloud
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy import aws_clients, requests
+from privacy.aws import clients as aws_clients
 from privacy.identifiers import uuid7
-from privacy.requests import (
+from privacy.requests import store as request_store
+from privacy.requests.store import (
     Idempotency,
     IdempotencyKeyReusedError,
     RequestBusyError,
@@ -120,7 +121,7 @@ def test_a_request_that_waits_is_taken_again_when_its_time_has_come(
         def now(cls, tz: tzinfo | None = None) -> "Later":
             return super().now(tz) + timedelta(hours=6, seconds=1)
 
-    monkeypatch.setattr(requests, "datetime", Later)
+    monkeypatch.setattr(request_store, "datetime", Later)
     assert [request.id for request in store.pending("acme", 10)] == [waits, other]
     assert store.claim("acme", waits, "run-3")
     assert store.finish("acme", waits, state="completed", at=NOW)
@@ -163,7 +164,7 @@ def test_pending_is_oldest_first_and_bounded(store: RequestStore) -> None:
 
 def test_an_expired_key_may_be_used_again(store: RequestStore, monkeypatch: pytest.MonkeyPatch) -> None:
     key = Idempotency.of(client_id="c", operation="o", key="k", body_digest="one")
-    monkeypatch.setattr(requests, "IDEMPOTENCY_SECONDS", -1)
+    monkeypatch.setattr(request_store, "IDEMPOTENCY_SECONDS", -1)
     first = create(store, idempotency=key)
     monkeypatch.undo()
     other = Idempotency(key.key_digest, "two")
@@ -194,8 +195,8 @@ def test_lasting_rivalry_is_reported_and_nothing_is_written(
     store: RequestStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request_id = create(store)
-    monkeypatch.setattr(requests, "transact", lambda _client, _writes: ["TransactionConflict", "None"])
-    monkeypatch.setattr(requests, "pause", lambda _attempt: None)
+    monkeypatch.setattr(request_store, "transact", lambda _client, _writes: ["TransactionConflict", "None"])
+    monkeypatch.setattr(request_store, "pause", lambda _attempt: None)
     with pytest.raises(RequestBusyError):
         create(store, number=1)
     with pytest.raises(RequestBusyError):
@@ -270,7 +271,7 @@ def test_a_filter_that_matches_little_still_ends(
     client = aws_clients.dynamodb()
     original = client.query
     monkeypatch.setattr(client, "query", lambda **query: original(**{**query, "Limit": 1}))
-    monkeypatch.setattr(requests, "_LIST_QUERIES", 3)
+    monkeypatch.setattr(request_store, "_LIST_QUERIES", 3)
     cursor, found, pages = None, [], 0
     while pages == 0 or cursor is not None:
         page = store.page("acme", state=None, type="correction", limit=5, cursor=cursor)

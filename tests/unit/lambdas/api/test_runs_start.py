@@ -8,10 +8,10 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from hypothesis import HealthCheck, given, settings
 
-from privacy import aws_clients
+from privacy.aws import clients as aws_clients
 from privacy.identifiers import uuid7
-from privacy.run_lock import RunLock
-from privacy.sweeping import SweepIncompleteError, sweep
+from privacy.requests.run_lock import RunLock
+from privacy.requests.sweep import SweepIncompleteError, sweep
 
 from .conftest import Api, Cloud
 from .interleaving import Interleaving, interleavings

@@ -11,10 +11,14 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy import aws_clients, contract_events, environment, reminding, watching_contracts
-from privacy.registry import Customer, Destruction, Registry, destruction_key
-from privacy.reminding import remind
-from privacy.watching_contracts import Finding, WatchIncompleteError, findings, watch
+from privacy import environment
+from privacy.aws import clients as aws_clients
+from privacy.contracts import events as contract_events
+from privacy.contracts import remind as contract_reminders
+from privacy.contracts import watch as contract_watch
+from privacy.contracts.remind import remind
+from privacy.contracts.watch import Finding, WatchIncompleteError, findings, watch
+from privacy.customers.registry import Customer, Destruction, Registry, destruction_key
 
 from .conftest import ACCOUNT, REGION, Api, Cloud, client
 
@@ -325,7 +329,7 @@ def test_a_reminder_says_that_the_data_is_held_and_not_why(cloud: Cloud, said: S
     ("late", "true"),
     [
         (-timedelta(hours=1), False),
-        (-reminding.CLOCK_SKEW, True),
+        (-contract_reminders.CLOCK_SKEW, True),
         (timedelta(0), True),
         (timedelta(seconds=59), True),
         (DAY - SECOND, True),
@@ -393,4 +397,4 @@ def test_an_event_that_is_not_taken_fails_the_call(
 
 def test_an_executions_name_fits_with_the_longest_id() -> None:
     longest = Customer("c" * 21, "b", "t", "k", date(2024, 1, 1), ENDS, GRACE, "email", ())
-    assert len(watching_contracts.execution_name(longest, DUE)) <= 80
+    assert len(contract_watch.execution_name(longest, DUE)) <= 80

@@ -10,11 +10,14 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from components.contract_end_definition import ContractEndSteps, contract_end_definition
-from privacy import aws_clients, environment, vault
+from components.functions.catalogue import FUNCTIONS
+from components.machines.contract_end import ContractEndSteps, contract_end_definition
+from privacy import environment
+from privacy.aws import clients as aws_clients
+from privacy.customers.registry import Registry
 from privacy.identifiers import uuid7
-from privacy.registry import Registry
-from privacy.requests import RequestStore
+from privacy.requests.store import RequestStore
+from privacy.vault import sessions
 
 from ..runs.state_machine import Execution, TaskFailedError
 
@@ -157,7 +160,7 @@ class Region:
     # -- what AWS does
 
     def invoke(self, function: str, event: Any) -> Any:  # noqa: ANN401 - what a function takes and gives
-        module = importlib.import_module(f"handlers.{function}")
+        module = importlib.import_module(FUNCTIONS[function].path)
         try:
             answer = module.handler(json.loads(json.dumps(event)), _Context(self.milliseconds))
         except Exception as error:
@@ -290,16 +293,16 @@ def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
     monkeypatch.setattr(boto3, "client", lambda service, **_: client(service))
     with mock_aws():
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
         for function in STEPS.values():
-            importlib.reload(importlib.import_module(f"handlers.{function}"))
+            importlib.reload(importlib.import_module(FUNCTIONS[function].path))
         made = Region()
         made.make()
         for customer in CUSTOMERS:
             made.furnish(customer)
         yield made
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
 
 
 def midnight(day: date) -> datetime:

@@ -8,10 +8,11 @@ from unittest.mock import patch
 import pytest
 from botocore.client import BaseClient
 
-from privacy import bucket_emptying
-from privacy.registry import Destruction
-from privacy.run_lock import CONTRACT_END, RunLock
-from privacy.sweeping import sweep
+from components.functions.catalogue import FUNCTIONS
+from privacy.contracts import empty_bucket
+from privacy.customers.registry import Destruction
+from privacy.requests.run_lock import CONTRACT_END, RunLock
+from privacy.requests.sweep import sweep
 
 from .conftest import EVIDENCE, MACHINE, NOTHING, REGISTRY, REQUESTS, SECOND, Region, midnight
 
@@ -24,7 +25,7 @@ def at(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
             return now
 
     for step in ("check_contract_end", "freeze_contract"):
-        monkeypatch.setattr(f"handlers.{step}.datetime", Clock)
+        monkeypatch.setattr(f"{FUNCTIONS[step].path}.datetime", Clock)
 
 
 def test_everything_of_the_customer_goes_and_nothing_of_the_neighbour(region: Region) -> None:
@@ -224,9 +225,9 @@ def test_what_was_asked_for_and_is_not_done_ends_rejected(region: Region) -> Non
 
 
 def test_more_requests_than_one_call_rejects(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
-    from privacy import freezing
+    from privacy.contracts import freeze as contract_freeze
 
-    monkeypatch.setattr(freezing, "REJECTED_AT_ONCE", 2)
+    monkeypatch.setattr(contract_freeze, "REJECTED_AT_ONCE", 2)
     ids = [region.ask("acme") for _ in range(5)]
     region.carry_out(region.start())
     states = {request.state for each in ids if (request := region.requests.get("acme", each)) is not None}
@@ -295,15 +296,15 @@ def test_a_second_execution_ends_as_the_first(region: Region) -> None:
 
 
 def test_a_large_bucket_is_emptied_prefix_by_prefix(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bucket_emptying, "PAGES_ALONE", 0)
-    monkeypatch.setattr("handlers.empty_bucket.bucket_emptying.PAGES_ALONE", 0)
+    monkeypatch.setattr(empty_bucket, "PAGES_ALONE", 0)
+    monkeypatch.setattr("handlers.contracts.empty_bucket.empty_bucket.PAGES_ALONE", 0)
     execution = region.start()
     for _ in range(8):
         execution.advance(region.invoke)
     assert execution.done[:5] == ["Check", "Freeze", "EmptyBucket", "EmptyPrefix", "EmptyPrefix"]
     left = {key for key, _, _ in region.contents("acme")["versions"]}
     assert left == {"of no dataset"}, "what no prefix covers is left to the call for all"
-    monkeypatch.setattr("handlers.empty_bucket.bucket_emptying.PAGES_ALONE", 1)
+    monkeypatch.setattr("handlers.contracts.empty_bucket.empty_bucket.PAGES_ALONE", 1)
     region.carry_out(execution)
     assert region.contents("acme") == NOTHING
 

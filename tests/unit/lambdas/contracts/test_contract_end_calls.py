@@ -8,8 +8,8 @@ from unittest.mock import patch
 import pytest
 from botocore.client import BaseClient
 
-from benchmarks.calls import counts, recorded
-from privacy import bucket_emptying
+from benchmarks.costs.calls import counts, recorded
+from privacy.contracts import empty_bucket
 
 from .conftest import NOTHING, Region
 from .listing import Pages
@@ -80,7 +80,7 @@ def test_listing_goes_ahead_by_no_more_pages_than_are_deleted_at_once(
     furnish(region, 15 * PAGE)
     may_end, counting = threading.Semaphore(0), threading.Lock()
     listed = ended = most = 0
-    wait = bucket_emptying.wait
+    wait = empty_bucket.wait
 
     def slow(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:  # noqa: ANN401
         nonlocal listed, ended, most
@@ -99,7 +99,7 @@ def test_listing_goes_ahead_by_no_more_pages_than_are_deleted_at_once(
         may_end.release()
         return wait(*given, **more)
 
-    monkeypatch.setattr(bucket_emptying, "wait", waited)
+    monkeypatch.setattr(empty_bucket, "wait", waited)
     execution = region.start()
     while "Freeze" not in execution.done:
         execution.advance(region.invoke)
@@ -107,4 +107,4 @@ def test_listing_goes_ahead_by_no_more_pages_than_are_deleted_at_once(
         execution.advance(region.invoke)
     assert region.contents("acme")["versions"] == []
     assert listed == 16
-    assert most == bucket_emptying.DELETIONS_AT_ONCE + 1
+    assert most == empty_bucket.DELETIONS_AT_ONCE + 1

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from privacy import aws_clients, bucket_emptying, requests, vault
-from privacy.run_lock import CONTRACT_END, RunLock
+from privacy.aws import clients as aws_clients
+from privacy.contracts import empty_bucket
+from privacy.requests import store as request_store
+from privacy.requests.run_lock import CONTRACT_END, RunLock
+from privacy.vault import sessions
 
 from ..runs.faults import Fault, Faults, Killed, thinned
 from ..runs.state_machine import Execution, TaskFailedError
@@ -64,7 +67,7 @@ class World:
         if function == self.broken:
             raise TaskFailedError("Lambda.Unknown")
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
         self.invoked = function
         try:
             with self.faults.function():
@@ -79,9 +82,9 @@ class World:
 @pytest.fixture
 def world(region: Region, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A bucket of several pages, a request that is open, a run that goes on."""
-    monkeypatch.setattr(bucket_emptying, "PAGES_ALONE", 1)
-    monkeypatch.setattr(bucket_emptying, "ThreadPoolExecutor", OneByOne)
-    monkeypatch.setattr(requests, "pause", lambda _: None)
+    monkeypatch.setattr(empty_bucket, "PAGES_ALONE", 1)
+    monkeypatch.setattr(empty_bucket, "ThreadPoolExecutor", OneByOne)
+    monkeypatch.setattr(request_store, "pause", lambda _: None)
     region.aws("s3").put_bucket_versioning(Bucket=EVIDENCE, VersioningConfiguration={"Status": "Enabled"})
     for customer in ("acme", "globex"):
         region.ask(customer)

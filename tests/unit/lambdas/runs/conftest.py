@@ -11,12 +11,15 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from privacy import aws_clients, environment, vault
+from components.functions.catalogue import FUNCTIONS
+from privacy import environment
+from privacy.api.records import put_record
+from privacy.aws import clients as aws_clients
+from privacy.customers.references import subject_reference
+from privacy.customers.registry import CsvDialect, Customer, Dataset
 from privacy.identifiers import uuid7
-from privacy.records import put_record
-from privacy.references import subject_reference
-from privacy.registry import CsvDialect, Customer, Dataset
-from privacy.requests import Request, RequestStore
+from privacy.requests.store import Request, RequestStore
+from privacy.vault import sessions
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -79,7 +82,7 @@ class World:
     # -- what the customer does
 
     def ref(self, identifier: str) -> str:
-        secret = vault.open_vault(self.customer, "intake").subject_secret()
+        secret = sessions.open_vault(self.customer, "intake").subject_secret()
         return subject_reference(secret, identifier, self.customer.subject_id)
 
     def put(self, key: str, body: bytes, *, indexed: bool = True, **more: object) -> str:
@@ -96,7 +99,7 @@ class World:
         return self.put(key, b"dear sirs", Metadata={"subject": self.ref(subject)}, **more)
 
     def put_record(self, record_id: str, subject: str, **fields: object) -> None:
-        opened = vault.open_vault(self.customer, "ingest")
+        opened = sessions.open_vault(self.customer, "ingest")
         put_record(opened, "profiles", record_id, self.ref(subject), fields, datetime.now(UTC))
 
     def erase(self, *subjects: str) -> str:
@@ -157,7 +160,7 @@ class World:
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def call(self, function: str, event: dict[str, Any], milliseconds: int = 900_000) -> dict[str, Any]:
-        module = importlib.import_module(f"handlers.{function}")
+        module = importlib.import_module(FUNCTIONS[function].path)
         context = _Context(lambda: milliseconds)
         answer: dict[str, Any] = json.loads(
             json.dumps(module.handler(json.loads(json.dumps(event)), context))
@@ -207,7 +210,7 @@ class World:
     def use_table(self, name: str) -> None:
         """Go on with another table, as functions do once what they remember of the registry is old."""
         self.customer = replace(self.customer, table=name)
-        vault.forget()
+        sessions.forget()
         _load_handlers()
 
     def replay(self, restored_from: str) -> dict[str, Any]:
@@ -290,12 +293,12 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr(boto3, "client", lambda service, **_: _client(service))
     with mock_aws():
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
         made = _make_world()
         _load_handlers()
         yield made
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
 
 
 def _load_handlers() -> None:
@@ -310,7 +313,7 @@ def _load_handlers() -> None:
         "replay_erasures",
         "export_vault",
     ):
-        importlib.reload(importlib.import_module(f"handlers.{function}"))
+        importlib.reload(importlib.import_module(FUNCTIONS[function].path))
 
 
 def _make_world() -> World:

@@ -14,12 +14,13 @@ from urllib.parse import quote_plus
 
 import boto3
 
-from components.replay_definition import replay_definition
-from components.run_definition import RunSteps, run_definition
-from privacy import aws_clients, vault
-from privacy.records import put_record
-from privacy.references import subject_reference
-from privacy.registry import Customer, Registry
+from components.machines.replay import replay_definition
+from components.machines.run import RunSteps, run_definition
+from privacy.api.records import put_record
+from privacy.aws import clients as aws_clients
+from privacy.customers.references import subject_reference
+from privacy.customers.registry import Customer, Registry
+from privacy.vault import sessions
 
 from . import stored_state
 from .faults import Faults, Killed
@@ -30,7 +31,7 @@ MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:run"
 RECEIVES = 5
 BATCH = 2
 CLIENT_ATTEMPTS = 4
-HANDLERS = Path(vault.__file__).parents[1] / "handlers"
+HANDLERS = Path(sessions.__file__).parents[2] / "handlers"
 FUNCTIONS = (
     "create_correction_request",
     "create_erasure_request",
@@ -94,7 +95,7 @@ class Region:
         return found
 
     def ref(self, customer: str, identifier: str) -> str:
-        opened = vault.open_vault(self.customer(customer), "intake")
+        opened = sessions.open_vault(self.customer(customer), "intake")
         return subject_reference(opened.subject_secret(), identifier, "email")
 
     def put(self, customer: str, key: str, body: bytes, **more: object) -> None:
@@ -115,7 +116,7 @@ class Region:
         boto3.client("s3").delete_object(Bucket=f"vault-{customer}", Key=key)
 
     def put_record(self, customer: str, record_id: str, subject: str, **fields: object) -> None:
-        opened = vault.open_vault(self.customer(customer), "ingest")
+        opened = sessions.open_vault(self.customer(customer), "ingest")
         ref = self.ref(customer, subject)
         put_record(opened, "profiles", record_id, ref, fields, datetime.now(UTC))
 
@@ -229,7 +230,7 @@ class Region:
         if function == "complete_run" and "error" not in event:
             self._note_outcomes(event["run_id"])
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
         self.invoked = function
         module: dict[str, Any] = {"__name__": function}
         exec(self.functions[function], module)  # what a new process does first
@@ -343,7 +344,7 @@ def make(faults: Faults) -> Region:
     faults.services["sqs"] = lambda _client, _operation, _parameters: {}
     faults.services["stepfunctions"] = region.step_functions
     for name in FUNCTIONS:
-        path = HANDLERS / f"{name}.py"
+        path = next(HANDLERS.glob(f"*/{name}.py"))
         region.functions[name] = compile(path.read_text(encoding="utf-8"), path, "exec")
     return region
 

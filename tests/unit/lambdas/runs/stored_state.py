@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from moto.backends import get_backend
 
-from privacy.references import subject_reference
+from privacy.customers.references import subject_reference
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"

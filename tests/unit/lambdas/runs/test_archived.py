@@ -9,12 +9,15 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.s3 import models
 
-from privacy import archived, object_store, requests, visiting
-from privacy.completing import complete_run
 from privacy.identifiers import uuid7
-from privacy.requests import Request
-from privacy.run_lock import RunLock
-from privacy.vault import open_vault
+from privacy.requests import store as request_store
+from privacy.requests.run_lock import RunLock
+from privacy.requests.store import Request
+from privacy.run.complete import complete_run
+from privacy.vault import archived
+from privacy.vault import objects as vault_objects
+from privacy.vault.sessions import open_vault
+from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
     from conftest import World
@@ -118,12 +121,12 @@ def test_a_request_waits_for_a_file_and_ends_when_it_is_back(world: "World") -> 
     other = world.erase(BOB)
     assert [r.id for r in world.requests.pending("acme", 10)] == [other]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests, "datetime", _clock(archived.WAIT))
+        patch.setattr(request_store, "datetime", _clock(archived.WAIT))
         assert [r.id for r in world.requests.pending("acme", 1)] == [request]
         world.run()  # too early
         assert {world.request(each).state for each in (request, other)} == {"pending"}
         back(world, key)
-        patch.setattr(requests, "datetime", _clock(2 * archived.WAIT))
+        patch.setattr(request_store, "datetime", _clock(2 * archived.WAIT))
         world.run()
         done = [world.request(each) for each in (request, other)]
     assert restored(world, key) == [b""]
@@ -153,7 +156,7 @@ def test_it_is_written_back_into_its_own_storage_class(world: "World") -> None:
     request = world.erase(ANNA)
     world.run()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests, "datetime", _clock(archived.WAIT))
+        patch.setattr(request_store, "datetime", _clock(archived.WAIT))
         world.run()
     assert world.s3.head_object(Bucket=BUCKET, Key=key)["StorageClass"] == "DEEP_ARCHIVE"
     assert restored(world, key) == [row(BOB)]
@@ -198,7 +201,7 @@ def test_an_upload_into_the_archive_is_brought_back_when_somebody_is_erased(worl
     world.run()
     assert world.request(request).state == "pending"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(requests, "datetime", _clock(archived.WAIT))
+        patch.setattr(request_store, "datetime", _clock(archived.WAIT))
         world.run()
     assert world.request(request).state == "completed"
     assert restored(world, key) == [row(BOB)]
@@ -265,7 +268,7 @@ def test_what_s3_is_asked_for_by_storage_class(
 ) -> None:
     calls: list[Any] = []
     monkeypatch.setattr(world.s3, "restore_object", lambda **more: calls.append(more["RestoreRequest"]))
-    object_store.restore(open_vault(world.customer, "visit"), "vault/a", storage)
+    vault_objects.restore(open_vault(world.customer, "visit"), "vault/a", storage)
     assert calls == [{**asked, "GlacierJobParameters": {"Tier": "Standard"}}]
 
 
@@ -273,9 +276,9 @@ def test_what_s3_is_asked_for_by_storage_class(
     ("code", "raises"),
     [
         ("RestoreAlreadyInProgress", None),
-        ("ObjectAlreadyInActiveTierError", object_store.ObjectChangedError),
-        ("InvalidObjectState", object_store.ObjectChangedError),
-        ("NoSuchKey", object_store.ObjectChangedError),
+        ("ObjectAlreadyInActiveTierError", vault_objects.ObjectChangedError),
+        ("InvalidObjectState", vault_objects.ObjectChangedError),
+        ("NoSuchKey", vault_objects.ObjectChangedError),
         ("AccessDenied", ClientError),
     ],
 )
@@ -288,10 +291,10 @@ def test_how_an_answer_to_a_restoration_is_taken(
     monkeypatch.setattr(world.s3, "restore_object", refuse)
     opened = open_vault(world.customer, "visit")
     if raises is None:
-        object_store.restore(opened, "vault/a", "GLACIER")
+        vault_objects.restore(opened, "vault/a", "GLACIER")
     else:
         with pytest.raises(raises):
-            object_store.restore(opened, "vault/a", "GLACIER")
+            vault_objects.restore(opened, "vault/a", "GLACIER")
 
 
 @pytest.mark.parametrize("large", [False, True])
@@ -300,7 +303,7 @@ def test_a_visit_that_is_cut_short_knows_its_own_archived_work(
 ) -> None:
     """What it wrote is archived at once: it cannot read it again to see that its work is done."""
     if large:
-        monkeypatch.setattr(object_store, "PART_BYTES", 1024)
+        monkeypatch.setattr(vault_objects, "PART_BYTES", 1024)
         monkeypatch.setattr(models, "S3_UPLOAD_PART_MIN_SIZE", 1)
     key = "vault/a.jsonl"
     others = b"".join(row(BOB, "x" * 100) for _ in range(30))
@@ -310,17 +313,17 @@ def test_a_visit_that_is_cut_short_knows_its_own_archived_work(
     world.s3.restore_object(Bucket=BUCKET, Key=key, RestoreRequest={"Days": 1})
     request = world.erase(ANNA)
     planned = world.plan(uuid7())
-    commit, refused = object_store.Rewrite.commit, [1]
+    commit, refused = vault_objects.Rewrite.commit, [1]
 
-    def lost(rewrite: object_store.Rewrite) -> str:
+    def lost(rewrite: vault_objects.Rewrite) -> str:
         version = commit(rewrite)
         if refused:
             refused.pop()
             raise ClientError({"Error": {"Code": "InternalError"}}, "PutObject")
         return version
 
-    monkeypatch.setattr(object_store.Rewrite, "commit", lost)
-    with pytest.raises(visiting.VisitsFailedError):
+    monkeypatch.setattr(vault_objects.Rewrite, "commit", lost)
+    with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     world.visit(planned)
     world.call("verify_run", {"customer": "acme", "run_id": planned["run_id"]})

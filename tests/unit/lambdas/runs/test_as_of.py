@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy import as_of, object_store, visiting
+from privacy.formats import row_times
 from privacy.identifiers import uuid7
+from privacy.vault import objects as vault_objects
+from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
     from conftest import World
@@ -51,7 +53,7 @@ def settle(world: "World") -> None:
     ],
 )
 def test_a_time_is_read(text: str, moment: str) -> None:
-    found = as_of.moment_of(text)
+    found = row_times.moment_of(text)
     assert found is not None
     assert found.isoformat() == moment
 
@@ -61,7 +63,7 @@ def test_a_time_is_read(text: str, moment: str) -> None:
              "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "\uff11777629600"]
 )  # fmt: skip
 def test_what_is_no_time_is_none(text: str) -> None:
-    assert as_of.moment_of(text) is None
+    assert row_times.moment_of(text) is None
 
 
 def test_older_rows_that_are_uploaded_after_an_erasure_go_and_newer_ones_stay(world: "World") -> None:
@@ -186,16 +188,16 @@ def test_a_late_arrival_that_is_visited_twice_ends_the_same(
     world.run()
     world.put("notes/a.jsonl", row(ANNA, OLD) + row(ANNA, NEW))
     planned = world.plan(uuid7())
-    original, refused = object_store.purge, [1]
+    original, refused = vault_objects.purge, [1]
 
     def purge(*arguments: object) -> None:
         if refused:
             refused.pop()
-            raise object_store.PurgeIncompleteError("SlowDown")
+            raise vault_objects.PurgeIncompleteError("SlowDown")
         original(*arguments)
 
-    monkeypatch.setattr(object_store, "purge", purge)
-    with pytest.raises(visiting.VisitsFailedError):
+    monkeypatch.setattr(vault_objects, "purge", purge)
+    with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     world.visit(planned)
     world.call("verify_run", {"customer": "acme", "run_id": planned["run_id"]})

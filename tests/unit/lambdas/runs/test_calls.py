@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from moto.s3 import models as moto_s3
 
-from benchmarks.calls import Call, counts, recorded
-from privacy import object_store, object_visits
+from benchmarks.costs.calls import Call, counts, recorded
 from privacy.identifiers import uuid7
+from privacy.vault import objects as vault_objects
+from privacy.visits import objects as object_visits
 
 if TYPE_CHECKING:
     from conftest import World
@@ -111,7 +112,7 @@ def test_older_versions_cost_a_delete_and_a_listing_more(world: "World") -> None
 
 
 def test_a_large_object_costs_its_parts(world: "World", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store, "PART_BYTES", PART)
+    monkeypatch.setattr(vault_objects, "PART_BYTES", PART)
     monkeypatch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
     world.put("feedback/a.jsonl", row(ANNA) + b"".join(row(BOB, "x" * 900) for _ in range(40)))
     world.erase(ANNA)
@@ -205,14 +206,14 @@ def test_somebody_elses_newer_version_is_visited_and_never_deleted_unread(
 ) -> None:
     world.put("feedback/a.jsonl", row(ANNA) + row(BOB))
     request = world.erase(ANNA)
-    purge, waiting = object_store.purge, [row(BOB, "new") + row(ANNA)]
+    purge, waiting = vault_objects.purge, [row(BOB, "new") + row(ANNA)]
 
     def overwritten_first(vault: object, key: str, gone: list[str]) -> None:
         while waiting:
             world.put(key, waiting.pop(), indexed=False)
         purge(vault, key, gone)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(object_store, "purge", overwritten_first)
+    monkeypatch.setattr(vault_objects, "purge", overwritten_first)
     of_a_run(world)
     assert world.request(request).state == "completed"
     assert world.contents("feedback/a.jsonl") == [row(BOB, "new")]
@@ -223,14 +224,14 @@ def test_a_visit_counts_what_it_removed_before_and_after_somebody_else_wrote(
 ) -> None:
     world.put("feedback/a.jsonl", row(ANNA) + row(BOB))
     world.erase(ANNA)
-    versions, waiting = object_store.versions, [row(BOB, "new") + row(ANNA)]
+    versions, waiting = vault_objects.versions, [row(BOB, "new") + row(ANNA)]
 
-    def overwritten_first(vault: object, key: str) -> list[object_store.Version]:
+    def overwritten_first(vault: object, key: str) -> list[vault_objects.Version]:
         while waiting:
             world.put(key, waiting.pop(), indexed=False)
         return versions(vault, key)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(object_visits.object_store, "versions", overwritten_first)
+    monkeypatch.setattr(object_visits.vault_objects, "versions", overwritten_first)
     planned = world.plan(uuid7())
     world.visit(planned)
     (visit,) = [item for item in world.items() if item["sk"]["S"] == "visit#00000000"]

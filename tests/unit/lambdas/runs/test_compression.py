@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy import codecs
+from privacy.formats import compression
 
 if TYPE_CHECKING:
     from conftest import World
@@ -114,11 +114,13 @@ def test_what_is_unpacked_does_not_depend_on_how_the_stream_is_cut(
 ) -> None:
     content = b"{" + content * repeated
     stored = PACKED[name](content) if name in PACKED else content
-    codec, pieces = codecs.unpacked(stored[start : start + size] for start in range(0, len(stored), size))
+    codec, pieces = compression.unpacked(
+        stored[start : start + size] for start in range(0, len(stored), size)
+    )
     assert codec == name.split()[0]
     assert b"".join(pieces) == content
-    packer = codecs.packer(codec)
-    again, pieces = codecs.unpacked([packer.compress(content) + packer.flush()])
+    packer = compression.packer(codec)
+    again, pieces = compression.unpacked([packer.compress(content) + packer.flush()])
     assert (again, b"".join(pieces)) == (codec, content)
 
 
@@ -134,8 +136,8 @@ def test_a_file_that_ends_too_early_never_looks_whole(
 ) -> None:
     stored = pack(content)
     stored = stored[: max(len(stored) - lost, 5)]
-    _, pieces = codecs.unpacked(stored[start : start + size] for start in range(0, len(stored), size))
-    with pytest.raises(codecs.DamagedContentError, match="ends too early"):
+    _, pieces = compression.unpacked(stored[start : start + size] for start in range(0, len(stored), size))
+    with pytest.raises(compression.DamagedContentError, match="ends too early"):
         list(pieces)
 
 
@@ -147,14 +149,14 @@ def test_flipped_bits_and_trailing_garbage_are_damage(pack: Callable[[bytes], by
         stored[:middle] + bytes([stored[middle] ^ 0xFF]) + stored[middle + 1 :],
         stored + b"garbage!",
     ):
-        _, pieces = codecs.unpacked([bad])
-        with pytest.raises(codecs.DamagedContentError, match="damaged"):
+        _, pieces = compression.unpacked([bad])
+        with pytest.raises(compression.DamagedContentError, match="damaged"):
             list(pieces)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
 def test_content_that_unpacks_to_a_multiple_comes_in_bounded_pieces(pack: Callable[[bytes], bytes]) -> None:
-    _, pieces = codecs.unpacked([pack(bytes(100_000_000))])
+    _, pieces = compression.unpacked([pack(bytes(100_000_000))])
     sizes = [len(piece) for piece in pieces]
     assert sum(sizes) == 100_000_000
     assert max(sizes) <= 20_000_000

@@ -3,8 +3,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from privacy import visiting
 from privacy.identifiers import uuid7
+from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
     from conftest import World
@@ -167,7 +167,7 @@ def test_a_record_that_takes_no_more_fails_its_own_request_and_no_other(world: "
     correction = world.correct(ANNA, [change])
     erasure = world.erase(BOB)
     run_id = uuid7()
-    with pytest.raises(visiting.VisitsFailedError):
+    with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(world.plan(run_id))
     world.call("verify_run", {"customer": "acme", "run_id": run_id})
     world.complete(run_id)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from privacy import csv_rows
-from privacy.csv_rows import CsvRows
-from privacy.registry import CsvDialect
-from privacy.row_blocks import Subject, Unreadable
-from privacy.row_edits import RowEdits
+from privacy.customers.registry import CsvDialect
+from privacy.formats import csv_rows
+from privacy.formats.blocks import Subject, Unreadable
+from privacy.formats.csv_rows import CsvRows
+from privacy.formats.edits import RowEdits
 
 if TYPE_CHECKING:
     from conftest import World

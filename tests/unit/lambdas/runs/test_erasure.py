@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from privacy import object_store
+from privacy.vault import objects as vault_objects
 
 if TYPE_CHECKING:
     from conftest import World
@@ -237,13 +237,13 @@ def test_many_requests_cost_one_rewrite_of_an_object(world: "World", monkeypatch
     people = [f"person{number}@example.org" for number in range(12)]
     world.put("feedback/a.jsonl", b"\n".join(row(person) for person in [*people, BOB]))
     requests = [world.erase(person) for person in people]
-    commit, commits = object_store.Rewrite.commit, []
+    commit, commits = vault_objects.Rewrite.commit, []
 
-    def counted(rewrite: object_store.Rewrite) -> str:
+    def counted(rewrite: vault_objects.Rewrite) -> str:
         commits.append(rewrite.source.key)
         return commit(rewrite)
 
-    monkeypatch.setattr(object_store.Rewrite, "commit", counted)
+    monkeypatch.setattr(vault_objects.Rewrite, "commit", counted)
 
     world.run()
 

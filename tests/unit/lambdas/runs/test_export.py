@@ -13,14 +13,16 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from components.export_definition import export_definition
-from privacy import exporting, exports, vault
-from privacy.export_store import Export, ExportStore, Kind
-from privacy.exporting import Exporter
+from components.machines.export import export_definition
+from privacy.aws.failures import StepFailedError
+from privacy.customers.registry import destruction_key
+from privacy.exports import files as export_files
+from privacy.exports import write as export_write
+from privacy.exports.store import Export, ExportStore, Kind
+from privacy.exports.write import Exporter
 from privacy.identifiers import uuid7
-from privacy.registry import destruction_key
-from privacy.run_lock import RunLock
-from privacy.step_failures import StepFailedError
+from privacy.requests.run_lock import RunLock
+from privacy.vault import sessions
 
 from .state_machine import Execution, TaskFailedError
 
@@ -73,7 +75,7 @@ def lines(world: "World", made: Export, kind: Kind) -> list[dict[str, Any]]:
     assert made.state == "completed"
     assert made.written is not None
     bodies = {
-        part: world.read(exports.prefix(made.id) + part.name)
+        part: world.read(export_files.prefix(made.id) + part.name)
         for part in made.written.parts
         if part.kind == kind
     }
@@ -188,8 +190,8 @@ def test_a_call_goes_on_where_the_time_of_the_one_before_was_short(
     for number in range(60):
         world.put_record(f"p-{number}", f"{number}@example.com", text="x" * 100_000)
         world.s3.put_object(Bucket=world.customer.bucket, Key=f"papers/{number}", Body=b"x")
-    monkeypatch.setattr(exporting, "PART_BYTES", 2_000_000)
-    handler = importlib.import_module("handlers.export_vault").handler
+    monkeypatch.setattr(export_write, "PART_BYTES", 2_000_000)
+    handler = importlib.import_module("handlers.exports.export_vault").handler
     export_id, calls, answer = ask(world), 0, {"next": "more"}
     while answer["next"] == "more":
         calls += 1
@@ -237,7 +239,7 @@ def test_whichever_call_goes_wrong_the_export_is_whole(
                 try:
                     answer = step(world, export_id)
                 except StepFailedError:
-                    vault.forget()
+                    sessions.forget()
                     continue
                 break
         assert answer["next"] == "done"
@@ -366,7 +368,7 @@ def test_two_calls_that_make_the_same_export_make_it_once(
     assert_whole(world, made)
     assert made.written is not None
     assert sorted(below_exports(world)) == sorted(
-        exports.prefix(export_id) + part.name for part in made.written.parts
+        export_files.prefix(export_id) + part.name for part in made.written.parts
     )
     assert step(world, export_id)["next"] == "done"
 
@@ -438,7 +440,7 @@ def test_an_erasure_that_leaves_an_export_has_failed_and_nobody_can_fetch_it(
     furnish(world)
     made = exported(world)
     erasure = world.erase(BOB)
-    monkeypatch.setattr(exports, "purge", lambda _: 0)
+    monkeypatch.setattr(export_files, "purge", lambda _: 0)
     world.run()
     assert world.request(erasure).state == "failed"
     assert world.request(erasure).detail == {"problems": [{"reason": "exports-left"}], "problem_count": 1}

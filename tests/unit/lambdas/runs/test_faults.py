@@ -14,18 +14,15 @@ import yaml
 from moto import mock_aws
 from moto.s3 import models as moto_s3
 
-from privacy import (
-    api_contract,
-    archived,
-    aws_clients,
-    environment,
-    object_store,
-    planning,
-    requests,
-    sweeping,
-    vault,
-    vault_items,
-)
+from privacy import environment
+from privacy.api import contract as api_contract
+from privacy.aws import clients as aws_clients
+from privacy.requests import store as request_store
+from privacy.requests import sweep as request_sweep
+from privacy.run import plan as run_plan
+from privacy.vault import archived, sessions
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
 
 from . import faulty_region, stored_state
 from .faults import Fault, Faults, thinned
@@ -310,20 +307,20 @@ def region(document: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
     clients = cache(lambda service: make(service))
     monkeypatch.setattr(boto3, "client", lambda service, **_: clients(service))
     monkeypatch.setattr(api_contract, "DOCUMENT", document)
-    monkeypatch.setattr(object_store, "PART_BYTES", PART)
+    monkeypatch.setattr(vault_objects, "PART_BYTES", PART)
     monkeypatch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
-    monkeypatch.setattr(planning, "BATCH_VISITS", 1)
-    monkeypatch.setattr(sweeping, "SETTLING", sweeping.timedelta(0))
-    monkeypatch.setattr(archived, "WAIT", sweeping.timedelta(0))
+    monkeypatch.setattr(run_plan, "BATCH_VISITS", 1)
+    monkeypatch.setattr(request_sweep, "SETTLING", request_sweep.timedelta(0))
+    monkeypatch.setattr(archived, "WAIT", request_sweep.timedelta(0))
     monkeypatch.setattr(vault_items, "pause", lambda _: None)
-    monkeypatch.setattr(requests, "pause", lambda _: None)
+    monkeypatch.setattr(request_store, "pause", lambda _: None)
     faults = Faults()
     with mock_aws(), faults.installed():
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
         yield faulty_region.make(faults)
         aws_clients.forget()
-        vault.forget()
+        sessions.forget()
 
 
 def undisturbed(region: Region, scenario: Scenario) -> list[Moment]:

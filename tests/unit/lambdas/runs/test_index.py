@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from privacy import vault_items
+from privacy.vault import items as vault_items
 
 if TYPE_CHECKING:
     from conftest import World

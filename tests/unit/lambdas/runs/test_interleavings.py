@@ -22,8 +22,13 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from privacy import completing, object_index, planning, record_visits, vault, visiting
 from privacy.identifiers import uuid7
+from privacy.index import entries as index_entries
+from privacy.run import complete as run_complete
+from privacy.run import plan as run_plan
+from privacy.vault import sessions
+from privacy.visits import batch as visit_batch
+from privacy.visits import records as record_visits
 
 from .faults import Fault, Faults, Killed
 
@@ -268,7 +273,7 @@ class History:
                 with self.faults.function():
                     answer = act()
             except Killed:
-                vault.forget()
+                sessions.forget()
             except Exception:
                 if not (armed and self.faults.struck):
                     raise
@@ -520,15 +525,15 @@ class History:
 
     def check_positions(self, key: str, version: str, found: list[Row], people: set[str]) -> None:
         """Where a visit would go by positions, they are those of the person's rows."""
-        opened = vault.open_vault(self.world.customer, "visit")
-        marker = object_index.read_marker(opened, key)
+        opened = sessions.open_vault(self.world.customer, "visit")
+        marker = index_entries.read_marker(opened, key)
         dataset = self.world.customer.dataset_of(key)
         assert dataset is not None
         if marker is None or marker.version_id != version or dataset.format not in {"jsonl", "csv"}:
             return
         refs = {self.world.ref(person): person for person in people}
-        entries = object_index.read_entries(opened, key, refs)
-        reading = object_index.reading_of(self.world.customer, dataset)
+        entries = index_entries.read_entries(opened, key, refs)
+        reading = index_entries.reading_of(self.world.customer, dataset)
         offset = len(HEAD.get(key.split("/")[0], b""))
         places: dict[str, list[tuple[int, int]]] = {}
         for row in found:
@@ -639,7 +644,7 @@ def test_nobody_erased_is_left_and_all_else_stays(
 
 def _keep_time(world: "World", patch: pytest.MonkeyPatch) -> None:
     patch.setattr(moto.s3.models, "utcnow", lambda: Clock.at.replace(tzinfo=None))
-    for module in (planning, completing, object_index, record_visits, visiting):
+    for module in (run_plan, run_complete, index_entries, record_visits, visit_batch):
         patch.setattr(module, "datetime", Clock)
     patch.setitem(type(world).notify.__globals__, "datetime", Clock)
 

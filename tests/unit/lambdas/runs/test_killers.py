@@ -5,17 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from components.run_definition import RunSteps, run_definition
-from privacy import object_store, planning, visiting
+from components.machines.run import RunSteps, run_definition
 from privacy.identifiers import uuid7
-from privacy.visiting import Visitor
+from privacy.run import plan as run_plan
+from privacy.vault import objects as vault_objects
+from privacy.visits import batch
+from privacy.visits.batch import Visitor
 
 from .state_machine import Execution, TaskFailedError
 
 if TYPE_CHECKING:
     from conftest import World
 
-    from privacy.visits import Visit
+    from privacy.visits.visit import Visit
 
 ANNA = "anna@example.org"
 STEPS = RunSteps(plan="plan_run", visit="visit_objects", verify="verify_run", complete="complete_run")
@@ -91,7 +93,7 @@ def give_time_for(monkeypatch: pytest.MonkeyPatch, visits: int) -> None:
         left = visits
         return visit_batch(visitor, first, last, lambda: left, backward=backward)
 
-    monkeypatch.setattr(visiting, "RESERVE_MILLISECONDS", 1)
+    monkeypatch.setattr(batch, "RESERVE_MILLISECONDS", 1)
     monkeypatch.setattr(Visitor, "_carry_out", counted)
     monkeypatch.setattr(Visitor, "visit_batch", bounded)
 
@@ -128,7 +130,7 @@ def test_several_killers_cost_themselves_and_what_lies_between(
 def test_a_killer_in_one_batch_leaves_the_other_batches_alone(
     world: "World", kill: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "BATCH_VISITS", 2)
+    monkeypatch.setattr(run_plan, "BATCH_VISITS", 2)
     requests = furnish(world)
     kill(2)
     execute(world)
@@ -139,16 +141,16 @@ def test_a_failure_that_a_visit_noted_itself_is_not_written_over(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = furnish(world)
-    original = object_store.read
+    original = vault_objects.read
 
     def read(vault: Any, key: str, **more: Any) -> object:  # noqa: ANN401
         if key == "feedback/1.jsonl":
-            raise object_store.ObjectChangedError
+            raise vault_objects.ObjectChangedError
         if key == "feedback/3.jsonl":
             raise Died
         return original(vault, key, **more)
 
-    monkeypatch.setattr(object_store, "read", read)
+    monkeypatch.setattr(vault_objects, "read", read)
     execute(world)
     details = [world.request(requests[number]).detail for number in (1, 3)]
     errors = [detail["problems"][0]["error"] for detail in details if detail]
@@ -178,14 +180,14 @@ def test_visits_that_fail_do_not_use_up_the_attempts_of_those_between(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = furnish(world)
-    read = object_store.read
+    read = vault_objects.read
 
     def refused(vault: Any, key: str, **more: Any) -> object:  # noqa: ANN401
         if key in {"feedback/0.jsonl", "feedback/6.jsonl"}:
-            raise object_store.ObjectChangedError
+            raise vault_objects.ObjectChangedError
         return read(vault, key, **more)
 
-    monkeypatch.setattr(object_store, "read", refused)
+    monkeypatch.setattr(vault_objects, "read", refused)
     give_time_for(monkeypatch, 2)
     execute(world)
     states = [world.request(request).state for request in requests]

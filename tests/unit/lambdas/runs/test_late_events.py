@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import moto.s3.models
 import pytest
 
-from privacy import codecs, object_store, vault_items
+from privacy.formats import compression
 from privacy.identifiers import uuid7
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
 
 from .test_parquet import buyer, stored, table
 from .test_reindex import evidence, kinds, reindex
@@ -192,7 +194,7 @@ def test_an_attempt_that_died_after_its_write_does_not_take_its_own_time_for_an_
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(object_store, "versions", killed)
+        patched.setattr(vault_objects, "versions", killed)
         with pytest.raises(KeyboardInterrupt):
             world.visit(planned)
     world.visit(planned)
@@ -264,7 +266,7 @@ def test_an_erasure_planned_while_a_visit_that_was_given_up_still_runs_loses_not
     world.erase(BOB)
     planned = world.plan(uuid7())
     world.erase(ANNA)
-    original, waiting = codecs.packer, [world.plan]
+    original, waiting = compression.packer, [world.plan]
 
     def overtaken(codec: Any) -> Any:  # noqa: ANN401
         while waiting:
@@ -272,7 +274,7 @@ def test_an_erasure_planned_while_a_visit_that_was_given_up_still_runs_loses_not
             hour.passes()
         return original(codec)
 
-    monkeypatch.setattr(codecs, "packer", overtaken)
+    monkeypatch.setattr(compression, "packer", overtaken)
     world.visit(planned)
     assert world.deliver(late) == []
     settle(world)

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy import scratch, thrift_compact
-from privacy.parquet_files import (
+from privacy.formats.edits import ChangesOf
+from privacy.parquet import thrift
+from privacy.parquet.edits import ParquetEdits
+from privacy.parquet.source import (
     DATA_PAGE,
     OFFSET_INDEX,
     OFFSET_INDEX_BYTES,
@@ -21,8 +23,7 @@ from privacy.parquet_files import (
     ParquetSource,
     list_of,
 )
-from privacy.parquet_visits import ParquetEdits
-from privacy.row_edits import ChangesOf
+from privacy.vault import scratch
 
 if TYPE_CHECKING:
     from conftest import World
@@ -312,10 +313,10 @@ def test_the_way_of_storing_stays_column_by_column() -> None:
     made = ParquetSource(io.BytesIO(left))
     for chunk in (each for chunks in made.chunks for each in chunks):
         start, length = (chunk.described[number][1] for number in (OFFSET_INDEX, OFFSET_INDEX_BYTES))
-        index, _ = thrift_compact.read(made.raw(start, start + length))
+        index, _ = thrift.read(made.raw(start, start + length))
         places = [page[PAGE_OFFSET][1] for page in list_of(index, PAGES)]
         assert places[0] == chunk.meta[DATA_PAGE][1]
-        assert all(made.header_at(place)[0][1] == (thrift_compact.I32, 3) for place in places)
+        assert all(made.header_at(place)[0][1] == (thrift.I32, 3) for place in places)
     reader = pq.ParquetFile(io.BytesIO(left), page_checksum_verification=True)
     assert reader.read().num_rows == rows - 2
     assert loaded(left).filter(pa.compute.field("snappy") == "7").num_rows == rows // 50

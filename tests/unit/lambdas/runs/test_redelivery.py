@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import boto3
 import pytest
 
-from privacy import redelivery
+from privacy.index import redelivery
 
 from .conftest import QUEUE, REGION
 

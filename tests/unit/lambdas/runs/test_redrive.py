@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from components.run_definition import RunSteps, run_definition
-from privacy import request_values
+from components.machines.run import RunSteps, run_definition
 from privacy.identifiers import uuid7
-from privacy.redriving import RedriveRefusedError, redrive_run
-from privacy.run_lock import RunLock
+from privacy.requests.run_lock import RunLock
+from privacy.run import request_values
+from privacy.run.redrive import RedriveRefusedError, redrive_run
 
 from .state_machine import Execution, TaskFailedError
 
@@ -146,7 +146,7 @@ def test_a_run_whose_plan_failed_after_it_took_requests_is_redriven(
     furnish(world)
     requests = ask(world)
     with monkeypatch.context() as patch:
-        patch.setattr("privacy.planning._leave_tombstones", lambda *_: 1 // 0)
+        patch.setattr("privacy.run.plan._leave_tombstones", lambda *_: 1 // 0)
         failed = execute(world)
     for request in requests:
         assert world.request(request).detail == {
@@ -164,7 +164,7 @@ def test_only_what_failed_is_redriven(world: "World", monkeypatch: pytest.Monkey
     completed, correction = ask(world)
     partial = world.erase("carl@example.org")
     with monkeypatch.context() as patch:
-        patch.setattr("privacy.visiting.visit_records", lambda *_: 1 // 0)
+        patch.setattr("privacy.visits.batch.visit_records", lambda *_: 1 // 0)
         run = execute(world)
     before = world.request(partial)
     assert before.state == "partial"
@@ -291,7 +291,7 @@ def test_a_redrive_visits_again_what_the_index_knows_nothing_of_any_more(
     world.put("feedback/c.jsonl", row(ANNA) + b"not json\n")
     request = world.erase(ANNA)
     with monkeypatch.context() as patch:
-        patch.setattr("privacy.object_store.purge", lambda *_: None)
+        patch.setattr("privacy.vault.objects.purge", lambda *_: None)
         failed = execute(world)
     assert world.request(request).state == "failed"
     assert world.partition(ANNA) == ["erased"]

@@ -15,9 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.reindex_definition import ReindexSteps, reindex_definition
-from privacy import comparisons, environment, object_store, reindex_planning, reindex_report, vault_items
+from components.functions.catalogue import FUNCTIONS
+from components.machines.reindex import ReindexSteps, reindex_definition
+from privacy import environment
 from privacy.identifiers import uuid7
+from privacy.reindex import items as comparison_items
+from privacy.reindex import plan as reindex_plan
+from privacy.reindex import report as reindex_report
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
 
 from .state_machine import Execution, TaskFailedError
 from .test_parquet import buyer, stored, table
@@ -43,7 +49,7 @@ def evidence(world: "World", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(environment.EVIDENCE_BUCKET, EVIDENCE)
     world.s3.create_bucket(Bucket=EVIDENCE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     for function in ("plan_reindex", "reindex_objects", "report_reindex", "clear_reindex"):
-        importlib.reload(importlib.import_module(f"handlers.{function}"))
+        importlib.reload(importlib.import_module(FUNCTIONS[function].path))
 
 
 def reindex(world: "World", *, milliseconds: int = HOUR, **asked: object) -> dict[str, Any]:
@@ -271,7 +277,7 @@ def test_a_vault_without_objects_has_nothing_to_compare(world: "World") -> None:
 
 @pytest.mark.parametrize("objects", [1, 99, 101, 12_345, 40_000_000])
 def test_batches_cover_every_digest_once_and_fit_into_the_map(objects: int) -> None:
-    batches = reindex_planning.batches(objects)
+    batches = reindex_plan.batches(objects)
     assert len(json.dumps(batches)) < 256 * 1024  # Step Functions quotas: bytes of a state's input
     assert (batches[0]["first"], batches[-1]["last"]) == ("0000", "ffff")
     for one, following in itertools.pairwise(batches):
@@ -335,7 +341,7 @@ def test_a_difference_names_subject_dataset_object_and_versions(world: "World") 
     change(world, f"subject#{world.ref(ANNA)}", "object#feedback/a.jsonl", version_id={"S": old})
     done = reindex(world)
     (difference,) = reported(world, done)
-    digest = comparisons.Comparison("feedback/a.jsonl").digest
+    digest = comparison_items.Comparison("feedback/a.jsonl").digest
     assert difference == {
         "kind": "wrong-entry",
         "dataset": "feedback",
@@ -477,13 +483,13 @@ def test_an_object_that_cannot_be_read_is_reported_and_its_entries_stay(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.put("feedback/a.jsonl", row(ANNA))
-    unreadable = world.put("feedback/a.jsonl", row(BOB) + b"x" * 3 * object_store.READ_BYTES, indexed=False)
+    unreadable = world.put("feedback/a.jsonl", row(BOB) + b"x" * 3 * vault_objects.READ_BYTES, indexed=False)
     world.events.clear()
     world.put("feedback/a.jsonl", row(CARL))
     add = f"subject#{world.ref(BOB)}"
     (item,) = [i for i in world.items() if i["pk"]["S"] == f"subject#{world.ref(CARL)}"]
     world.dynamodb.put_item(TableName=world.customer.table, Item={**item, "pk": {"S": add}})
-    monkeypatch.setattr("privacy.row_blocks.MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr("privacy.formats.blocks.MAX_LINE_BYTES", 1000)
     before = index(world)
     done = reindex(world)
     (difference,) = reported(world, done)
@@ -547,7 +553,7 @@ def test_an_erasure_that_runs_meanwhile_leaves_no_entry_and_no_row(
     world.events.clear()
     planned = world.call("plan_reindex", {"reindex_id": "r-1", "input": {"customer": "acme"}})
     world.erase(ANNA)
-    original, calls = object_store.versions, Counter[str]()
+    original, calls = vault_objects.versions, Counter[str]()
 
     def overtaken(*args: Any) -> Any:  # noqa: ANN401
         calls["listed"] += 1
@@ -557,7 +563,7 @@ def test_an_erasure_that_runs_meanwhile_leaves_no_entry_and_no_row(
 
     ids = {"customer": "acme", "reindex_id": "r-1", "dry_run": False}
     with monkeypatch.context() as patched:
-        patched.setattr(object_store, "versions", overtaken)
+        patched.setattr(vault_objects, "versions", overtaken)
         assert world.call("reindex_objects", {**ids, **planned["batches"][0]})["done"]
     while world.requests.pending("acme", 1):
         world.run()
@@ -581,7 +587,7 @@ def test_short_calls_go_on_where_the_last_one_stopped(
         calls[function] += 1
         times = iter([0] if function in {"report_reindex", "clear_reindex"} else [HOUR, 0])
         context = type("Context", (), {"get_remaining_time_in_millis": lambda _: next(times)})()
-        return importlib.import_module(f"handlers.{function}").handler(event, context)
+        return importlib.import_module(FUNCTIONS[function].path).handler(event, context)
 
     calls = Counter[str]()
     execution = Execution.start(reindex_definition(STEPS), uuid7(), {"customer": "acme"})
@@ -590,7 +596,7 @@ def test_short_calls_go_on_where_the_last_one_stopped(
         patched.setattr(reindex_report, "PAGE", 3)
         patched.setattr(reindex_report, "_LOOKED_AT", 2)
         patched.setattr(reindex_report, "_CLEARED", 2)
-        patched.setattr(reindex_planning, "BATCH_VISITS", 3)
+        patched.setattr(reindex_plan, "BATCH_VISITS", 3)
         s3, scan = world.s3.list_object_versions, world.dynamodb.scan
         patched.setattr(world.s3, "list_object_versions", lambda **more: s3(**({"MaxKeys": 2} | more)))
         patched.setattr(world.dynamodb, "scan", lambda **more: scan(**({"Limit": 3} | more)))
@@ -612,19 +618,21 @@ def test_an_object_that_keeps_failing_is_reported_and_the_others_are_compared(
 ) -> None:
     world.put("feedback/a.jsonl", row(ANNA), indexed=False)
     world.put("feedback/b.jsonl", row(ANNA), indexed=False)
-    original = object_store.read_version
+    original = vault_objects.read_version
 
     def failing(vault: Any, key: str, version: str) -> Any:  # noqa: ANN401
         if key == "feedback/a.jsonl":
-            raise object_store.ObjectChangedError
+            raise vault_objects.ObjectChangedError
         return original(vault, key, version)
 
-    monkeypatch.setattr(object_store, "read_version", failing)
+    monkeypatch.setattr(vault_objects, "read_version", failing)
     done = reindex(world)
     differences = {difference["kind"]: difference for difference in reported(world, done)}
     assert set(differences) == {"not-compared", "missing-entry", "unmarked-version"}
     assert differences["not-compared"]["error"] == "ObjectChangedError"
-    assert differences["not-compared"]["object"] == comparisons.Comparison("feedback/a.jsonl").digest[:12]
+    assert (
+        differences["not-compared"]["object"] == comparison_items.Comparison("feedback/a.jsonl").digest[:12]
+    )
     assert not differences["not-compared"]["repaired"]
     assert done["counts"]["remaining"] == 1
     assert world.partition(ANNA) == ["object#feedback/b.jsonl"]

@@ -7,8 +7,12 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 
-from components.reindex_definition import ReindexSteps, reindex_definition
-from privacy import comparing, environment, reindex_planning, reindex_report, vault_items
+from components.machines.reindex import ReindexSteps, reindex_definition
+from privacy import environment
+from privacy.reindex import comparer
+from privacy.reindex import plan as reindex_plan
+from privacy.reindex import report as reindex_report
+from privacy.vault import items as vault_items
 
 from . import faulty_region, stored_state
 from .faults import Fault, thinned
@@ -103,13 +107,13 @@ class Evidence:
 @pytest.fixture
 def evidenced(region: Region, monkeypatch: pytest.MonkeyPatch) -> Region:
     monkeypatch.setenv(environment.EVIDENCE_BUCKET, "evidence")
-    monkeypatch.setattr(reindex_planning, "BATCH_VISITS", 2)
+    monkeypatch.setattr(reindex_plan, "BATCH_VISITS", 2)
     monkeypatch.setattr(reindex_report, "PAGE", 4)
     # One repair after the other: the number of a call then always means the same call.
-    monkeypatch.setattr(comparing, "_PARALLEL", 1)
+    monkeypatch.setattr(comparer, "_PARALLEL", 1)
     region.faults.services["s3"] = Evidence(region)
     for name in FUNCTIONS:
-        path = faulty_region.HANDLERS / f"{name}.py"
+        path = next(faulty_region.HANDLERS.glob(f"*/{name}.py"))
         region.functions[name] = compile(path.read_text(encoding="utf-8"), path, "exec")
     return region
 

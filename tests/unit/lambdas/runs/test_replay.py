@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from privacy import aws_clients, environment, evidence, planning, replaying, vault, vault_items
-from privacy.erasure_limits import ErasureLimit, pack, unpack
-from privacy.registry import Registry
-from privacy.replaying import OtherSecretError, ReplayInputError
-from privacy.step_failures import StepFailedError
+from privacy import environment
+from privacy.aws import clients as aws_clients
+from privacy.aws.failures import StepFailedError
+from privacy.customers.registry import Registry
+from privacy.evidence import store as evidence_store
+from privacy.run import plan as run_plan
+from privacy.run import replay as run_replay
+from privacy.run.replay import OtherSecretError, ReplayInputError
+from privacy.vault import items as vault_items
+from privacy.vault import sessions
+from privacy.visits.limits import ErasureLimit, pack, unpack
 
 from .conftest import EVIDENCE, TABLE
 
@@ -221,8 +227,8 @@ def test_a_second_start_asks_for_nothing_twice_and_again_for_what_failed(world: 
 def test_a_long_ledger_is_replayed_page_by_page_in_requests_of_bounded_size(
     world: "World", monkeypatch: pytest.MonkeyPatch, limit: tuple[str, int]
 ) -> None:
-    monkeypatch.setattr(replaying, *limit)
-    monkeypatch.setattr(replaying, "SUBJECTS_PER_REQUEST", 2)
+    monkeypatch.setattr(run_replay, *limit)
+    monkeypatch.setattr(run_replay, "SUBJECTS_PER_REQUEST", 2)
     people = [f"person-{n}@example.org" for n in range(8)]
     for number, person in enumerate(people):
         world.put_record(str(number), person, name="?")
@@ -248,9 +254,9 @@ def test_the_ledger_is_written_before_anything_else_of_an_erasure(
     world.erase(ANNA)
 
     def refused(*_: object) -> str:
-        raise evidence.EvidenceNotWrittenError
+        raise evidence_store.EvidenceNotWrittenError
 
-    monkeypatch.setattr(evidence, "put", refused)
+    monkeypatch.setattr(evidence_store, "put", refused)
     with pytest.raises(StepFailedError):
         world.plan("0196a6d5-3a40-7c3e-9a51-6f0d7f1b2c3d")
     assert "erased" not in world.partition(ANNA)
@@ -340,7 +346,7 @@ def test_references_of_another_secret_are_not_taken_for_this_vaults(world: "Worl
     world.run()
     key = {"pk": {"S": "vault"}, "sk": {"S": "subject-secret"}}
     world.dynamodb.delete_item(TableName=TABLE, Key=key)
-    vault.forget()
+    sessions.forget()
     if left == "another":
         world.ref(ANNA)  # makes it
     start = {"input": {"customer": "acme", "restored_from": past_the_second()}}
@@ -354,7 +360,7 @@ def test_entries_of_an_earlier_vault_of_the_customer_are_passed_over(world: "Wor
     world.erase(ANNA)
     world.run()
     world.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": "vault"}, "sk": {"S": "subject-secret"}})
-    vault.forget()
+    sessions.forget()
     world.put_record("2", BOB, name="Bob")
     world.erase(BOB)
     world.run()
@@ -392,8 +398,8 @@ def test_an_attempt_that_died_after_its_write_does_not_take_its_own_time_for_a_r
     world.call("replay_erasures", {"input": {"customer": "acme", "restored_from": restored_from}})
     world.erase(BOB)
     planned = world.plan("0196a6d5-3a40-7c3e-9a51-6f0d7f1b2c3d")
-    real = planning.visits.mark_done
-    monkeypatch.setattr("privacy.visits.mark_done", _dies_once(real))
+    real = run_plan.visit_items.mark_done
+    monkeypatch.setattr("privacy.visits.visit.mark_done", _dies_once(real))
     with pytest.raises(KeyboardInterrupt):
         world.visit(planned)
     world.visit(planned)
@@ -425,12 +431,12 @@ def test_limits_come_out_of_an_item_as_they_went_in() -> None:
 def test_a_name_that_is_not_made_of_ids_is_no_name_of_evidence() -> None:
     for name in (ANNA, "../x", "A", "", "a//b", "a b"):
         with pytest.raises(ValueError, match="ids"):
-            evidence.key_of("ledger", "acme", name)
+            evidence_store.key_of("ledger", "acme", name)
 
 
 def test_evidence_is_written_once_and_the_first_stands(world: "World") -> None:
     for number in range(2):
-        assert evidence.put("replay", "acme", "r-1", {"n": number}) == "replay/acme/r-1.json"
+        assert evidence_store.put("replay", "acme", "r-1", {"n": number}) == "replay/acme/r-1.json"
     assert world.evidence("replay") == {"replay/acme/r-1.json": {"n": 0}}
     (version,) = world.s3.list_object_versions(Bucket=EVIDENCE)["Versions"]
     head = world.s3.head_object(Bucket=EVIDENCE, Key=version["Key"])
@@ -443,5 +449,5 @@ def test_the_registry_follows_the_restored_table(world: "World") -> None:
     customer = Registry(environment.read(environment.REGISTRY_TABLE)).customer("acme")
     assert customer is not None
     assert customer.table == RESTORED
-    assert vault_items.last_erasure(vault.open_vault(customer, "plan")) == ""
+    assert vault_items.last_erasure(sessions.open_vault(customer, "plan")) == ""
     aws_clients.forget()

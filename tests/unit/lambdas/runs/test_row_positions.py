@@ -11,15 +11,14 @@ import zstandard
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from privacy import codecs, object_index
-from privacy.csv_rows import CsvRows
-from privacy.jsonl import JsonLines
-from privacy.object_index import Entries, Marker, Target
-from privacy.registry import CsvDialect
-from privacy.row_blocks import RowReader
-from privacy.row_copies import PositionsWrongError, RowCopy
-from privacy.row_edits import RowEdits
-from privacy.row_positions import (
+from privacy.customers.registry import CsvDialect
+from privacy.formats import compression
+from privacy.formats.blocks import RowReader
+from privacy.formats.copies import PositionsWrongError, RowCopy
+from privacy.formats.csv_rows import CsvRows
+from privacy.formats.edits import RowEdits
+from privacy.formats.jsonl import JsonLines
+from privacy.formats.positions import (
     PackedWrongError,
     Position,
     RowPositions,
@@ -30,6 +29,8 @@ from privacy.row_positions import (
     unpacked_positions,
     unpacked_splices,
 )
+from privacy.index import entries as index_entries
+from privacy.index.entries import Entries, Marker, Target
 
 PEOPLE = ["ann", "Ann", "bob", "zoë", "7", "0"]
 READING = b"as ever."
@@ -146,7 +147,7 @@ def test_visits_through_positions_write_what_full_parses_write(
         targets = entries.targets(marker, refs, READING)
         assert targets is not None
         quick = RowEdits(erase, changes, reference, only_elements)
-        _, plain = codecs.unpacked(cut(PACKED[codec](content), size))
+        _, plain = compression.unpacked(cut(PACKED[codec](content), size))
         copy = RowCopy(reader_of(kind), marker.head, targets, quick)
         assert b"".join(copy.applied(plain)) == expected
         assert quick.done == full.done
@@ -195,7 +196,7 @@ def test_positions_that_take_too_much_memory_are_dropped_and_rows_still_counted(
 
 
 def test_an_entry_that_would_be_too_large_has_no_positions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("privacy.row_positions.MAX_PACKED_BYTES", 100)
+    monkeypatch.setattr("privacy.formats.positions.MAX_PACKED_BYTES", 100)
     content = b'{"to": ["ann"]}\n' * 51 + b'{"to": ["bob"]}\n'
     found = indexed(JsonLines("to[]"), content, 1000)
     assert found.packed("ann") is None
@@ -276,7 +277,7 @@ def test_splices_beyond_the_limit_are_not_kept(monkeypatch: pytest.MonkeyPatch) 
     marker = Marker("v1", base="v1", reading=READING)
     splices = [Splice(n * 1000, 300, 0) for n in range(100)]
     assert marker.rewritten(splices, READING).base == "v1"
-    monkeypatch.setattr(object_index, "MAX_SPLICES_BYTES", 100)
+    monkeypatch.setattr(index_entries, "MAX_SPLICES_BYTES", 100)
     assert marker.rewritten(splices, READING).base is None
 
 

@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from privacy import object_index, object_store, object_visits, planning, visiting, visits
 from privacy.identifiers import uuid7
-from privacy.run_lock import RunLock
-from privacy.vault import Vault
+from privacy.index import entries as index_entries
+from privacy.requests.run_lock import RunLock
+from privacy.run import plan as run_plan
+from privacy.vault import objects as vault_objects
+from privacy.vault.sessions import Vault
+from privacy.visits import batch as visit_batch
+from privacy.visits import objects as object_visits
+from privacy.visits import visit as visit_items
 
 if TYPE_CHECKING:
     from conftest import World
@@ -39,7 +44,7 @@ def fail(code: str = "InternalError") -> None:
 def test_an_upload_during_a_visit_is_visited_as_well(world: "World", monkeypatch: pytest.MonkeyPatch) -> None:
     world.put("feedback/a.jsonl", ANNAS_ROW)
     request = world.erase(ANNA)
-    when(monkeypatch, object_store.Rewrite, "commit", lambda: world.put(
+    when(monkeypatch, vault_objects.Rewrite, "commit", lambda: world.put(
         "feedback/a.jsonl", BOBS_ROW + ANNAS_ROW + BOBS_ROW, indexed=False
     ))  # fmt: skip
     world.run()
@@ -64,16 +69,16 @@ def test_an_upload_that_is_indexed_before_the_visit_drops_its_entries_keeps_its_
 ) -> None:
     world.put("feedback/a.jsonl", ANNAS_ROW + BOBS_ROW)
     world.erase(ANNA)
-    purge = object_store.purge
+    purge = vault_objects.purge
 
     def purging(*args: object, **kwargs: object) -> None:
         purge(*args, **kwargs)
         if len(world.versions("feedback/a.jsonl")) == 1:
             world.put("feedback/a.jsonl", BOBS_ROW + ANNAS_ROW)
 
-    monkeypatch.setattr(object_store, "purge", purging)
+    monkeypatch.setattr(vault_objects, "purge", purging)
     world.run()
-    monkeypatch.setattr(object_store, "purge", purge)
+    monkeypatch.setattr(vault_objects, "purge", purge)
     assert world.read("feedback/a.jsonl") == BOBS_ROW + ANNAS_ROW
     # Uploaded after the erasure: it stays, and the next erasure finds it.
     world.erase(ANNA)
@@ -85,7 +90,7 @@ def test_an_object_deleted_during_its_visit_is_done(world: "World", monkeypatch:
     world.put("feedback/a.jsonl", ANNAS_ROW)
     request = world.erase(ANNA)
     bucket = world.customer.bucket
-    when(monkeypatch, object_store.Rewrite, "commit", lambda: world.s3.delete_object(
+    when(monkeypatch, vault_objects.Rewrite, "commit", lambda: world.s3.delete_object(
         Bucket=bucket, Key="feedback/a.jsonl"
     ))  # fmt: skip
     world.run()
@@ -100,15 +105,15 @@ def test_an_object_that_never_stops_changing_fails_its_requests_only(
     world.put("feedback/b.jsonl", BOBS_ROW)
     stuck, fine = world.erase(ANNA), world.erase(BOB)
 
-    def refuse(rewrite: object_store.Rewrite) -> str:
+    def refuse(rewrite: vault_objects.Rewrite) -> str:
         if rewrite.source.key == "feedback/a.jsonl":
-            raise object_store.ObjectChangedError
+            raise vault_objects.ObjectChangedError
         return commit(rewrite)
 
-    commit = object_store.Rewrite.commit
-    monkeypatch.setattr(object_store.Rewrite, "commit", refuse)
+    commit = vault_objects.Rewrite.commit
+    monkeypatch.setattr(vault_objects.Rewrite, "commit", refuse)
     planned = world.plan(uuid7())
-    with pytest.raises(visiting.VisitsFailedError):
+    with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     step = {"customer": "acme", "run_id": planned["run_id"]}
     assert world.call("verify_run", step)["problems"] == 2
@@ -130,17 +135,17 @@ def test_what_aws_refuses_in_one_visit_fails_its_requests_only_and_is_named(
     world.put("feedback/b.jsonl", BOBS_ROW)
     world.put_record("1", BOB, name="Bob")
     refused, fine = world.erase(ANNA), world.erase(BOB)
-    original = object_store.read
+    original = vault_objects.read
 
-    def read(opened: Vault, key: str, **more: str) -> object_store.StoredObject | None:
+    def read(opened: Vault, key: str, **more: str) -> vault_objects.StoredObject | None:
         if key == "feedback/a.jsonl":
             fail("AccessDenied")
         return original(opened, key, **more)
 
-    monkeypatch.setattr(object_store, "read", read)
+    monkeypatch.setattr(vault_objects, "read", read)
     planned = world.plan(uuid7())
     for _ in range(4):
-        with pytest.raises(visiting.VisitsFailedError):
+        with pytest.raises(visit_batch.VisitsFailedError):
             world.visit(planned)
     world.call("verify_run", {"customer": "acme", "run_id": planned["run_id"]})
     world.complete(planned["run_id"])
@@ -161,9 +166,9 @@ def test_a_visit_that_cannot_even_note_why_it_failed_leaves_the_others_alone(
     world.put("feedback/b.jsonl", ANNAS_ROW)
     world.erase(ANNA)
     planned = world.plan(uuid7())
-    when(monkeypatch, object_store, "read", fail)
-    monkeypatch.setattr(visits, "note_failure", lambda *_: fail())
-    with pytest.raises(visiting.VisitsFailedError):
+    when(monkeypatch, vault_objects, "read", fail)
+    monkeypatch.setattr(visit_items, "note_failure", lambda *_: fail())
+    with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     assert world.contents("feedback/b.jsonl") == [b""]
 
@@ -171,7 +176,7 @@ def test_a_visit_that_cannot_even_note_why_it_failed_leaves_the_others_alone(
 def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_store, "_DELETE_LIMIT", 1)
+    monkeypatch.setattr(vault_objects, "_DELETE_LIMIT", 1)
     world.put("feedback/a.jsonl", ANNAS_ROW)
     world.put("feedback/a.jsonl", ANNAS_ROW)
     world.s3.delete_object(Bucket=world.customer.bucket, Key="feedback/a.jsonl")
@@ -186,7 +191,7 @@ def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
         return original(**parameters)
 
     monkeypatch.setattr(world.s3, "delete_objects", purge_two)
-    with pytest.raises(visiting.VisitsFailedError):
+    with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     assert [marker for _, _, marker in world.versions("feedback/a.jsonl")] == [True]
 
@@ -194,13 +199,13 @@ def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        (object_store, "read"),
-        (object_store.Rewrite, "commit"),
-        (object_store, "versions"),
-        (object_store, "purge"),
-        (object_index, "read_entries"),
-        (object_index, "drop_entries"),
-        (visits, "mark_done"),
+        (vault_objects, "read"),
+        (vault_objects.Rewrite, "commit"),
+        (vault_objects, "versions"),
+        (vault_objects, "purge"),
+        (index_entries, "read_entries"),
+        (index_entries, "drop_entries"),
+        (visit_items, "mark_done"),
     ],
 )
 def test_a_visit_killed_anywhere_is_taken_up_again(
@@ -214,7 +219,7 @@ def test_a_visit_killed_anywhere_is_taken_up_again(
     planned = world.plan(uuid7())
     with monkeypatch.context() as patch:
         when(patch, place, name, fail)
-        with pytest.raises(visiting.VisitsFailedError):
+        with pytest.raises(visit_batch.VisitsFailedError):
             world.visit(planned)
         world.visit(planned)
     world.visit(planned)
@@ -350,7 +355,7 @@ def test_verification_tells_when_older_versions_came_back(world: "World") -> Non
     request = world.erase(ANNA)
     planned = world.plan(uuid7())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(object_store, "purge", lambda *_: None)
+        patch.setattr(vault_objects, "purge", lambda *_: None)
         world.visit(planned)
     step = {"customer": "acme", "run_id": planned["run_id"]}
     assert world.call("verify_run", step)["problems"] == 1
@@ -389,8 +394,8 @@ def test_a_dataset_that_was_taken_out_of_the_configuration_fails_the_request(wor
         UpdateExpression="SET datasets = :none",
         ExpressionAttributeValues={":none": {"S": "[]"}},
     )
-    importlib.reload(importlib.import_module("handlers.visit_objects"))
-    with pytest.raises(visiting.VisitsFailedError):
+    importlib.reload(importlib.import_module("handlers.run.visit_objects"))
+    with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     world.call("verify_run", {"customer": "acme", "run_id": planned["run_id"]})
     world.complete(planned["run_id"])
@@ -401,7 +406,7 @@ def test_a_dataset_that_was_taken_out_of_the_configuration_fails_the_request(wor
 def test_a_run_takes_no_more_subjects_than_one_visit_can_carry_and_the_next_takes_the_rest(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "MAX_SUBJECTS", 3)
+    monkeypatch.setattr(run_plan, "MAX_SUBJECTS", 3)
     world.put("feedback/a.jsonl", ANNAS_ROW + BOBS_ROW)
     large = world.erase(ANNA, "1@example.org", "2@example.org", "3@example.org")
     small = world.erase(BOB)
@@ -417,17 +422,17 @@ def test_a_run_takes_no_more_subjects_than_one_visit_can_carry_and_the_next_take
     [(1, 0, 0, 1), (100, 0, 99, 1), (101, 100, 100, 2), (500_000, 499_900, 499_999, 5000)],
 )
 def test_batches_cover_every_visit_once(count: int, first: int, last: int, batches: int) -> None:
-    cut = planning.batches(count)
+    cut = run_plan.batches(count)
     assert len(cut) == batches
     assert cut[-1] == {"first": first, "last": last}
     assert sum(batch["last"] - batch["first"] + 1 for batch in cut) == count
 
 
 def test_a_million_visits_still_fit_into_the_state_machines_input() -> None:
-    cut = planning.batches(1_000_000)
+    cut = run_plan.batches(1_000_000)
     assert len(cut) <= 5000
     assert len(json.dumps({"customer": "c" * 21, "run_id": uuid7(), "batches": cut})) < 256 * 1024
 
 
 def test_no_visits_make_no_batch() -> None:
-    assert planning.batches(0) == []
+    assert run_plan.batches(0) == []

@@ -12,9 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.s3 import models
 
-from privacy import bulk_writes, object_store, vault, visiting, visits
 from privacy.identifiers import uuid7
-from privacy.prefix_walks import files_below
+from privacy.vault import bulk_writes, sessions
+from privacy.vault import objects as vault_objects
+from privacy.vault.prefix_walks import files_below
+from privacy.visits import batch as visit_batch
+from privacy.visits import visit as visit_items
 
 if TYPE_CHECKING:
     from conftest import World
@@ -208,13 +211,13 @@ def test_a_request_about_one_file_and_one_about_all_visit_it_once(
     world.deliver(world.notify("ObjectCreated:Put", "dumps/a.csv", version, at="2020-01-01T00:00:00.000Z"))
     assert len(world.requests.pending("acme", 10)) == 1
     world.erase(BOB)
-    commits, commit = [], object_store.Rewrite.commit
+    commits, commit = [], vault_objects.Rewrite.commit
 
-    def counted(rewrite: object_store.Rewrite) -> str:
+    def counted(rewrite: vault_objects.Rewrite) -> str:
         commits.append(rewrite.source.key)
         return commit(rewrite)
 
-    monkeypatch.setattr(object_store.Rewrite, "commit", counted)
+    monkeypatch.setattr(vault_objects.Rewrite, "commit", counted)
     world.run()
     assert world.contents("dumps/a.csv") == [file(line(CARA))]
     assert commits == ["dumps/a.csv"]
@@ -232,7 +235,7 @@ def test_very_many_files_are_planned_in_pieces_and_each_once(
     world.erase(ANNA)
     for _ in range(2):
         planned = world.plan(run_id)
-        noted = visits.notes(vault.open_vault(world.customer, "close"), run_id).visits
+        noted = visit_items.notes(sessions.open_vault(world.customer, "close"), run_id).visits
         assert sorted(visit.key or "" for visit in noted) == keys
         assert [visit.number for visit in noted] == list(range(60))
     world.visit(planned)
@@ -261,7 +264,7 @@ def test_a_listing_gives_every_key_once_however_its_pages_fall(
         for start in range(0, len(entries), page)
     ]
     monkeypatch.setattr(world.s3, "get_paginator", lambda _: SimpleNamespace(paginate=lambda **_: pages))
-    found = list(files_below(vault.open_vault(world.customer, "plan"), "dumps/"))
+    found = list(files_below(sessions.open_vault(world.customer, "plan"), "dumps/"))
     assert [(f.key, f.sole) for f in found] == [("dumps/a", sole), ("dumps/b", None), ("dumps/c", None)]
 
 
@@ -270,7 +273,7 @@ def test_a_listing_gives_every_key_once_however_its_pages_fall(
 def test_a_visit_cut_short_anywhere_is_taken_up_again(
     world: "World", monkeypatch: pytest.MonkeyPatch, operation: str, after: bool
 ) -> None:
-    monkeypatch.setattr(object_store, "_DELETE_LIMIT", 1)
+    monkeypatch.setattr(vault_objects, "_DELETE_LIMIT", 1)
     world.put("dumps/a.csv", file(line(BOB, "1")))
     world.put("dumps/a.csv", file(line(ANNA)))
     world.put("dumps/a.csv", file(line(BOB, "2")))
@@ -300,7 +303,7 @@ def test_a_visit_cut_short_anywhere_is_taken_up_again(
             patch.setattr(world.s3, "_make_api_call", call)
             try:
                 world.visit(planned)
-            except visiting.VisitsFailedError:
+            except visit_batch.VisitsFailedError:
                 continue
         break
     world.call("verify_run", {"customer": "acme", "run_id": planned["run_id"]})

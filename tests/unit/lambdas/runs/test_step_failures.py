@@ -9,9 +9,12 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from privacy import object_store, planning, vault_items, visiting
+from privacy.aws.failures import StepFailedError, error_name, reported, shown
 from privacy.identifiers import uuid7
-from privacy.step_failures import StepFailedError, error_name, reported, shown
+from privacy.run import plan as run_plan
+from privacy.vault import items as vault_items
+from privacy.vault import objects as vault_objects
+from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
     from conftest import World
@@ -97,10 +100,10 @@ def test_what_leaves_a_handler_carries_nothing_of_the_original(
 @pytest.mark.parametrize(
     ("function", "place", "name"),
     [
-        ("plan_run", planning, "_leave_tombstones"),
-        ("visit_objects", visiting.visits, "between"),
-        ("verify_run", visiting.visits, "notes"),
-        ("complete_run", visiting.visits, "clear"),
+        ("plan_run", run_plan, "_leave_tombstones"),
+        ("visit_objects", visit_batch.visit_items, "between"),
+        ("verify_run", visit_batch.visit_items, "notes"),
+        ("complete_run", visit_batch.visit_items, "clear"),
         ("index_objects", vault_items, "erased_since"),
     ],
 )
@@ -135,9 +138,9 @@ def test_a_visits_aws_error_is_shown_with_its_operation(world: "World") -> None:
     planned = world.plan(uuid7())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            object_store, "read", lambda vault, key, **_: vault.s3.get_object(Bucket="x-y", Key=key)
+            vault_objects, "read", lambda vault, key, **_: vault.s3.get_object(Bucket="x-y", Key=key)
         )
-        with pytest.raises(visiting.VisitsFailedError):
+        with pytest.raises(visit_batch.VisitsFailedError):
             world.visit(planned)
     world.call("verify_run", {"customer": "acme", "run_id": planned["run_id"]})
     world.complete(planned["run_id"])

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from privacy.jsonl import JsonLines
-from privacy.row_blocks import Subject, Unreadable, named
-from privacy.row_edits import RowEdits
+from privacy.formats.blocks import Subject, Unreadable, named
+from privacy.formats.edits import RowEdits
+from privacy.formats.jsonl import JsonLines
 
 if TYPE_CHECKING:
     from conftest import World

@@ -8,9 +8,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from privacy import aws_clients, vault
-from privacy.registry import Customer, Dataset
-from privacy.session_policies import (
+from privacy.aws import clients as aws_clients
+from privacy.customers.registry import Customer, Dataset
+from privacy.vault import sessions as vault_sessions
+from privacy.vault.session_policies import (
     MAX_CHARACTERS,
     PURPOSES,
     VaultResources,
@@ -148,7 +149,7 @@ def customer(table: str, key_arn: str) -> Customer:
 
 
 def test_the_resources_are_those_of_the_keys_partition_account_and_region() -> None:
-    found = vault.vault_resources(customer("t", "arn:aws-cn:kms:cn-north-1:123456789012:key/k"))
+    found = vault_sessions.vault_resources(customer("t", "arn:aws-cn:kms:cn-north-1:123456789012:key/k"))
     assert found.bucket_arn == "arn:aws-cn:s3:::vault-acme"
     assert found.table_arn == "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/t"
 
@@ -173,10 +174,12 @@ def test_a_session_is_kept_while_it_lasts_longer_than_a_function(
     sts = Sts()
     monkeypatch.setattr(aws_clients, "sts", cache(lambda: sts))
     for seconds, sessions in ((0, 1), (3600 - 16 * 60, 1), (3600 - 16 * 60 + 1, 2)):
-        vault.open_vault(world.customer, "visit", clock=repeat(seconds).__next__)
+        vault_sessions.open_vault(world.customer, "visit", clock=repeat(seconds).__next__)
         assert len(sts.calls) == sessions
     assert sts.calls[0]["RoleSessionName"] == "acme-visit"
-    assert json.loads(sts.calls[0]["Policy"]) == PURPOSES["visit"](vault.vault_resources(world.customer))
+    assert json.loads(sts.calls[0]["Policy"]) == PURPOSES["visit"](
+        vault_sessions.vault_resources(world.customer)
+    )
 
 
 def test_customers_and_purposes_have_sessions_of_their_own(
@@ -187,7 +190,7 @@ def test_customers_and_purposes_have_sessions_of_their_own(
     other = customer("vault-other", world.customer.key_arn)
     for who in (world.customer, other):
         for purpose in ("visit", "index"):
-            vault.open_vault(who, purpose, clock=lambda: 0)
+            vault_sessions.open_vault(who, purpose, clock=lambda: 0)
     assert [call["RoleSessionName"] for call in sts.calls] == ["acme-visit", "acme-index"] * 2
     assert "vault-other" in sts.calls[2]["Policy"]
     assert world.customer.table + '"' not in sts.calls[2]["Policy"]
@@ -195,13 +198,13 @@ def test_customers_and_purposes_have_sessions_of_their_own(
 
 def test_an_unknown_purpose_opens_nothing(world: "World") -> None:
     with pytest.raises(KeyError):
-        vault.open_vault(world.customer, "everything")
+        vault_sessions.open_vault(world.customer, "everything")
 
 
 def test_the_secret_is_made_once_and_kept_as_ciphertext_only(world: "World") -> None:
-    secret = vault.open_vault(world.customer, "intake").subject_secret()
-    vault.forget()
-    assert vault.open_vault(world.customer, "visit").subject_secret() == secret
+    secret = vault_sessions.open_vault(world.customer, "intake").subject_secret()
+    vault_sessions.forget()
+    assert vault_sessions.open_vault(world.customer, "visit").subject_secret() == secret
     (item,) = [i for i in world.items() if i["sk"]["S"] == "subject-secret"]
     assert set(item) == {"pk", "sk", "ciphertext"}
     assert secret not in bytes(item["ciphertext"]["B"])
@@ -209,7 +212,7 @@ def test_the_secret_is_made_once_and_kept_as_ciphertext_only(world: "World") -> 
 
 
 def test_the_secret_opens_under_its_own_purpose_and_customer_only(world: "World") -> None:
-    vault.open_vault(world.customer, "intake").subject_secret()
+    vault_sessions.open_vault(world.customer, "intake").subject_secret()
     (item,) = [i for i in world.items() if i["sk"]["S"] == "subject-secret"]
     kms = boto3.client("kms", region_name="eu-west-1")
     blob = bytes(item["ciphertext"]["B"])
@@ -221,14 +224,14 @@ def test_the_secret_opens_under_its_own_purpose_and_customer_only(world: "World"
 def test_of_two_that_make_the_secret_the_first_counts_for_both(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = vault.open_vault(world.customer, "intake")
-    make = vault.Vault._make_secret
+    slow = vault_sessions.open_vault(world.customer, "intake")
+    make = vault_sessions.Vault._make_secret
     first: list[bytes] = []
 
-    def overtaken(this: vault.Vault) -> bytes:
-        monkeypatch.setattr(vault.Vault, "_make_secret", make)
-        first.append(vault.open_vault(world.customer, "index").subject_secret())
+    def overtaken(this: vault_sessions.Vault) -> bytes:
+        monkeypatch.setattr(vault_sessions.Vault, "_make_secret", make)
+        first.append(vault_sessions.open_vault(world.customer, "index").subject_secret())
         return make(this)
 
-    monkeypatch.setattr(vault.Vault, "_make_secret", overtaken)
+    monkeypatch.setattr(vault_sessions.Vault, "_make_secret", overtaken)
     assert slow.subject_secret() == first[0]

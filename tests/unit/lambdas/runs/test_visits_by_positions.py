@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zstandard
 
-from privacy import object_index, object_visits, vault, vault_items
+from privacy.formats.edits import RowEdits
 from privacy.identifiers import uuid7
-from privacy.row_edits import RowEdits
+from privacy.index import entries as index_entries
+from privacy.vault import items as vault_items
+from privacy.vault import sessions
+from privacy.visits import objects as object_visits
 
 if TYPE_CHECKING:
     from conftest import World
@@ -116,14 +119,14 @@ def test_events_of_two_versions_at_once_hide_no_row(
     world.put(KEY, row(ANNA) + row(BOB) + row(ANNA) + row(CARL), indexed=False)
     waiting = events(world)
     overtaken = waiting.pop(1 - overtaking)
-    original = getattr(object_index, step)
+    original = getattr(index_entries, step)
 
     def other_first(*args: Any, **more: Any) -> Any:  # noqa: ANN401
         while waiting:
             assert world.deliver(waiting.pop()) == []
         return original(*args, **more)
 
-    monkeypatch.setattr(object_index, step, other_first)
+    monkeypatch.setattr(index_entries, step, other_first)
     assert world.deliver(overtaken) == []
     world.erase(ANNA)
     world.run()
@@ -138,16 +141,16 @@ def test_a_duplicate_event_in_the_middle_of_a_visit_hides_no_row(
     world.put(KEY, content, indexed=False)
     (event,) = events(world)
     assert world.deliver(event) == []
-    original = object_index.mark_indexed
+    original = index_entries.mark_indexed
 
     def then_again(*args: Any) -> None:  # noqa: ANN401
         original(*args)
-        monkeypatch.setattr(object_index, "mark_indexed", original)
+        monkeypatch.setattr(index_entries, "mark_indexed", original)
         assert world.deliver(event) == []
 
     world.erase(ANNA)
     planned = world.plan(uuid7())
-    monkeypatch.setattr(object_index, "mark_indexed", then_again)
+    monkeypatch.setattr(index_entries, "mark_indexed", then_again)
     world.visit(planned)
     assert world.contents(KEY) == [row(BOB) + row(CARL)]
     world.complete(planned["run_id"])
@@ -162,15 +165,15 @@ def test_a_version_put_while_entries_go_keeps_its_own(
     world.put(KEY, row(ANNA) + row(BOB))
     world.erase(ANNA)
     planned = world.plan(uuid7())
-    original = object_index.drop_entries
+    original = index_entries.drop_entries
 
     def new_first(*args: Any) -> None:  # noqa: ANN401
         world.put(KEY, row(ANNA, "new") + row(BOB))
         original(*args)
 
-    monkeypatch.setattr(object_index, "drop_entries", new_first)
+    monkeypatch.setattr(index_entries, "drop_entries", new_first)
     world.visit(planned)
-    monkeypatch.setattr(object_index, "drop_entries", original)
+    monkeypatch.setattr(index_entries, "drop_entries", original)
     assert world.partition(ANNA) == ["erased", f"object#{KEY}"]
 
 
@@ -218,7 +221,7 @@ def test_another_subject_field_ends_the_use_of_positions(
     world: "World", parses: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.put(KEY, row(ANNA) + row(BOB))
-    monkeypatch.setattr(object_index, "_READING", 2)
+    monkeypatch.setattr(index_entries, "_READING", 2)
     assert not gone_by_positions(world, parses, ANNA)
     assert not gone_by_positions(world, parses, BOB)
 
@@ -226,7 +229,7 @@ def test_another_subject_field_ends_the_use_of_positions(
 def test_a_large_set_of_positions_is_not_held_in_memory(
     world: "World", parses: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_index, "_MOST_POSITIONS", 9)
+    monkeypatch.setattr(index_entries, "_MOST_POSITIONS", 9)
     world.put(KEY, row(ANNA) + row(BOB))
     assert not gone_by_positions(world, parses, ANNA)
 
@@ -250,14 +253,14 @@ def test_an_erasure_planned_while_a_visit_indexes_is_left_to_the_event(
     world.events.clear()
     world.erase(ANNA)
     planned = world.plan(uuid7())
-    original = object_index.write_entries
+    original = index_entries.write_entries
 
     def planned_meanwhile(*args: Any, **more: Any) -> None:  # noqa: ANN401
         original(*args, **more)
-        opened = vault.open_vault(world.customer, "plan")
+        opened = sessions.open_vault(world.customer, "plan")
         vault_items.note_erasure(opened, "2999-01-01T00:00:00.000000Z")
 
-    monkeypatch.setattr(object_index, "write_entries", planned_meanwhile)
+    monkeypatch.setattr(index_entries, "write_entries", planned_meanwhile)
     world.visit(planned)
     (version,) = (version for _, version, _ in world.versions(KEY))
     markers = [i["version_id"]["S"] for i in world.items() if i["sk"]["S"] == "indexed"]

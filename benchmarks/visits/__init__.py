@@ -1,0 +1,1 @@
+"""How fast visits of files are."""

@@ -1,0 +1,1 @@
+"""The REST API, its routes, its firewall, and who may call it."""

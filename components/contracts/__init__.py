@@ -1,0 +1,1 @@
+"""The contract clock, and the events about contracts."""

@@ -1,0 +1,1 @@
+"""What an operator is told, and what exists once an account."""

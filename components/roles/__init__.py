@@ -1,0 +1,1 @@
+"""Roles of purposes, and the permissions boundary of all roles."""

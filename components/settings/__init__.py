@@ -1,0 +1,1 @@
+"""The stack's config: parsed once, checked, with every problem told."""

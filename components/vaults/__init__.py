@@ -1,0 +1,1 @@
+"""One customer's vault, its lifecycle rules, and customers that the config no longer names."""

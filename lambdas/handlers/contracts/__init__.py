@@ -1,0 +1,1 @@
+"""Steps of a contract's end, the watch and the reminders."""

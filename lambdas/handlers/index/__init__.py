@@ -1,0 +1,1 @@
+"""The function that keeps the index, from the buckets' events."""

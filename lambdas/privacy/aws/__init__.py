@@ -1,0 +1,1 @@
+"""AWS as every wing uses it: clients, executions, transactions, failures, the time left."""

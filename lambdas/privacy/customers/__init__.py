@@ -1,0 +1,1 @@
+"""Who is who: customers, their datasets and programs, and references to people."""

@@ -1,0 +1,1 @@
+"""Evidence: what can be shown later, written once and kept under Object Lock."""

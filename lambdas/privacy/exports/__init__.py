@@ -1,0 +1,1 @@
+"""Exports: everything that a customer has sent, written down for it to fetch."""

@@ -1,0 +1,1 @@
+"""Rows in files: read, changed and copied, without any call to AWS."""

@@ -1,0 +1,1 @@
+"""The reindex: every object compared with its index, differences reported and put right."""

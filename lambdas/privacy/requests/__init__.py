@@ -1,0 +1,1 @@
+"""Requests: the table that keeps them, when they are due, and who may work on them."""

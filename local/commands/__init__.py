@@ -1,0 +1,1 @@
+"""What `python -m local` does with a stack that is up."""
