@@ -28,8 +28,8 @@ from .roles.roles import Boundary, BoundaryArgs, PurposeRoles, PurposeRolesArgs
 from .settings.settings import Settings
 from .shared.evidence import EvidenceBucket, EvidenceBucketArgs
 from .shared.queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
+from .shared.region_key import RegionKey, RegionKeyArgs
 from .shared.tables import Registry, RegistryArgs, RequestStore, RequestStoreArgs
-from .standard.key import RegionKey, RegionKeyArgs
 from .vaults.removed import refuse_removed
 from .vaults.vault import CustomerVault, CustomerVaultArgs
 

@@ -142,7 +142,7 @@ def reindexed(content: Iterable[bytes]) -> int:
     """Parse a jsonl file in full, drop rows, and index what is left; return the bytes of all positions."""
     from privacy.formats.edits import RowEdits
     from privacy.formats.positions import RowPositions
-    from privacy.visits.objects import POSITIONS_BYTES
+    from privacy.visits.current_version import POSITIONS_BYTES
 
     positions = RowPositions(_reference, POSITIONS_BYTES)
     edits = RowEdits(_matched(), {}, _reference, positions=positions)
@@ -152,7 +152,7 @@ def reindexed(content: Iterable[bytes]) -> int:
 
 
 def _reader(kind: str) -> "RowReader":
-    from privacy.customers.registry import CsvDialect
+    from privacy.customers.customer import CsvDialect
     from privacy.formats.csv_rows import CsvRows
     from privacy.formats.jsonl import JsonLines
 

@@ -71,8 +71,8 @@ def generated(kind: str, rows: int) -> Iterator[bytes]:
 
 def visited(kind: str, content: Iterator[bytes], write: Callable[[bytes], object]) -> int:
     """Put a file through what a visit does to it; return how many rows it dropped."""
+    from privacy.customers.customer import CsvDialect
     from privacy.customers.references import subject_reference
-    from privacy.customers.registry import CsvDialect
     from privacy.formats import compression
     from privacy.formats.csv_rows import CsvRows
     from privacy.formats.edits import RowEdits

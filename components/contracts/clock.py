@@ -19,8 +19,8 @@ from ..iam import trust
 from ..iam.documents import document
 from ..iam.services import contract_schedules, watch_schedule
 from ..naming import RegionNames
-from ..roles.roles import bounded_role
 from ..settings.settings import Customer
+from ..standard.role import bounded_role
 from ..standard.schedule import recurring_call
 
 REMINDER_DAYS: Final = (90, 30, 7)

@@ -11,8 +11,8 @@ from lambdas.privacy import environment
 from ..iam import trust
 from ..iam.documents import document
 from ..naming import RegionNames
-from ..roles.roles import bounded_role
 from ..standard.log_group import encrypted_log_group
+from ..standard.role import bounded_role
 from .catalogue import FunctionSpec
 from .packages import architecture, package
 from .rights import function_statements

@@ -7,7 +7,7 @@ whoever deletes, so every step can be repeated, and a second execution ends the 
 from dataclasses import dataclass
 from typing import Final
 
-from .run import State, step
+from .language import State, step
 
 EXECUTION_SECONDS: Final = 90 * 24 * 3600
 """An execution's limit: the longest wait for a key is 30 days, and Step Functions allows a year."""

@@ -3,7 +3,7 @@
 Inputs and outputs hold a customer's and an export's id, and for how long to wait.
 """
 
-from .run import RUN_SECONDS, State, catch, step
+from .language import RUN_SECONDS, State, catch, step
 
 
 def export_definition(export: str) -> State:

@@ -5,7 +5,8 @@ Inputs and outputs hold ids, counts and ranges of digests only: an execution's h
 
 from dataclasses import dataclass
 
-from .run import MAX_CONCURRENCY, RUN_SECONDS, State, catch, step
+from .language import RUN_SECONDS, State, catch, step
+from .run import MAX_CONCURRENCY
 
 _IDS = {"customer.$": "$.customer", "reindex_id.$": "$.reindex_id", "dry_run.$": "$.dry_run"}
 

@@ -3,7 +3,7 @@
 Inputs and outputs hold a customer's id, a moment, a key of the ledger (made of ids) and counts.
 """
 
-from .run import RUN_SECONDS, State, step
+from .language import RUN_SECONDS, State, step
 
 
 def replay_definition(replay: str) -> State:

@@ -5,43 +5,12 @@ for 90 days. The cause of an error, which is a text, goes no further than the st
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from .language import RUN_SECONDS, State, catch, step
 
 MAX_CONCURRENCY: Final = 40
 """Batches visited at the same time; Lambda's default quota is 1,000 concurrent functions an account."""
-
-STEP_SECONDS: Final = 910
-"""A step's limit: a function's own 900 seconds and the way there and back."""
-
-RUN_SECONDS: Final = 7 * 24 * 3600
-"""A run's limit. The law gives a request a month; the sweep frees the lock of a run that ended this way."""
-
-State = dict[str, Any]
-
-_RETRY: Final[list[dict[str, Any]]] = [
-    {
-        "ErrorEquals": [
-            "Lambda.AWSLambdaException",
-            "Lambda.ClientExecutionTimeoutException",
-            "Lambda.SdkClientException",
-            "Lambda.ServiceException",
-            "Lambda.TooManyRequestsException",
-        ],
-        "IntervalSeconds": 2,
-        "MaxAttempts": 8,
-        "BackoffRate": 2,
-        "MaxDelaySeconds": 120,
-        "JitterStrategy": "FULL",
-    },
-    # Every step can be repeated: it finds what it did before and goes on from there.
-    {
-        "ErrorEquals": ["States.TaskFailed", "States.Timeout"],
-        "IntervalSeconds": 3,
-        "MaxAttempts": 3,
-        "BackoffRate": 3,
-        "JitterStrategy": "FULL",
-    },
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,18 +109,6 @@ def _visit_batch(visit: str) -> State:
     }
 
 
-def step(function: str, payload: State, **rest: object) -> State:
-    """Return a state that calls a function, and calls it again where it failed."""
-    return {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::lambda:invoke",
-        "Parameters": {"FunctionName": function, "Payload": payload},
-        "TimeoutSeconds": STEP_SECONDS,
-        "Retry": _RETRY,
-        **rest,
-    }
-
-
 def _failed_at(step: str, run: State) -> State:
     """What the run goes on with after a step has failed: whose run it is, the step and the error's name."""
     return {
@@ -159,8 +116,3 @@ def _failed_at(step: str, run: State) -> State:
         "Parameters": {**run, "step": step, "error.$": "$.failure.Error"},
         "Next": "Abandon",
     }
-
-
-def catch(state: str) -> list[State]:
-    """Return what sends every error on to another state, with what the execution is about kept."""
-    return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": state}]

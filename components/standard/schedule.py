@@ -8,7 +8,7 @@ from pulumi_aws import scheduler
 from ..iam import trust
 from ..iam.documents import Statement, document
 from ..naming import RegionNames
-from ..roles.roles import bounded_role
+from .role import bounded_role
 
 
 def recurring_call(

@@ -8,8 +8,8 @@ from pulumi_aws import sfn
 from ..iam import trust
 from ..iam.documents import Statement, document
 from ..naming import RegionNames
-from ..roles.roles import bounded_role
 from .log_group import encrypted_log_group
+from .role import bounded_role
 
 
 def state_machine(

@@ -13,10 +13,10 @@ from ..iam.keys import vault_key
 from ..iam.resources import vault_bucket
 from ..iam.services import customer_access
 from ..naming import RegionNames
-from ..roles.roles import bounded_role
 from ..settings.settings import Customer, Dataset
 from ..standard.bucket import protected_bucket
 from ..standard.key import rotated_key
+from ..standard.role import bounded_role
 from ..standard.table import BACKUP_DAYS, protected_table
 from .lifecycle import lifecycle_rules
 

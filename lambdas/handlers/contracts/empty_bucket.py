@@ -3,9 +3,9 @@
 from typing import Any
 
 from privacy.aws.failures import reported
+from privacy.aws.time_left import Context
 from privacy.contracts import destruction_mark, empty_bucket
 from privacy.contracts.destruction_steps import check_bucket, open_destruction
-from privacy.run.steps import Context
 
 
 @reported("empty-bucket")

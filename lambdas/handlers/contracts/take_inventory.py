@@ -3,9 +3,9 @@
 from typing import Any
 
 from privacy.aws.failures import reported
+from privacy.aws.time_left import Context
 from privacy.contracts import inventory
 from privacy.contracts.destruction_steps import find_customer
-from privacy.run.steps import Context
 from privacy.vault.sessions import open_vault
 
 

@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from privacy import environment
 from privacy.aws.failures import reported
+from privacy.aws.time_left import Context
 from privacy.contracts.destruction_steps import open_destruction
 from privacy.contracts.witness import witness
 from privacy.requests.store import RequestStore
-from privacy.run.steps import Context
 
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
 

@@ -4,12 +4,12 @@ from typing import Any, Final
 
 from privacy import environment
 from privacy.aws.failures import reported
-from privacy.customers.registry import Registry
+from privacy.aws.time_left import Context
+from privacy.customers.registry import Registry, UnknownCustomerError
 from privacy.exports.store import ExportStore
 from privacy.exports.write import DestructionBegunError, Exporter
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
-from privacy.run.steps import Context, UnknownCustomerError
 from privacy.vault.sessions import open_vault
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))

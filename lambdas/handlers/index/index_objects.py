@@ -9,9 +9,10 @@ from privacy import environment
 from privacy.aws.failures import error_name, reported
 from privacy.customers.registry import Registry
 from privacy.formats.blocks import LineTooLongError
-from privacy.index.indexer import Indexer, MalformedEventError, object_events
+from privacy.formats.readers import DatasetUnknownError
+from privacy.index.events import MalformedEventError, object_events
+from privacy.index.indexer import Indexer
 from privacy.index.redelivery import come_again_soon
-from privacy.index.subjects import DatasetUnknownError
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestBusyError, RequestStore
 from privacy.vault.items import TableBusyError

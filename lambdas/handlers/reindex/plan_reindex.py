@@ -4,10 +4,10 @@ from typing import Any, Final
 
 from privacy import environment
 from privacy.aws.failures import reported
+from privacy.aws.time_left import Context
 from privacy.customers.registry import Registry
 from privacy.reindex.plan import batches, plan_reindex
 from privacy.reindex.steps import open_reindex
-from privacy.run.steps import Context
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 

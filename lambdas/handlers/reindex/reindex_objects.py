@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from privacy import environment
 from privacy.aws.failures import reported
+from privacy.aws.time_left import Context
 from privacy.customers.registry import Registry
 from privacy.index.indexer import Indexer
 from privacy.reindex.batch import compare_between
@@ -11,7 +12,6 @@ from privacy.reindex.comparer import Comparer
 from privacy.reindex.steps import open_reindex
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
-from privacy.run.steps import Context
 
 _registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
 _requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))

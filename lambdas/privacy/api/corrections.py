@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from privacy.api import problems
 from privacy.api.problems import Fault, ProblemError
+from privacy.customers.customer import Customer, Dataset
 from privacy.customers.references import EMAIL, EXACT
-from privacy.customers.registry import Customer, Dataset
 from privacy.vault.items import CHANGES, key, request_pk
 from privacy.vault.sessions import Vault
 

@@ -20,7 +20,8 @@ from privacy.api import contract as api_contract
 from privacy.api import problems
 from privacy.api.problems import Fault, ProblemError
 from privacy.aws.failures import where
-from privacy.customers.registry import Customer, Registry
+from privacy.customers.customer import Customer
+from privacy.customers.registry import Registry
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from privacy.api import problems
 from privacy.api.problems import Fault, ProblemError
-from privacy.customers.registry import Dataset
+from privacy.customers.customer import Dataset
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """Executions of the region's state machines: their ARNs, whether they are still going, and their end."""
 
 import contextlib
+from typing import Final
 
 from privacy.aws import clients as aws_clients
 
@@ -25,3 +26,9 @@ def stop(execution_arn: str, why: str) -> None:
     client = aws_clients.stepfunctions()
     with contextlib.suppress(client.exceptions.ExecutionDoesNotExist):
         client.stop_execution(executionArn=execution_arn, error=why)
+
+
+BATCH_VISITS: Final = 100
+
+MAX_BATCHES: Final = 5000
+"""The batches travel through the state machine: its input takes 256 KiB, a batch about 30 bytes."""

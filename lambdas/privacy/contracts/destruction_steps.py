@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from privacy import environment
 from privacy.aws.failures import StepFailedError
-from privacy.customers.registry import Customer, Destruction, Registry
+from privacy.customers.customer import Customer, Destruction
+from privacy.customers.registry import Registry
 from privacy.vault.sessions import Vault, open_vault
 
 CUSTOMER_TAG = "customer"

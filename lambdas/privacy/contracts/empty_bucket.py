@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from privacy.aws.failures import StepFailedError
-from privacy.run.steps import RESERVE_MILLISECONDS
+from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from privacy.run.steps import RESERVE_MILLISECONDS
+from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.vault.sessions import Vault
 
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from privacy.contracts import events as contract_events
-from privacy.customers.registry import Customer, Registry
+from privacy.customers.customer import Customer
+from privacy.customers.registry import Registry
 from privacy.timestamps import timestamp
 
 CLOCK_SKEW: Final = timedelta(minutes=5)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Literal
 
-from privacy.customers.registry import Customer
+from privacy.customers.customer import Customer
 from privacy.timestamps import timestamp
 
 REMINDER_DAYS: Final = (90, 30, 7)

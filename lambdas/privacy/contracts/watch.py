@@ -14,7 +14,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy.aws import clients as aws_clients
 from privacy.aws.failures import StepFailedError, error_name
-from privacy.customers.registry import Customer, Destruction, Registry
+from privacy.customers.customer import Customer, Destruction
+from privacy.customers.registry import Registry
 from privacy.timestamps import parse_timestamp, timestamp
 
 LATE: Final = timedelta(days=1)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from privacy.vault import objects as vault_objects
-from privacy.vault.prefix_walks import files_below
+from privacy.vault.objects import files_below
 from privacy.vault.session_policies import EXPORTS
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy.aws.failures import StepFailedError
+from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.exports import files as export_files
 from privacy.exports.store import Export, ExportStore, Kind, Part, Written
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
-from privacy.run.steps import RESERVE_MILLISECONDS
 from privacy.timestamps import parse_timestamp, timestamp
 from privacy.vault import items as vault_items
 from privacy.vault.session_policies import EXPORTS

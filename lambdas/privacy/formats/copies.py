@@ -5,8 +5,7 @@ from typing import Final
 
 from privacy.formats.blocks import RowReader, Unreadable
 from privacy.formats.edits import RowEdits
-from privacy.formats.positions import Splice
-from privacy.index.entries import Target
+from privacy.formats.positions import Splice, Target
 
 _LINE_FEED: Final = ord("\n")
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from privacy.customers.registry import CsvDialect
+from privacy.customers.customer import CsvDialect
 from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
 from privacy.formats.paths import subject_of
 

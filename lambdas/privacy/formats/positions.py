@@ -276,3 +276,10 @@ def _unpacked(text: bytes) -> Iterator[int]:
             number = shift = 0
     if shift:
         raise PackedWrongError
+
+
+class Target(NamedTuple):
+    """A row in which subjects that a visit is about have to be named."""
+
+    place: Position
+    refs: tuple[str, ...]

@@ -4,7 +4,7 @@ A time that leaves room is taken at its earliest: rather a row too many goes tha
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -12,7 +12,6 @@ from typing import Final
 from privacy.customers.references import ReferenceOf
 from privacy.formats import compression
 from privacy.formats.blocks import RowReader, UnreadableRowError, named
-from privacy.vault.objects import StoredObject
 
 _UNIX: Final = re.compile(r"(\d{9,13})(\.\d+)?", re.ASCII)
 _FIRST_MILLISECONDS: Final = 100_000_000_000
@@ -65,13 +64,14 @@ def earliest(reader: RowReader, row: bytes, field: str) -> datetime | None:
         return None
 
 
-def held(reader: RowReader, stored: StoredObject, reference: ReferenceOf, dated: Dated) -> frozenset[str]:
+def held(reader: RowReader, chunks: Iterator[bytes], reference: ReferenceOf, dated: Dated) -> frozenset[str]:
     """Return those subjects with a moment of whom a file has a row that is not after it.
 
-    Reads the file to its end, or to where its compression is damaged. Raises LineTooLongError.
+    `chunks` are the file as it is stored; it is read to its end, or to where its compression is damaged.
+    Raises LineTooLongError.
     """
     found: set[str] = set()
-    _, content = compression.unpacked(stored.chunks())
+    _, content = compression.unpacked(chunks)
     try:
         for block in reader.blocks(content):
             about = {

@@ -12,20 +12,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from privacy.customers.registry import Customer, Dataset
+from privacy import timestamps
+from privacy.customers.customer import Customer, Dataset
 from privacy.formats.positions import (
     PackedWrongError,
     Position,
     Splice,
+    Target,
     followed,
     moved,
     packed_splices,
     unpacked_positions,
     unpacked_splices,
 )
-from privacy.index.subjects import Subjects
+from privacy.formats.readers import Subjects
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 
@@ -90,13 +92,6 @@ class Marker:
         """Return the marker that was noted."""
         packed = {name: b64decode(noted[name]) for name in ("splices", "reading")}
         return cls(**{**noted, **packed})
-
-
-class Target(NamedTuple):
-    """A row in which subjects that a visit is about have to be named."""
-
-    place: Position
-    refs: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -185,8 +180,8 @@ class EntryAbout:
                 "dataset": {"S": dataset.name},
                 "version_id": {"S": version_id},
                 "size": {"N": str(size)},
-                "uploaded_at": {"S": vault_items.instant(uploaded_at)},
-                "indexed_at": {"S": vault_items.instant(datetime.now(UTC))},
+                "uploaded_at": {"S": timestamps.instant(uploaded_at)},
+                "indexed_at": {"S": timestamps.instant(datetime.now(UTC))},
             },
         )
 

@@ -5,84 +5,29 @@ visit purged the versions, or when the last version of the key is gone.
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import unquote_plus
 
-from privacy.customers.registry import Dataset
+from privacy.customers.customer import Dataset
 from privacy.identifiers import uuid7
 from privacy.index import entries as index_entries
 from privacy.index import subjects as index_subjects
+from privacy.index.events import ObjectEvent
 from privacy.index.late_arrivals import Late, late_arrivals
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
+from privacy.timestamps import instant
 from privacy.vault import archived
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
-from privacy.vault.items import instant
 from privacy.vault.objects import ObjectArchivedError, StoredObject
 from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
 _SUBJECTS_PER_REQUEST: Final = 1000
-
-
-class MalformedEventError(Exception):
-    """A message is not a bucket event of a versioned bucket."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectEvent:
-    """What happened to one version of an object, and when (S3's own time)."""
-
-    bucket: str
-    key: str
-    version_id: str
-    name: str
-    at: datetime
-
-    @property
-    def created(self) -> bool:
-        """Whether the version is new."""
-        return self.name.startswith("ObjectCreated:")
-
-    @property
-    def restored(self) -> bool:
-        """Whether an archived version can be read for some days."""
-        return self.name == "ObjectRestore:Completed"
-
-    @property
-    def removed(self) -> bool:
-        """Whether the version is gone for good; a delete marker hides versions and removes none."""
-        return self.name in {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}
-
-
-def object_events(body: str) -> list[ObjectEvent]:
-    """Return the events in a queue message; none for the test event S3 sends when it is configured.
-
-    Keys arrive URL-encoded, with `+` for a space. Raises MalformedEventError.
-    """
-    try:
-        message = json.loads(body)
-        if message.get("Event") == "s3:TestEvent":
-            return []
-        return [
-            ObjectEvent(
-                bucket=record["s3"]["bucket"]["name"],
-                key=unquote_plus(record["s3"]["object"]["key"]),
-                version_id=record["s3"]["object"]["versionId"],
-                name=record["eventName"],
-                at=datetime.fromisoformat(record["eventTime"]).astimezone(UTC),
-            )
-            for record in message["Records"]
-        ]
-    except (AttributeError, KeyError, TypeError, ValueError):
-        # The cause would quote the message, and with it a key.
-        raise MalformedEventError from None
 
 
 @dataclass(frozen=True, slots=True)

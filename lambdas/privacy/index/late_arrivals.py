@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from privacy.customers.registry import Dataset
-from privacy.formats import row_times
+from privacy.customers.customer import Dataset
+from privacy.formats import readers, row_times
 from privacy.index import subjects as index_subjects
-from privacy.vault import items as vault_items
+from privacy.vault import tombstones as vault_tombstones
 from privacy.vault.objects import StoredObject
 from privacy.vault.sessions import Vault
 
@@ -51,11 +51,11 @@ def late_arrivals(
     entries then. So at least one of the two sees the other.
     """
     if dataset.as_of is None:
-        late = vault_items.erased_since(vault, refs, uploaded_at)
+        late = vault_tombstones.erased_since(vault, refs, uploaded_at)
         return {ref: Late(t.request, t.erased_at, whole=True) for ref, t in late.items()}
-    if not vault_items.last_erasure(vault):
+    if not vault_tombstones.last_erasure(vault):
         return {}
-    tombstones = vault_items.tombstones(vault, refs)
+    tombstones = vault_tombstones.tombstones(vault, refs)
     found = {
         ref: Late(t.request, t.erased_at, whole=True)
         for ref, t in tombstones.items()
@@ -68,5 +68,7 @@ def late_arrivals(
     dated = row_times.Dated(
         dataset.as_of, {ref: datetime.fromisoformat(t.erased_at) for ref, t in earlier.items()}
     )
-    old = row_times.held(index_subjects.reader_of(dataset), stored, index_subjects.reference_of(vault), dated)
+    old = row_times.held(
+        readers.reader_of(dataset), stored.chunks(), index_subjects.reference_of(vault), dated
+    )
     return found | {ref: Late(earlier[ref].request, earlier[ref].erased_at, whole=False) for ref in old}

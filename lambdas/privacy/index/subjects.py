@@ -4,42 +4,24 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from functools import lru_cache
 from typing import Final
 
+from privacy.customers.customer import Dataset
 from privacy.customers.references import ReferenceOf, is_blank, subject_reference
-from privacy.customers.registry import CsvDialect, Dataset
 from privacy.formats import compression
-from privacy.formats.blocks import RowReader
-from privacy.formats.csv_rows import CsvRows
-from privacy.formats.jsonl import JsonLines
 from privacy.formats.positions import INDEX_BYTES, RowPositions
+from privacy.formats.readers import Subjects, found_by, reader_of
 from privacy.vault.objects import StoredObject
+from privacy.vault.scratch import on_disk
 from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
 _REFERENCE: Final = re.compile(r"[0-9a-f]{64}")
 _REMEMBERED: Final = 65_536  # rows of one person stand together more often than not
 _SHORT: Final = 256  # characters of an identifier that is remembered
-
-
-class DatasetUnknownError(Exception):
-    """The customer's configuration no longer has the dataset, or does not say how to read it."""
-
-
-@dataclass(slots=True)
-class Subjects:
-    """The subjects of an object with the number of their rows, and how many lines could not be read.
-
-    `positions` say where the rows are; None where there are none, or not all of them are known.
-    """
-
-    rows: Counter[str] = field(default_factory=Counter)
-    unreadable: int = 0
-    positions: RowPositions | None = None
 
 
 def reference_of(vault: Vault) -> ReferenceOf:
@@ -67,11 +49,7 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
         ref = subject_of_object(vault, stored)
         return Subjects(Counter({ref: 1} if ref else {}))
     if dataset.format == "parquet" and dataset.subject is not None:
-        from privacy.parquet import (
-            edits as parquet_edits,  # Arrow is large: only who meets such a file waits for it
-        )
-
-        return Subjects(*parquet_edits.subjects(stored, dataset.subject, reference_of(vault)))
+        return _in_parquet(stored, dataset.subject, reference_of(vault))
     reader = reader_of(dataset)
     positions = RowPositions(reference_of(vault), INDEX_BYTES)
     _, content = compression.unpacked(stored.chunks())
@@ -80,11 +58,13 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     return found_by(positions, reader)
 
 
-def found_by(positions: RowPositions, reader: RowReader) -> Subjects:
-    """Return whose rows were found by reading a file to its end."""
-    positions.see_head(reader.head)
-    known = positions if positions.complete else None
-    return Subjects(positions.rows, positions.unreadable, known)
+def _in_parquet(stored: StoredObject, subject: str, reference: ReferenceOf) -> Subjects:
+    from privacy.parquet.subjects import (
+        subjects_of,  # Arrow is large: only who meets such a file waits for it
+    )
+
+    with on_disk(stored, lambda _: None) as file:
+        return Subjects(*subjects_of(file, subject, reference))
 
 
 def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[bytes]:
@@ -92,23 +72,6 @@ def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[by
         yield from content
     except compression.DamagedContentError:
         positions.note_unreadable(1)
-
-
-def check_readable(dataset: Dataset) -> None:
-    """Raise DatasetUnknownError unless the dataset says how to read its files of rows."""
-    if dataset.format != "parquet" or dataset.subject is None:
-        reader_of(dataset)
-
-
-def reader_of(dataset: Dataset) -> RowReader:
-    """Return what reads one of the dataset's files. Raises DatasetUnknownError."""
-    if dataset.subject is None:
-        raise DatasetUnknownError
-    if dataset.format == "jsonl":
-        return JsonLines(dataset.subject)
-    if dataset.format == "csv":
-        return CsvRows(dataset.subject, dataset.csv or CsvDialect())
-    raise DatasetUnknownError
 
 
 def subject_of_object(vault: Vault, stored: StoredObject) -> str | None:

@@ -4,7 +4,6 @@ One row group is in memory at a time, and of one that changes one column. A file
 not written at all; a row group in which nothing changes is copied byte for byte.
 """
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
@@ -14,41 +13,17 @@ import pyarrow.compute as pc
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
-from privacy.formats.compression import DamagedContentError
 from privacy.formats.edits import REPORTED_LINES, ChangesOf, Edited
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
 from privacy.parquet.output import ParquetOutput
 from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
-from privacy.parquet.subjects import Named, ParquetRows, count, positions_of
-from privacy.vault.objects import StoredObject
-from privacy.vault.scratch import on_disk
+from privacy.parquet.subjects import Named, ParquetRows, positions_of
 
 _REMEMBERED: Final = 65_536
 _SHORT: Final = 256  # characters of an identifier that is remembered
 
 _NO_ELEMENTS: Final = "has the subject's field twice, so that no element can be taken out"
-
-
-def subjects(stored: StoredObject, subject: str, reference: ReferenceOf) -> tuple[Counter[str], int]:
-    """Return how many rows of a stored file each subject has, and how many cannot be read.
-
-    A file that is damaged, or has no such field, counts as one. Raises scratch.ObjectTooLargeError.
-    """
-    rows: Counter[str] = Counter()
-    unreadable = 0
-    with on_disk(stored, lambda _: None) as file:
-        try:
-            source = ParquetSource(file)
-            reader = ParquetRows(source, subject)
-            unreadable += reader.fault is not None
-            for group in range(len(source.groups)):
-                found, faulty = count(reader.named(group), reference)
-                rows += found
-                unreadable += faulty
-        except DamagedContentError:
-            unreadable += 1
-    return rows, unreadable
 
 
 @dataclass(slots=True)

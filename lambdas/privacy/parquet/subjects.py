@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable
+from privacy.formats.compression import DamagedContentError
 from privacy.formats.paths import EACH, Path, path_of, printed
 from privacy.parquet.source import ParquetSource, leaf_ranges, leaves_of, refusing_damage
 
@@ -81,6 +82,26 @@ class ParquetRows:
         if not pa.types.is_string(values.type):
             subjects = [_subject(value, is_uuid=route.is_uuid) for value in subjects]
         return Named(route, subjects, encoded.indices, rows)
+
+
+def subjects_of(file: IO[bytes], subject: str, reference: ReferenceOf) -> tuple[Counter[str], int]:
+    """Return how many rows of a file each subject has, and how many rows cannot be read.
+
+    A file that is damaged, or has no field of the name `subject`, counts as one unreadable row.
+    """
+    rows: Counter[str] = Counter()
+    unreadable = 0
+    try:
+        source = ParquetSource(file)
+        reader = ParquetRows(source, subject)
+        unreadable += reader.fault is not None
+        for group in range(len(source.groups)):
+            found, faulty = count(reader.named(group), reference)
+            rows += found
+            unreadable += faulty
+    except DamagedContentError:
+        unreadable += 1
+    return rows, unreadable
 
 
 def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str], int]:

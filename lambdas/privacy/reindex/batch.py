@@ -7,11 +7,11 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy.aws.failures import StepFailedError, error_name
+from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.reindex import items as comparison_items
 from privacy.reindex.comparer import Comparer
 from privacy.reindex.items import Comparison
 from privacy.requests.store import RequestBusyError
-from privacy.run.steps import RESERVE_MILLISECONDS
 from privacy.vault.items import TableBusyError
 from privacy.vault.objects import ObjectChangedError
 

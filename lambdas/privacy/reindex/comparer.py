@@ -1,31 +1,38 @@
 """One object compared with what the index says of it, and the index put right."""
 
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from privacy.customers.registry import Dataset
-from privacy.formats.blocks import LineTooLongError
+from privacy import timestamps
+from privacy.customers.customer import Dataset
 from privacy.index import entries as index_entries
-from privacy.index import subjects as index_subjects
 from privacy.index.entries import EntryAbout, Marker
 from privacy.index.indexer import Indexer
 from privacy.index.late_arrivals import Late, late_arrivals
-from privacy.index.subjects import DatasetUnknownError, Subjects
 from privacy.reindex import items as comparison_items
+from privacy.reindex.content import Content, Held, read_content
+from privacy.reindex.differences import (
+    _about,
+    _Compared,
+    _entry_difference,
+    _follows,
+    _mark_difference,
+    _name,
+    _Repair,
+)
 from privacy.reindex.items import Comparison, Difference
 from privacy.vault import archived
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
-from privacy.vault.objects import ObjectArchivedError, ObjectChangedError, StoredObject, Version
-from privacy.vault.scratch import ObjectTooLargeError
+from privacy.vault.objects import ObjectChangedError, Version
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
-    from privacy.vault.items import Item
+    pass
 
 _log: Final = logging.getLogger("privacy")
 
@@ -35,67 +42,6 @@ ATTEMPTS: Final = 5
 _PARALLEL: Final = 8
 _CHUNK: Final = 1000  # entries read, and repairs handed out, at a time
 _REMOVED: Final = {"superfluous-entry", "vanished-object"}
-# The index has the time of the upload from its event, a reindex from the listing.
-_NOT_COMPARED: Final = {"indexed_at", "uploaded_at"}
-
-
-@dataclass(slots=True)
-class _Held:
-    """A version that was read, and whose rows it holds."""
-
-    version: Version
-    stored: StoredObject
-    found: Subjects
-
-
-@dataclass(slots=True)
-class _Content:
-    """What an object's versions hold: for each subject, the newest and the oldest version with its rows.
-
-    `current` is the newest version, where it could be read; `unreadable` names why others could not, and
-    `archived` are those of them that S3 would have to bring back, newest first. Where rows are is known of
-    `current` alone: what older versions have of it nobody uses, and all of it would fill the memory.
-    """
-
-    newest: dict[str, _Held] = field(default_factory=dict)
-    oldest: dict[str, _Held] = field(default_factory=dict)
-    current: _Held | None = None
-    unreadable: dict[str, str] = field(default_factory=dict)
-    archived: list[str] = field(default_factory=list)
-
-    @property
-    def current_id(self) -> str | None:
-        """Id of the newest version, where it could be read."""
-        return self.current.version.id if self.current is not None else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Repair:
-    """A difference, and the item that has to be there; None where there has to be none.
-
-    `over` is the version that the item names which is there. Without a difference the item was not wrong,
-    and goes along with others.
-    """
-
-    difference: Difference | None
-    key: "Item"
-    over: str | None
-    wanted: "Item | None" = None
-
-
-@dataclass(slots=True)
-class _Compared:
-    """The entries of an object compared: what to put right, and what is known of the others.
-
-    `followed` are the subjects whose entries are right by way of the marker, with the version that they name;
-    `exact` whether the entries of others are, or will be, about the current version. `indexed` are all
-    versions that are named.
-    """
-
-    repairs: list[_Repair] = field(default_factory=list)
-    followed: dict[str, str] = field(default_factory=dict)
-    exact: bool = False
-    indexed: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +84,7 @@ class Comparer:
         dataset = self.vault.customer.dataset_of(key)
         if dataset is not None and dataset.index == "scan":
             return True
-        content = _read(self.vault, dataset, key, versions) if dataset is not None else _Content()
+        content = read_content(self.vault, dataset, key, versions) if dataset is not None else Content()
         marker = index_entries.read_marker(self.vault, key)
         marked = marker.version_id if marker else None
         compared = self._entry_differences(comparison, dataset, versions, content, marker)
@@ -182,7 +128,7 @@ class Comparer:
         return vault_items.put_over(self.vault, index_entries.marker_item(key, wanted), marked)
 
     def _wanted_marker(
-        self, dataset: Dataset | None, content: _Content, marker: Marker | None, compared: _Compared
+        self, dataset: Dataset | None, content: Content, marker: Marker | None, compared: _Compared
     ) -> Marker | None:
         """Return the marker to write: of the current version, and entries about it; None where all is well.
 
@@ -200,7 +146,7 @@ class Comparer:
     def _rebased(
         self,
         dataset: Dataset,
-        content: _Content,
+        content: Content,
         followed: Mapping[str, str],
     ) -> list[_Repair]:
         """Return entries about the current version, in place of those that are right by way of the marker."""
@@ -214,7 +160,7 @@ class Comparer:
         ]
 
     def _note_unread(
-        self, dataset: Dataset, key: str, content: _Content, indexed: Collection[str | None]
+        self, dataset: Dataset, key: str, content: Content, indexed: Collection[str | None]
     ) -> None:
         """Have every erasure visit an object with an archived version that the index never looked into."""
         unknown = next((version for version in content.archived if version not in indexed), None)
@@ -226,7 +172,7 @@ class Comparer:
         comparison: Comparison,
         dataset: Dataset | None,
         versions: Sequence[Version],
-        content: _Content,
+        content: Content,
         marker: Marker | None,
     ) -> _Compared:
         compared = _Compared()
@@ -299,8 +245,8 @@ class Comparer:
         self,
         comparison: Comparison,
         dataset: Dataset,
-        content: _Content,
-        unseen: _Held | None,
+        content: Content,
+        unseen: Held | None,
     ) -> list[tuple[Version, dict[str, Late]]]:
         """Return who was erased after the upload of a version that the index did not know, by version.
 
@@ -316,132 +262,8 @@ class Comparer:
                 concerned.setdefault(held.version.id, (held.version, set()))[1].add(ref)
         found = []
         for version, refs in concerned.values():
-            uploaded_at = vault_items.instant(version.last_modified)
+            uploaded_at = timestamps.instant(version.last_modified)
             again = partial(vault_objects.read_version, self.vault, comparison.key, version.id)
             if late := late_arrivals(self.vault, dataset, refs, uploaded_at, again):
                 found.append((version, late))
         return found
-
-
-def _read(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Version]) -> _Content:
-    """Read the versions, newest first. Raises ObjectChangedError where one is gone meanwhile."""
-    content = _Content()
-    for number, version in enumerate(versions):
-        try:
-            if dataset.format == "object":
-                stored = vault_objects.describe_version(vault, key, version.id)
-            else:
-                stored = vault_objects.read_version(vault, key, version.id)
-            if stored is None:
-                raise ObjectChangedError
-            found = index_subjects.subjects(vault, dataset, stored)
-        except (DatasetUnknownError, LineTooLongError, ObjectArchivedError, ObjectTooLargeError) as error:
-            content.unreadable[version.id] = type(error).__name__
-            if isinstance(error, ObjectArchivedError):
-                content.archived.append(version.id)
-            continue
-        if number:
-            found.positions = None
-        held = _Held(version, stored, found)
-        if number == 0:
-            content.current = held
-        content.oldest.update(dict.fromkeys(found.rows, held))
-        for ref in found.rows:
-            content.newest.setdefault(ref, held)
-    return content
-
-
-def _about(vault: Vault, dataset: Dataset, held: _Held) -> EntryAbout:
-    """Return what the entries of a version that was read have in common."""
-    return EntryAbout.of(
-        vault.customer,
-        dataset,
-        key=held.stored.key,
-        version_id=held.version.id,
-        size=held.stored.size,
-        uploaded_at=held.version.last_modified,
-    )
-
-
-def _follows(
-    entry: "Item",
-    wanted: "Item",
-    marker: Marker | None,
-    ref: str,
-    held: _Held,
-    reading: bytes,
-    there: Collection[str],
-) -> bool:
-    """Return whether an entry of the version that a visit rewrote leads to what it would say of this one.
-
-    Where nobody knows positions, that is one of a version that is gone (not `there`): the mark says that
-    everybody in this one has an entry.
-    """
-    if marker is None or marker.version_id != held.version.id or marker.base == held.version.id:
-        return False
-    if any(entry.get(name) != wanted[name] for name in ("object", "dataset")):
-        return False
-    if marker.base is None:
-        return entry["version_id"]["S"] not in there and int(entry["rows"]["N"]) >= held.found.rows[ref]
-    return index_entries.leads_to(entry, marker, ref, held.found, reading)
-
-
-def _entry_difference(
-    comparison: Comparison,
-    dataset: Dataset | None,
-    versions: Sequence[Version],
-    content: _Content,
-    ref: str,
-    entry: "Item | None",
-    wanted: "Item | None",
-) -> Difference | None:
-    """Return what is wrong with the subject's entry, or that it is not there; None where all is well."""
-    indexed = entry["version_id"]["S"] if entry else None
-    stored = wanted["version_id"]["S"] if wanted else None
-    base = (comparison.digest, _name(dataset), ref, indexed, stored)
-    if entry is None:
-        return Difference("missing-entry", *base) if wanted is not None else None
-    if not versions:
-        return Difference("vanished-object", *base)
-    if dataset is None:
-        # It stays: an erasure then fails and says why. Without it, it would end well and leave the rows.
-        return Difference("outside-datasets", *base)
-    if indexed in content.unreadable or (wanted is None and content.unreadable):
-        return None  # nobody can tell
-    if wanted is None:
-        return Difference("superfluous-entry", *base)
-    names = (entry.keys() | wanted.keys()) - _NOT_COMPARED
-    if stored != content.current_id:
-        names -= {"at"}
-    differs = tuple(sorted(name for name in names if entry.get(name) != wanted.get(name)))
-    return Difference("wrong-entry", *base, differs) if differs else None
-
-
-def _mark_difference(
-    comparison: Comparison,
-    dataset: Dataset | None,
-    versions: Sequence[Version],
-    content: _Content,
-    marked: str | None,
-) -> _Repair | None:
-    """Return what is wrong with the mark of the indexed version, which has to be the newest one."""
-    key = vault_items.key(vault_items.object_pk(comparison.key), vault_items.INDEXED)
-    if not versions:
-        if marked is None:
-            return None
-        gone = Difference("vanished-object", comparison.digest, _name(dataset), index_version=marked)
-        return _Repair(gone, key, over=marked)
-    if content.current is None or marked == content.current.version.id:
-        return None
-    unmarked = Difference(
-        "unmarked-version",
-        comparison.digest,
-        _name(dataset),
-        index_version=marked,
-        object_version=content.current.version.id,
-    )
-    return _Repair(unmarked, key, over=marked)  # marked at the very end, when late arrivals were looked for
-
-
-def _name(dataset: Dataset | None) -> str | None:
-    return dataset.name if dataset is not None else None

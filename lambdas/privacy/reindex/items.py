@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from privacy import timestamps
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 
@@ -129,7 +130,7 @@ def begin(vault: Vault, reindex_id: str, comparison: Comparison) -> None:
 
 def mark_done(vault: Vault, reindex_id: str, comparison: Comparison) -> None:
     """Note that the object was compared and, unless it was only to be looked at, put right."""
-    _set(vault, reindex_id, comparison, "done_at", vault_items.instant(datetime.now(UTC)))
+    _set(vault, reindex_id, comparison, "done_at", timestamps.instant(datetime.now(UTC)))
 
 
 def note_failure(vault: Vault, reindex_id: str, comparison: Comparison, error: str) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from privacy.aws.executions import BATCH_VISITS, MAX_BATCHES
+from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.reindex import items as comparison_items
-from privacy.run.plan import BATCH_VISITS, MAX_BATCHES
-from privacy.run.steps import RESERVE_MILLISECONDS
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.evidence import store as evidence_store
 from privacy.reindex import items as comparison_items
 from privacy.reindex.items import LASTING, Comparison, Difference
 from privacy.reindex.steps import ReindexStep
-from privacy.run.steps import RESERVE_MILLISECONDS
 from privacy.vault import items as vault_items
 
 _log: Final = logging.getLogger("privacy")

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from privacy.aws.failures import StepFailedError
-from privacy.customers.registry import Registry
-from privacy.run.steps import UnknownCustomerError
+from privacy.customers.registry import Registry, UnknownCustomerError
 from privacy.vault.sessions import Vault, open_vault
 
 _EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")  # it becomes a part of the evidence's keys

@@ -1,28 +1,14 @@
 """What the steps of a run have in common: whose run it is, and which requests it has taken."""
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from privacy.customers.registry import Registry
+from privacy.customers.registry import Registry, UnknownCustomerError
 from privacy.requests.store import Request, RequestStore
 from privacy.vault.sessions import Vault, open_vault
 
 MAX_REQUESTS: Final = 1000
 """A run takes no more requests; the rest goes with the next run, which starts when it ends."""
-
-RESERVE_MILLISECONDS: Final = 60_000
-"""No visit or comparison is begun with less time left."""
-
-
-class Context(Protocol):
-    """What is used of Lambda's context object."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds until Lambda ends the call."""
-
-
-class UnknownCustomerError(Exception):
-    """The run is about a customer that the registry does not know."""
 
 
 @dataclass(frozen=True, slots=True)

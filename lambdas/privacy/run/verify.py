@@ -5,11 +5,13 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from privacy import timestamps
 from privacy.exports import files as export_files
 from privacy.requests.store import RequestStore
 from privacy.run.steps import taken
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
+from privacy.vault import tombstones
 from privacy.vault.objects import Version
 from privacy.vault.sessions import Vault
 from privacy.visits import visit as visit_items
@@ -76,7 +78,7 @@ def _older(left: list[Version], kept: str | None, done_at: str) -> list[Version]
     position = next((n for n, version in enumerate(stored) if version.id == kept), None)
     if position is None:
         # Deleted after the visit, or nothing was kept. S3 tells whole seconds, rounded down.
-        return [v for v in left if vault_items.instant(v.last_modified) < done_at[:19]]
+        return [v for v in left if timestamps.instant(v.last_modified) < done_at[:19]]
     before = stored[position].last_modified
     return [*stored[position + 1 :], *(v for v in left if v.is_marker and v.last_modified < before)]
 
@@ -96,13 +98,13 @@ def _items_left(vault: Vault, ref: str, archived: AbstractSet[str | None], recor
     Entries of archived objects have to be there: their visits tell that they could not be read.
     """
     items = list(vault_items.query(vault, vault_items.subject_pk(ref)))
-    erased_at = next((i["erased_at"]["S"] for i in items if i["sk"]["S"] == vault_items.ERASED), None)
+    erased_at = next((i["erased_at"]["S"] for i in items if i["sk"]["S"] == tombstones.ERASED), None)
     if erased_at is None:
         return True
     moments = [
         i.get("indexed_at") or i.get("updated_at")
         for i in items
-        if i["sk"]["S"] != vault_items.ERASED
+        if i["sk"]["S"] != tombstones.ERASED
         and ("object" not in i or not (records_only or i["object"]["S"] in archived))
     ]
     return any(moment is None or moment["S"] <= erased_at for moment in moments)

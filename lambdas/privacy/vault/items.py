@@ -3,12 +3,13 @@
 import hashlib
 import random
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
+from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 OBJECTS_INDEX: Final = "objects"
 """The sparse index that finds an object's entries by its key."""
 
-ERASED: Final = "erased"
 INDEXED: Final = "indexed"
 CHANGES: Final = "changes"
 LATE: Final = "late"
@@ -32,24 +32,10 @@ _ATTEMPTS: Final = 10
 _BACKSTOP_SECONDS: Final = (
     120 * 24 * 3600
 )  # longer than the longest an answer may take (Art. 12(3): 3 months)
-_LAST_ERASURE: Final = ("vault", "last-erasure")
 
 
 class TableBusyError(Exception):
     """The table kept refusing part of a batch. Trying again later helps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """That a subject was erased: by which request, and at which instant."""
-
-    request: str
-    erased_at: str
-
-
-def instant(moment: datetime) -> str:
-    """Return a timezone-aware moment with microseconds, so that instants sort as text."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def backstop() -> "Item":
@@ -223,62 +209,50 @@ def put_over(vault: Vault, item: "Item", version_id: str | None) -> bool:
     return True
 
 
-def last_erasure(vault: Vault) -> str:
-    """Return the instant of the vault's last erasure (strongly consistent), or the empty text."""
-    item = get(vault, *_LAST_ERASURE)
-    return item["erased_at"]["S"] if item else ""
-
-
-def note_erasure(vault: Vault, at: str) -> None:
-    """Set the instant of the vault's last erasure, unless a later one is there."""
-    client = vault.dynamodb
-    try:
-        client.update_item(
-            TableName=vault.customer.table,
-            Key=key(*_LAST_ERASURE),
-            UpdateExpression="SET erased_at = :at",
-            ConditionExpression="attribute_not_exists(sk) OR erased_at < :at",
-            ExpressionAttributeValues={":at": {"S": at}},
-        )
-    except client.exceptions.ConditionalCheckFailedException:
-        return
-
-
-def put_tombstone_back(vault: Vault, ref: str, erased_at: str, request_id: str) -> None:
-    """Leave a tombstone that a restoration took away, unless the same or a later one is there."""
-    client = vault.dynamodb
-    try:
-        client.update_item(
-            TableName=vault.customer.table,
-            Key=key(subject_pk(ref), ERASED),
-            UpdateExpression="SET erased_at = :at, #request = :request",
-            ConditionExpression="attribute_not_exists(sk) OR erased_at < :at",
-            ExpressionAttributeNames={"#request": "request"},
-            ExpressionAttributeValues={":at": {"S": erased_at}, ":request": {"S": request_id}},
-        )
-    except client.exceptions.ConditionalCheckFailedException:
-        return
-
-
-def tombstones(vault: Vault, refs: Iterable[str]) -> dict[str, Tombstone]:
-    """Return the tombstones (strongly consistent) of those of the subjects that were erased."""
-    return {
-        item["pk"]["S"].removeprefix("subject#"): Tombstone(item["request"]["S"], item["erased_at"]["S"])
-        for item in batch_get(vault, [key(subject_pk(ref), ERASED) for ref in sorted(refs)])
-    }
-
-
-def erased_since(vault: Vault, refs: Iterable[str], uploaded_at: str) -> dict[str, Tombstone]:
-    """Return the tombstones of those of the subjects that were erased at or after `uploaded_at`.
-
-    What was uploaded before an erasure and is found after it has arrived late, and is erased too.
-    """
-    if last_erasure(vault) < uploaded_at:
-        return {}
-    found = tombstones(vault, refs)
-    return {ref: erased for ref, erased in found.items() if erased.erased_at >= uploaded_at}
-
-
 def pause(attempt: int) -> None:
     """Wait with full jitter, at most 50 ms, 100 ms, 200 ms … 5 s."""
     time.sleep(random.uniform(0, min(5.0, 0.05 * 2**attempt)))  # noqa: S311 - spreads retries, guards nothing
+
+
+_PIECE: Final = 250  # items: ten calls
+
+_PARALLEL: Final = 8
+
+
+def put_all(vault: Vault, items: "Iterable[vault_items.Item]") -> int:
+    """Put the items, whatever was there before, several pieces at a time; return how many.
+
+    No key may occur twice. Raises TableBusyError.
+    """
+    return _each_piece(vault, items, lambda piece: vault_items.batch_write(vault, put=piece))
+
+
+def delete_all(vault: Vault, keys: "Iterable[vault_items.Item]") -> int:
+    """Delete the items, several pieces at a time; return how many. Raises TableBusyError."""
+    return _each_piece(vault, keys, lambda piece: vault_items.batch_write(vault, delete=piece))
+
+
+def _each_piece(vault: Vault, items: Iterable[Any], write: Any) -> int:  # noqa: ANN401 - one of the two above
+    pieces = _pieces(items)
+    first = next(pieces, [])
+    if len(first) < _PIECE:
+        write(first)
+        return len(first)
+    _ = vault.dynamodb  # made before the threads share it
+    written = len(first)
+    with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
+        begun: deque[Future[None]] = deque([pool.submit(write, first)])
+        for piece in pieces:
+            if len(begun) == 2 * _PARALLEL:
+                begun.popleft().result()
+            begun.append(pool.submit(write, piece))
+            written += len(piece)
+        for each in begun:
+            each.result()
+    return written
+
+
+def _pieces(items: Iterable[Any]) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while piece := list(islice(rest, _PIECE)):
+        yield piece

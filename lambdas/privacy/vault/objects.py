@@ -1,41 +1,32 @@
 """Objects of a vault's bucket: read in a stream, rewritten only over what was read, older versions purged."""
 
-import base64
-import hashlib
-import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import urlencode
+from heapq import merge
+from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
 
-_log: Final = logging.getLogger("privacy")
 
 READ_BYTES: Final = 128 * 1024
 """What is read at a time: the rows of it stay in the processor's cache while they are looked at."""
 COPY_BYTES: Final = 1024 * 1024
 """What is read at a time where only a few rows of it are looked at."""
-PART_BYTES: Final = 16 * 1024 * 1024
-"""Objects up to this size are written with one call, larger ones in parts of it."""
 
 RESTORED_DAYS: Final = 3
 """How long an archived object can be read once S3 has brought it back."""
 
-_MOST_PARTS: Final = 9_000  # S3 takes 10,000 parts: a tenth is kept for rows that grow
 _DELETE_LIMIT: Final = 1000  # versions in one DeleteObjects
 _GONE: Final = {"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"}
 _REFUSED: Final = {"AccessDenied", "403"}
 _ARCHIVED: Final = "InvalidObjectState"
 _NOT_ARCHIVED: Final = {_ARCHIVED, "ObjectAlreadyInActiveTierError", *_GONE}
-_CHANGED: Final = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey", "412", "409"}
 _KEPT_HEADERS: Final = (
     "CacheControl",
     "ContentDisposition",
@@ -212,137 +203,6 @@ def abort_upload(vault: Vault, key: str, upload_id: str) -> None:
             raise
 
 
-@dataclass
-class Rewrite:
-    """Writes an object's new content over the version that was read, with everything else kept.
-
-    Holds at most one part in memory. Nothing is visible before `commit`; leaving the `with` block without
-    it removes what was sent. `began` is told the id of an upload in parts before the first part is sent, so
-    that somebody can remove them should this process end. `digest` is the SHA-256 of what was written.
-    """
-
-    vault: Vault
-    source: StoredObject
-    began: Callable[[str], None]
-    size: int = 0
-    digest: Any = field(default_factory=hashlib.sha256)
-    _held: list[memoryview] = field(default_factory=list)
-    _held_size: int = 0
-    _upload_id: str | None = None
-    _parts: list[Any] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._upload_id is None:
-            return
-        try:
-            abort_upload(self.vault, self.source.key, self._upload_id)
-        except (BotoCoreError, ClientError):
-            if kind is None:
-                raise
-            # What ended the rewrite is what matters; the object is visited again.
-            _log.warning("unfinished upload left to the next visit: customer=%s", self.vault.customer.id)
-
-    @property
-    def sha256(self) -> str:
-        """Digest of what was written so far, in hex."""
-        digest: str = self.digest.hexdigest()
-        return digest
-
-    @property
-    def checksum(self) -> str:
-        """The SHA-256 checksum that S3 will tell of the new version: of its content, or of its parts'.
-
-        Only once everything is written.
-        """
-        if self._upload_id is None:
-            return base64.b64encode(self.digest.digest()).decode()
-        parts = [base64.b64decode(part["ChecksumSHA256"]) for part in self._parts]
-        if self._held_size:
-            parts.append(hashlib.sha256(b"".join(self._held)).digest())
-        return base64.b64encode(hashlib.sha256(b"".join(parts)).digest()).decode()
-
-    def write(self, content: bytes | memoryview) -> None:
-        """Add to the new content."""
-        self.digest.update(content)
-        self.write_digested(content)
-
-    def write_digested(self, content: bytes | memoryview) -> None:
-        """Add to the new content what the caller has put into the digest, or will before it commits."""
-        self.size += len(content)
-        part = max(PART_BYTES, self.source.size // _MOST_PARTS)
-        left = memoryview(content)
-        while self._held_size + len(left) > part:
-            room = part - self._held_size
-            self._send(b"".join([*self._held, left[:room]]))
-            self._held, self._held_size, left = [], 0, left[room:]
-        if left:
-            self._held.append(left)
-            self._held_size += len(left)
-
-    def commit(self) -> str:
-        """Make the new content the object's current version and return its version id.
-
-        Raises ObjectChangedError where the current version is no longer the one that was read.
-        """
-        try:
-            if self._upload_id is None:
-                return self.vault.s3.put_object(
-                    **self._where(),
-                    **self._attributes(),
-                    Body=b"".join(self._held),
-                    IfMatch=self.source.etag,
-                    ChecksumAlgorithm="SHA256",
-                    ChecksumSHA256=base64.b64encode(self.digest.digest()).decode(),
-                )["VersionId"]
-            if self._held_size:
-                self._send(b"".join(self._held))
-            answer = self.vault.s3.complete_multipart_upload(
-                **self._where(),
-                UploadId=self._upload_id,
-                MultipartUpload={"Parts": self._parts},
-                IfMatch=self.source.etag,
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _CHANGED:
-                raise ObjectChangedError from error
-            raise
-        self._upload_id = None
-        return answer["VersionId"]
-
-    def _send(self, part: bytes) -> None:
-        if self._upload_id is None:
-            self._upload_id = self.vault.s3.create_multipart_upload(
-                **self._where(), **self._attributes(), ChecksumAlgorithm="SHA256"
-            )["UploadId"]
-            self.began(self._upload_id)
-        number = len(self._parts) + 1
-        checksum = base64.b64encode(hashlib.sha256(part).digest()).decode()
-        etag = self.vault.s3.upload_part(
-            **self._where(), UploadId=self._upload_id, PartNumber=number, Body=part, ChecksumSHA256=checksum
-        )["ETag"]
-        self._parts.append({"PartNumber": number, "ETag": etag, "ChecksumSHA256": checksum})
-
-    def _where(self) -> Any:  # noqa: ANN401 - keyword arguments of several typed calls
-        return {"Bucket": self.vault.customer.bucket, "Key": self.source.key}
-
-    def _attributes(self) -> Any:  # noqa: ANN401 - keyword arguments of several typed calls
-        attributes = {
-            **self.source.headers,
-            "ServerSideEncryption": "aws:kms",
-            "SSEKMSKeyId": self.vault.customer.key_arn,
-            "BucketKeyEnabled": True,
-        }
-        if self.source.tag_count:
-            tags = self.vault.s3.get_object_tagging(**self._where())["TagSet"]
-            attributes["Tagging"] = urlencode([(tag["Key"], tag["Value"]) for tag in tags])
-        return attributes
-
-
 def _current(vault: Vault, key: str, call: Any) -> StoredObject | None:  # noqa: ANN401 - get or head
     try:
         return _stored(key, call())
@@ -390,3 +250,39 @@ def _stored(key: str, answer: Any) -> StoredObject:  # noqa: ANN401 - output of 
         tag_count=answer.get("TagCount", 0),
         body=answer.get("Body"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A key with at least one version or delete marker; `sole` is its version where it has nothing else."""
+
+    key: str
+    sole: str | None
+
+
+def files_below(vault: Vault, prefix: str) -> Iterator[Found]:
+    """Yield every key below the prefix, also those with older versions only, a page in memory at a time."""
+    pages = vault.s3.get_paginator("list_object_versions").paginate(
+        Bucket=vault.customer.bucket, Prefix=prefix
+    )
+    key: str | None = None
+    entries: list[Any] = []
+    for entry in _entries(pages):
+        if entry["Key"] != key:
+            if key is not None:
+                yield _found(key, entries)
+            key, entries = entry["Key"], []
+        entries = [*entries[-1:], entry]  # two tell as much as all
+    if key is not None:
+        yield _found(key, entries)
+
+
+def _entries(pages: Iterable[Any]) -> Iterator[Any]:
+    for page in pages:
+        lists = page.get("Versions", []), page.get("DeleteMarkers", [])
+        yield from merge(*lists, key=lambda entry: str(entry["Key"]))
+
+
+def _found(key: str, entries: list[Any]) -> Found:
+    alone = len(entries) == 1 and "ETag" in entries[0]  # delete markers have none
+    return Found(key, entries[0]["VersionId"] if alone else None)

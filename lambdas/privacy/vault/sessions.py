@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from privacy import environment
 from privacy.aws import clients as aws_clients
-from privacy.customers.registry import Customer
+from privacy.customers.customer import Customer
 from privacy.vault.session_policies import VaultResources, encryption_context, session_policy
 
 if TYPE_CHECKING:

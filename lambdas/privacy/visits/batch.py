@@ -9,21 +9,20 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy.aws.failures import StepFailedError, error_name
+from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.exports import files as export_files
 from privacy.formats.blocks import LineTooLongError, UnreadableRowError
 from privacy.formats.json_values import loads_exactly
-from privacy.index.subjects import DatasetUnknownError
-from privacy.run.steps import RESERVE_MILLISECONDS
+from privacy.formats.readers import DatasetUnknownError
 from privacy.vault import items as vault_items
 from privacy.vault.items import TableBusyError
 from privacy.vault.objects import ObjectChangedError, PurgeIncompleteError
 from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import Vault
 from privacy.visits import visit as visit_items
-from privacy.visits.journal import Journal
 from privacy.visits.objects import visit_object
 from privacy.visits.records import RecordChange, RecordChangedError, visit_records
-from privacy.visits.visit import Visit
+from privacy.visits.visit import Journal, Visit
 
 _log: Final = logging.getLogger("privacy")
 

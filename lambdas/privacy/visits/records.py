@@ -1,11 +1,11 @@
 """Database records of some subjects: deleted, or patched, as a run's requests ask."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from privacy import timestamps
 from privacy.aws.transactions import CONDITION_FAILED, transact
 from privacy.formats import json_values
 from privacy.vault import items as vault_items
@@ -16,7 +16,6 @@ from privacy.visits.visit import Visit
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-_log: Final = logging.getLogger("privacy")
 
 POINTER: Final = "subject"
 """Sort key of the item, in a record's own partition, that names the subject the record belongs to."""
@@ -142,7 +141,7 @@ def _patch(
                     ":fields": {"S": json_values.dumps_exactly(fields).decode()},
                     ":revision": {"N": found["revision"]["N"]},
                     ":next": {"N": str(int(found["revision"]["N"]) + 1)},
-                    ":at": {"S": vault_items.instant(datetime.now(UTC))},
+                    ":at": {"S": timestamps.instant(datetime.now(UTC))},
                 },
             }
         }

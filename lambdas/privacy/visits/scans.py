@@ -7,15 +7,14 @@ keep all of their versions.
 
 from typing import Final
 
-from privacy.customers.registry import Dataset
+from privacy.customers.customer import Dataset
 from privacy.formats.blocks import LineTooLongError
 from privacy.index import subjects as index_subjects
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError, StoredObject, Version
 from privacy.vault.sessions import Vault
-from privacy.visits.journal import Journal
-from privacy.visits.visit import Visit
+from privacy.visits.visit import Journal, Visit
 
 CHECKED: Final = "checked"
 """Sort key of the note that a version's rows were checked against all tombstones by their own time."""

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
-from privacy.vault import bulk_writes
+from privacy import timestamps
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
+from privacy.visits import visit as visit_items
 from privacy.visits.limits import Limits, pack, unpack
 
 if TYPE_CHECKING:
@@ -89,14 +90,14 @@ def write(vault: Vault, run_id: str, shared: Mapping[str, Visit], visits: Iterab
             for name, each in shared.items()
         ],
     )
-    return bulk_writes.put_all(vault, (_item(run_id, visit) for visit in visits))
+    return vault_items.put_all(vault, (_item(run_id, visit) for visit in visits))
 
 
 def clear(vault: Vault, run_id: str) -> None:
     """Remove everything written down for the run."""
     pk = vault_items.run_pk(run_id)
     items = vault_items.query(vault, pk)
-    bulk_writes.delete_all(vault, (vault_items.key(pk, item["sk"]["S"]) for item in items))
+    vault_items.delete_all(vault, (vault_items.key(pk, item["sk"]["S"]) for item in items))
 
 
 def between(vault: Vault, run_id: str, first: int, last: int, *, backward: bool = False) -> Iterator[Visit]:
@@ -131,7 +132,7 @@ def mark_done(vault: Vault, run_id: str, number: int, at: datetime, outcome: Map
         Key=vault_items.key(vault_items.run_pk(run_id), _sk(number)),
         UpdateExpression="SET done_at = :at, outcome = :outcome REMOVE journal, failure",
         ExpressionAttributeValues={
-            ":at": {"S": vault_items.instant(at)},
+            ":at": {"S": timestamps.instant(at)},
             ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
         },
     )
@@ -283,3 +284,23 @@ def _visit(item: "vault_items.Item", shared: "Mapping[str, vault_items.Item]") -
         sole=item["sole"]["S"] if "sole" in item else None,
         shared=item["shared"]["S"] if "shared" in item else None,
     )
+
+
+@dataclass(slots=True)
+class Journal:
+    """The notes of one visit: `facts` are those of this attempt and of every one before it."""
+
+    vault: Vault
+    run_id: str
+    number: int
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, vault: Vault, run_id: str, visit: Visit) -> Self:
+        """Open the visit's journal with what earlier attempts noted."""
+        return cls(vault, run_id, visit.number, visit.journal)
+
+    def note(self, **facts: object) -> None:
+        """Add facts, in place of earlier ones of the same name. They are kept when this returns."""
+        self.facts = {**self.facts, **facts}
+        visit_items.note_journal(self.vault, self.run_id, self.number, self.facts)

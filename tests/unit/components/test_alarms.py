@@ -19,7 +19,7 @@ from components.machines.machines import SWEEP_RATE
 from components.naming import RegionNames
 from components.operations.alarms import LINES, PERIOD_SECONDS, alarm_specs
 from privacy.contracts import watch as contract_watch
-from privacy.customers.registry import Customer, Destruction
+from privacy.customers.customer import Customer, Destruction
 from privacy.requests import sweep as request_sweep
 from privacy.requests.store import Request
 from privacy.run import complete as run_complete

@@ -12,6 +12,7 @@ from components.standard.table import BACKUP_DAYS
 from components.vaults.lifecycle import EXPORT_DAYS, NONCURRENT_DAYS, lifecycle_rules
 from components.vaults.vault import indexed_files
 from privacy.contracts import terms
+from privacy.customers import customer as customers_customer
 from privacy.exports import files as export_files
 
 from .conftest import ACCOUNT, Deployment, Made, stack_config, stack_settings
@@ -311,8 +312,8 @@ def test_the_functions_read_the_dialect_of_a_csv_dataset() -> None:
     customer = parse_settings(config, project="gdpr", stack="eu-west").customers[0]
     item = customer_item(customer, bucket="b", table="t", key_arn="k", user_pool="p", clients=[])
     declared, plain, in_list = reader._customer({key: dict(value) for key, value in item.items()}).datasets  # type: ignore[arg-type]  # plain dicts
-    assert declared.csv == reader.CsvDialect("\t", '"', "utf-8", ("id", "text"))
-    assert plain.csv == reader.CsvDialect()
+    assert declared.csv == customers_customer.CsvDialect("\t", '"', "utf-8", ("id", "text"))
+    assert plain.csv == customers_customer.CsvDialect()
     assert (in_list.csv, in_list.remove, plain.remove) == (None, "element", "row")
 
 

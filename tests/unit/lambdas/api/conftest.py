@@ -22,7 +22,8 @@ from components.functions.catalogue import FUNCTIONS
 from privacy import environment
 from privacy.api import contract as api_contract
 from privacy.aws import clients as aws_clients
-from privacy.customers.registry import Customer, Registry
+from privacy.customers.customer import Customer
+from privacy.customers.registry import Registry
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.vault import sessions

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.contracts import terms
-from privacy.customers.registry import Customer, destruction_key
+from privacy.customers.customer import Customer
+from privacy.customers.registry import destruction_key
 
 from .conftest import ALL_SCOPES, Api, aws_clients
 

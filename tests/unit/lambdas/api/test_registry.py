@@ -2,7 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from privacy.customers.registry import CACHE_SECONDS, Program, Registry
+from privacy.customers.customer import Program
+from privacy.customers.registry import CACHE_SECONDS, Registry
 
 from .conftest import Cloud
 

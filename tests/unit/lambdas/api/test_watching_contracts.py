@@ -18,7 +18,8 @@ from privacy.contracts import remind as contract_reminders
 from privacy.contracts import watch as contract_watch
 from privacy.contracts.remind import remind
 from privacy.contracts.watch import Finding, WatchIncompleteError, findings, watch
-from privacy.customers.registry import Customer, Destruction, Registry, destruction_key
+from privacy.customers.customer import Customer, Destruction
+from privacy.customers.registry import Registry, destruction_key
 
 from .conftest import ACCOUNT, REGION, Api, Cloud, client
 

@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 
 from components.functions.catalogue import FUNCTIONS
 from privacy.contracts import empty_bucket
-from privacy.customers.registry import Destruction
+from privacy.customers.customer import Destruction
 from privacy.requests.run_lock import CONTRACT_END, RunLock
 from privacy.requests.sweep import sweep
 

@@ -15,8 +15,8 @@ from components.functions.catalogue import FUNCTIONS
 from privacy import environment
 from privacy.api.records import put_record
 from privacy.aws import clients as aws_clients
+from privacy.customers.customer import CsvDialect, Customer, Dataset
 from privacy.customers.references import subject_reference
-from privacy.customers.registry import CsvDialect, Customer, Dataset
 from privacy.identifiers import uuid7
 from privacy.requests.store import Request, RequestStore
 from privacy.vault import sessions

@@ -18,8 +18,9 @@ from components.machines.replay import replay_definition
 from components.machines.run import RunSteps, run_definition
 from privacy.api.records import put_record
 from privacy.aws import clients as aws_clients
+from privacy.customers.customer import Customer
 from privacy.customers.references import subject_reference
-from privacy.customers.registry import Customer, Registry
+from privacy.customers.registry import Registry
 from privacy.vault import sessions
 
 from . import stored_state

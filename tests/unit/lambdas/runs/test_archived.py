@@ -16,6 +16,7 @@ from privacy.requests.store import Request
 from privacy.run.complete import complete_run
 from privacy.vault import archived
 from privacy.vault import objects as vault_objects
+from privacy.vault import rewrite as vault_rewrite
 from privacy.vault.sessions import open_vault
 from privacy.visits import batch as visit_batch
 
@@ -303,7 +304,7 @@ def test_a_visit_that_is_cut_short_knows_its_own_archived_work(
 ) -> None:
     """What it wrote is archived at once: it cannot read it again to see that its work is done."""
     if large:
-        monkeypatch.setattr(vault_objects, "PART_BYTES", 1024)
+        monkeypatch.setattr(vault_rewrite, "PART_BYTES", 1024)
         monkeypatch.setattr(models, "S3_UPLOAD_PART_MIN_SIZE", 1)
     key = "vault/a.jsonl"
     others = b"".join(row(BOB, "x" * 100) for _ in range(30))
@@ -313,16 +314,16 @@ def test_a_visit_that_is_cut_short_knows_its_own_archived_work(
     world.s3.restore_object(Bucket=BUCKET, Key=key, RestoreRequest={"Days": 1})
     request = world.erase(ANNA)
     planned = world.plan(uuid7())
-    commit, refused = vault_objects.Rewrite.commit, [1]
+    commit, refused = vault_rewrite.Rewrite.commit, [1]
 
-    def lost(rewrite: vault_objects.Rewrite) -> str:
+    def lost(rewrite: vault_rewrite.Rewrite) -> str:
         version = commit(rewrite)
         if refused:
             refused.pop()
             raise ClientError({"Error": {"Code": "InternalError"}}, "PutObject")
         return version
 
-    monkeypatch.setattr(vault_objects.Rewrite, "commit", lost)
+    monkeypatch.setattr(vault_rewrite.Rewrite, "commit", lost)
     with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     world.visit(planned)

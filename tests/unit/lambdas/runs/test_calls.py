@@ -11,6 +11,7 @@ from moto.s3 import models as moto_s3
 from benchmarks.costs.calls import Call, counts, recorded
 from privacy.identifiers import uuid7
 from privacy.vault import objects as vault_objects
+from privacy.vault import rewrite
 from privacy.visits import objects as object_visits
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def test_older_versions_cost_a_delete_and_a_listing_more(world: "World") -> None
 
 
 def test_a_large_object_costs_its_parts(world: "World", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vault_objects, "PART_BYTES", PART)
+    monkeypatch.setattr(rewrite, "PART_BYTES", PART)
     monkeypatch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
     world.put("feedback/a.jsonl", row(ANNA) + b"".join(row(BOB, "x" * 900) for _ in range(40)))
     world.erase(ANNA)

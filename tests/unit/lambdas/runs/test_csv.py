@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from privacy.customers.registry import CsvDialect
+from privacy.customers.customer import CsvDialect
 from privacy.formats import csv_rows
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.csv_rows import CsvRows

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from privacy.vault import objects as vault_objects
+from privacy.vault import rewrite as vault_rewrite
 
 if TYPE_CHECKING:
     from conftest import World
@@ -237,13 +237,13 @@ def test_many_requests_cost_one_rewrite_of_an_object(world: "World", monkeypatch
     people = [f"person{number}@example.org" for number in range(12)]
     world.put("feedback/a.jsonl", b"\n".join(row(person) for person in [*people, BOB]))
     requests = [world.erase(person) for person in people]
-    commit, commits = vault_objects.Rewrite.commit, []
+    commit, commits = vault_rewrite.Rewrite.commit, []
 
-    def counted(rewrite: vault_objects.Rewrite) -> str:
+    def counted(rewrite: vault_rewrite.Rewrite) -> str:
         commits.append(rewrite.source.key)
         return commit(rewrite)
 
-    monkeypatch.setattr(vault_objects.Rewrite, "commit", counted)
+    monkeypatch.setattr(vault_rewrite.Rewrite, "commit", counted)
 
     world.run()
 

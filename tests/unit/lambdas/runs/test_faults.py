@@ -20,9 +20,8 @@ from privacy.aws import clients as aws_clients
 from privacy.requests import store as request_store
 from privacy.requests import sweep as request_sweep
 from privacy.run import plan as run_plan
-from privacy.vault import archived, sessions
+from privacy.vault import archived, rewrite, sessions
 from privacy.vault import items as vault_items
-from privacy.vault import objects as vault_objects
 
 from . import faulty_region, stored_state
 from .faults import Fault, Faults, thinned
@@ -307,7 +306,7 @@ def region(document: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
     clients = cache(lambda service: make(service))
     monkeypatch.setattr(boto3, "client", lambda service, **_: clients(service))
     monkeypatch.setattr(api_contract, "DOCUMENT", document)
-    monkeypatch.setattr(vault_objects, "PART_BYTES", PART)
+    monkeypatch.setattr(rewrite, "PART_BYTES", PART)
     monkeypatch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
     monkeypatch.setattr(run_plan, "BATCH_VISITS", 1)
     monkeypatch.setattr(request_sweep, "SETTLING", request_sweep.timedelta(0))

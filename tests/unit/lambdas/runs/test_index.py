@@ -1,10 +1,12 @@
 import json
 import logging
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
 
 from privacy.vault import items as vault_items
+from privacy.vault import tombstones
 
 if TYPE_CHECKING:
     from conftest import World
@@ -236,21 +238,21 @@ def test_a_late_arrival_is_erased_when_its_object_is_visited_for_somebody_else(w
     assert world.partition(ANNA) == ["erased"]
 
 
-@pytest.mark.parametrize("step", ["batch_write", "erased_since"])
+@pytest.mark.parametrize(("module", "step"), [(vault_items, "batch_write"), (tombstones, "erased_since")])
 def test_a_version_purged_while_it_is_indexed_leaves_no_entry_and_no_request(
-    world: "World", monkeypatch: pytest.MonkeyPatch, step: str
+    world: "World", monkeypatch: pytest.MonkeyPatch, module: ModuleType, step: str
 ) -> None:
     world.put("feedback/a.jsonl", ANNAS_ROW)
     world.put("feedback/a.jsonl", ANNAS_ROW + BOBS_ROW, indexed=False)
     world.erase(ANNA)
-    original, waiting = getattr(vault_items, step), [world.run]
+    original, waiting = getattr(module, step), [world.run]
 
     def overtaken(*args: object, **more: object) -> object:
         while waiting:
             waiting.pop()()
         return original(*args, **more)
 
-    monkeypatch.setattr(vault_items, step, overtaken)
+    monkeypatch.setattr(module, step, overtaken)
     assert world.deliver() == []
     assert world.contents("feedback/a.jsonl") == [BOBS_ROW]
     assert world.partition(ANNA) == ["erased"]

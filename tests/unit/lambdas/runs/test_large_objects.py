@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from privacy.formats import blocks as row_blocks
 from privacy.formats.jsonl import JsonLines
 from privacy.identifiers import uuid7
-from privacy.vault import objects as vault_objects
+from privacy.vault import rewrite
 from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def large_rows() -> bytes:
 def test_a_large_object_is_written_in_parts_with_everything_kept(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vault_objects, "PART_BYTES", PART)
+    monkeypatch.setattr(rewrite, "PART_BYTES", PART)
     others = large_rows()
     key = "feedback/large.jsonl"
     middle = others.index(b"\n", len(others) // 2) + 1
@@ -50,7 +50,7 @@ def test_a_large_object_is_written_in_parts_with_everything_kept(
 
 
 def test_parts_of_a_rewrite_that_failed_are_removed(world: "World", monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vault_objects, "PART_BYTES", PART)
+    monkeypatch.setattr(rewrite, "PART_BYTES", PART)
     key = "feedback/large.jsonl"
     world.put(key, ANNAS_ROW + large_rows()[: 2 * PART])
     world.erase(ANNA)
@@ -59,7 +59,7 @@ def test_parts_of_a_rewrite_that_failed_are_removed(world: "World", monkeypatch:
     def refuse(*_: object) -> str:
         raise ClientError({"Error": {"Code": "SlowDown"}}, "CompleteMultipartUpload")
 
-    monkeypatch.setattr(vault_objects.Rewrite, "commit", refuse)
+    monkeypatch.setattr(rewrite.Rewrite, "commit", refuse)
     with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     assert "Uploads" not in world.s3.list_multipart_uploads(Bucket=world.customer.bucket)

@@ -11,8 +11,8 @@ import pytest
 
 from privacy.formats import compression
 from privacy.identifiers import uuid7
-from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
+from privacy.vault import tombstones
 
 from .test_parquet import buyer, stored, table
 from .test_reindex import evidence, kinds, reindex
@@ -321,7 +321,7 @@ def test_a_version_that_goes_while_its_late_event_is_looked_at_takes_no_entry_of
     world.run()
     hour.passes()
     assert world.deliver(put(world, key, ANNA, CARL)) == []
-    original = vault_items.tombstones
+    original = tombstones.tombstones
 
     def overtaken(*arguments: Any) -> Any:  # noqa: ANN401
         """The customer deletes the version, or the bucket's lifecycle does."""
@@ -329,7 +329,7 @@ def test_a_version_that_goes_while_its_late_event_is_looked_at_takes_no_entry_of
         return original(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(vault_items, "tombstones", overtaken)
+        patched.setattr(tombstones, "tombstones", overtaken)
         assert world.deliver(late) == []
     assert world.deliver(world.notify("ObjectRemoved:Delete", key, old)) == []
     assert world.requests.pending("acme", 10) == []

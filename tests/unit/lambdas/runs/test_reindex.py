@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from components.functions.catalogue import FUNCTIONS
 from components.machines.reindex import ReindexSteps, reindex_definition
-from privacy import environment
+from privacy import environment, timestamps
 from privacy.identifiers import uuid7
 from privacy.reindex import items as comparison_items
 from privacy.reindex import plan as reindex_plan
 from privacy.reindex import report as reindex_report
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
+from privacy.vault import tombstones
 
 from .state_machine import Execution, TaskFailedError
 from .test_parquet import buyer, stored, table
@@ -419,7 +420,7 @@ def test_an_upload_whose_indexing_ended_before_it_asked_for_tombstones_is_erased
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(vault_items, "erased_since", killed)
+        patched.setattr(tombstones, "erased_since", killed)
         with pytest.raises(KeyboardInterrupt):
             world.deliver(event)
     assert "object#feedback/late.jsonl" in world.partition(ANNA)
@@ -439,14 +440,14 @@ def test_an_attempt_that_ended_behind_its_entries_leaves_no_late_arrival_out(
     world.erase(ANNA)
     world.run()
     assert world.deliver(newest) == []
-    original, waiting = vault_items.erased_since, [KeyboardInterrupt]
+    original, waiting = tombstones.erased_since, [KeyboardInterrupt]
 
     def killed(*args: Any) -> Any:  # noqa: ANN401
         if waiting:
             raise waiting.pop()
         return original(*args)
 
-    monkeypatch.setattr(vault_items, "erased_since", killed)
+    monkeypatch.setattr(tombstones, "erased_since", killed)
     planned = world.call("plan_reindex", {"reindex_id": "r-1", "input": {"customer": "acme"}})
     step = {"customer": "acme", "reindex_id": "r-1", "dry_run": False, **planned["batches"][0]}
     with pytest.raises(KeyboardInterrupt):
@@ -460,7 +461,7 @@ def test_an_attempt_that_ended_behind_its_entries_leaves_no_late_arrival_out(
 def test_what_was_uploaded_after_an_erasure_is_indexed_and_stays(world: "World") -> None:
     world.erase(ANNA)
     world.run()
-    earlier = {"S": vault_items.instant(datetime.now(UTC) - timedelta(hours=1))}
+    earlier = {"S": timestamps.instant(datetime.now(UTC) - timedelta(hours=1))}
     change(world, f"subject#{world.ref(ANNA)}", "erased", erased_at=earlier)
     world.put("feedback/new.jsonl", row(ANNA), indexed=False)
     reindex(world)

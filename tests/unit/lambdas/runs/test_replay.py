@@ -17,8 +17,7 @@ from privacy.evidence import store as evidence_store
 from privacy.run import plan as run_plan
 from privacy.run import replay as run_replay
 from privacy.run.replay import OtherSecretError, ReplayInputError
-from privacy.vault import items as vault_items
-from privacy.vault import sessions
+from privacy.vault import sessions, tombstones
 from privacy.visits.limits import ErasureLimit, pack, unpack
 
 from .conftest import EVIDENCE, TABLE
@@ -449,5 +448,5 @@ def test_the_registry_follows_the_restored_table(world: "World") -> None:
     customer = Registry(environment.read(environment.REGISTRY_TABLE)).customer("acme")
     assert customer is not None
     assert customer.table == RESTORED
-    assert vault_items.last_erasure(sessions.open_vault(customer, "plan")) == ""
+    assert tombstones.last_erasure(sessions.open_vault(customer, "plan")) == ""
     aws_clients.forget()

@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from privacy.customers.registry import CsvDialect
+from privacy.customers.customer import CsvDialect
 from privacy.formats import compression
 from privacy.formats.blocks import RowReader
 from privacy.formats.copies import PositionsWrongError, RowCopy
@@ -23,6 +23,7 @@ from privacy.formats.positions import (
     Position,
     RowPositions,
     Splice,
+    Target,
     followed,
     moved,
     packed_splices,
@@ -30,7 +31,7 @@ from privacy.formats.positions import (
     unpacked_splices,
 )
 from privacy.index import entries as index_entries
-from privacy.index.entries import Entries, Marker, Target
+from privacy.index.entries import Entries, Marker
 
 PEOPLE = ["ann", "Ann", "bob", "zoë", "7", "0"]
 READING = b"as ever."

@@ -11,6 +11,7 @@ from privacy.index import entries as index_entries
 from privacy.requests.run_lock import RunLock
 from privacy.run import plan as run_plan
 from privacy.vault import objects as vault_objects
+from privacy.vault import rewrite as vault_rewrite
 from privacy.vault.sessions import Vault
 from privacy.visits import batch as visit_batch
 from privacy.visits import objects as object_visits
@@ -44,7 +45,7 @@ def fail(code: str = "InternalError") -> None:
 def test_an_upload_during_a_visit_is_visited_as_well(world: "World", monkeypatch: pytest.MonkeyPatch) -> None:
     world.put("feedback/a.jsonl", ANNAS_ROW)
     request = world.erase(ANNA)
-    when(monkeypatch, vault_objects.Rewrite, "commit", lambda: world.put(
+    when(monkeypatch, vault_rewrite.Rewrite, "commit", lambda: world.put(
         "feedback/a.jsonl", BOBS_ROW + ANNAS_ROW + BOBS_ROW, indexed=False
     ))  # fmt: skip
     world.run()
@@ -90,7 +91,7 @@ def test_an_object_deleted_during_its_visit_is_done(world: "World", monkeypatch:
     world.put("feedback/a.jsonl", ANNAS_ROW)
     request = world.erase(ANNA)
     bucket = world.customer.bucket
-    when(monkeypatch, vault_objects.Rewrite, "commit", lambda: world.s3.delete_object(
+    when(monkeypatch, vault_rewrite.Rewrite, "commit", lambda: world.s3.delete_object(
         Bucket=bucket, Key="feedback/a.jsonl"
     ))  # fmt: skip
     world.run()
@@ -105,13 +106,13 @@ def test_an_object_that_never_stops_changing_fails_its_requests_only(
     world.put("feedback/b.jsonl", BOBS_ROW)
     stuck, fine = world.erase(ANNA), world.erase(BOB)
 
-    def refuse(rewrite: vault_objects.Rewrite) -> str:
+    def refuse(rewrite: vault_rewrite.Rewrite) -> str:
         if rewrite.source.key == "feedback/a.jsonl":
             raise vault_objects.ObjectChangedError
         return commit(rewrite)
 
-    commit = vault_objects.Rewrite.commit
-    monkeypatch.setattr(vault_objects.Rewrite, "commit", refuse)
+    commit = vault_rewrite.Rewrite.commit
+    monkeypatch.setattr(vault_rewrite.Rewrite, "commit", refuse)
     planned = world.plan(uuid7())
     with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
@@ -200,7 +201,7 @@ def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
     ("place", "name"),
     [
         (vault_objects, "read"),
-        (vault_objects.Rewrite, "commit"),
+        (vault_rewrite.Rewrite, "commit"),
         (vault_objects, "versions"),
         (vault_objects, "purge"),
         (index_entries, "read_entries"),

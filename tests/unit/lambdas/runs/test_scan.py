@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from moto.s3 import models
 
 from privacy.identifiers import uuid7
-from privacy.vault import bulk_writes, sessions
+from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
-from privacy.vault.prefix_walks import files_below
+from privacy.vault import rewrite as vault_rewrite
+from privacy.vault import sessions
+from privacy.vault.objects import files_below
 from privacy.visits import batch as visit_batch
 from privacy.visits import visit as visit_items
 
@@ -211,13 +213,13 @@ def test_a_request_about_one_file_and_one_about_all_visit_it_once(
     world.deliver(world.notify("ObjectCreated:Put", "dumps/a.csv", version, at="2020-01-01T00:00:00.000Z"))
     assert len(world.requests.pending("acme", 10)) == 1
     world.erase(BOB)
-    commits, commit = [], vault_objects.Rewrite.commit
+    commits, commit = [], vault_rewrite.Rewrite.commit
 
-    def counted(rewrite: vault_objects.Rewrite) -> str:
+    def counted(rewrite: vault_rewrite.Rewrite) -> str:
         commits.append(rewrite.source.key)
         return commit(rewrite)
 
-    monkeypatch.setattr(vault_objects.Rewrite, "commit", counted)
+    monkeypatch.setattr(vault_rewrite.Rewrite, "commit", counted)
     world.run()
     assert world.contents("dumps/a.csv") == [file(line(CARA))]
     assert commits == ["dumps/a.csv"]
@@ -227,7 +229,7 @@ def test_a_request_about_one_file_and_one_about_all_visit_it_once(
 def test_very_many_files_are_planned_in_pieces_and_each_once(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bulk_writes, "_PIECE", 7)
+    monkeypatch.setattr(vault_items, "_PIECE", 7)
     keys = [f"dumps/{number:03}.csv" for number in range(60)]
     for key in keys:
         world.put(key, file(line(ANNA)))

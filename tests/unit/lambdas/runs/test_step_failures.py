@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 from privacy.aws.failures import StepFailedError, error_name, reported, shown
 from privacy.identifiers import uuid7
 from privacy.run import plan as run_plan
-from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
+from privacy.vault import tombstones
 from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def test_what_leaves_a_handler_carries_nothing_of_the_original(
         ("visit_objects", visit_batch.visit_items, "between"),
         ("verify_run", visit_batch.visit_items, "notes"),
         ("complete_run", visit_batch.visit_items, "clear"),
-        ("index_objects", vault_items, "erased_since"),
+        ("index_objects", tombstones, "erased_since"),
     ],
 )
 def test_no_function_lets_an_errors_text_out(

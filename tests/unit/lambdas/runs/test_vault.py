@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from privacy.aws import clients as aws_clients
-from privacy.customers.registry import Customer, Dataset
+from privacy.customers.customer import Customer, Dataset
 from privacy.vault import sessions as vault_sessions
 from privacy.vault.session_policies import (
     MAX_CHARACTERS,

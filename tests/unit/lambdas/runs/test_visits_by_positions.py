@@ -11,9 +11,8 @@ import zstandard
 from privacy.formats.edits import RowEdits
 from privacy.identifiers import uuid7
 from privacy.index import entries as index_entries
-from privacy.vault import items as vault_items
-from privacy.vault import sessions
-from privacy.visits import objects as object_visits
+from privacy.vault import sessions, tombstones
+from privacy.visits import current_version
 
 if TYPE_CHECKING:
     from conftest import World
@@ -237,7 +236,7 @@ def test_a_large_set_of_positions_is_not_held_in_memory(
 def test_a_file_of_too_many_rows_is_left_to_the_index_function(
     world: "World", parses: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_visits, "POSITIONS_BYTES", 10)
+    monkeypatch.setattr(current_version, "POSITIONS_BYTES", 10)
     world.put(KEY, row(ANNA))
     world.put(KEY, row(ANNA) + row(BOB) + row(CARL), indexed=False)
     world.events.clear()
@@ -258,7 +257,7 @@ def test_an_erasure_planned_while_a_visit_indexes_is_left_to_the_event(
     def planned_meanwhile(*args: Any, **more: Any) -> None:  # noqa: ANN401
         original(*args, **more)
         opened = sessions.open_vault(world.customer, "plan")
-        vault_items.note_erasure(opened, "2999-01-01T00:00:00.000000Z")
+        tombstones.note_erasure(opened, "2999-01-01T00:00:00.000000Z")
 
     monkeypatch.setattr(index_entries, "write_entries", planned_meanwhile)
     world.visit(planned)

@@ -1,0 +1,13 @@
+"""The time that a call of a function has left, and how much of it is kept back."""
+
+from typing import Final, Protocol
+
+RESERVE_MILLISECONDS: Final = 60_000
+"""No visit or comparison is begun with less time left."""
+
+
+class Context(Protocol):
+    """What is used of Lambda's context object."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds until Lambda ends the call."""

@@ -1,0 +1,108 @@
+"""A customer as plain values: its vault, its contract, its datasets and its programs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class CsvDialect:
+    """How a dataset's csv files are written; `columns` is None where each file begins with a header."""
+
+    delimiter: str = ","
+    quote: str = '"'
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One of a customer's datasets: where it lies and which of its fields are personal.
+
+    `prefix` is None for `records`, which live in the vault's table. `subject` is the field that identifies
+    the subject of a row: a dotted path in `jsonl`, where `[]` after a name stands for every element of a
+    list; the name of a column in `csv`. `personal` maps a field to its kind. `remove` says what an erasure
+    takes from a row that names several subjects in a list: the `row`, or only the `element`. `as_of` is the
+    field with the row's own time, where there is one. `index` says how a run finds subjects: by `events`, or
+    by a `scan` of all files. `archived` says what becomes of files that cannot be read before S3 has brought
+    them back: `report` or `restore`.
+    """
+
+    name: str
+    format: str
+    prefix: str | None
+    subject: str | None
+    personal: Mapping[str, str]
+    remove: str = "row"
+    csv: CsvDialect | None = None
+    as_of: str | None = None
+    index: str = "events"
+    archived: str = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer (the controller) and its vault in this region.
+
+    `hold` is why nothing is destroyed for now. Between the order to delete the vault's key and the key's end
+    lie `key_deletion_days`. `clients` are the ids of its OAuth2 clients in the `user_pool`.
+    """
+
+    id: str
+    bucket: str
+    table: str
+    key_arn: str
+    contract_starts: date
+    contract_ends: date
+    grace_days: int
+    subject_id: str
+    datasets: tuple[Dataset, ...]
+    terminated: bool = False
+    hold: str | None = None
+    key_deletion_days: int = 30
+    user_pool: str = ""
+    clients: tuple[str, ...] = ()
+
+    def dataset(self, name: str) -> Dataset | None:
+        """Return the dataset of that name, or None."""
+        return next((dataset for dataset in self.datasets if dataset.name == name), None)
+
+    def dataset_of(self, key: str) -> Dataset | None:
+        """Return the dataset below whose prefix an object key lies, or None. Prefixes do not overlap."""
+        return next((d for d in self.datasets if d.prefix and key.startswith(d.prefix)), None)
+
+    def contract_started(self, at: datetime) -> bool:
+        """Return whether the contract has begun: from 00:00:00 UTC of its first day."""
+        return at.date() >= self.contract_starts
+
+    def contract_ended(self, at: datetime) -> bool:
+        """Return whether the contract is over: after the last second (UTC) of its last day."""
+        return at.date() > self.contract_ends
+
+    @property
+    def destruction(self) -> datetime:
+        """When the data is to be destroyed: the midnight (UTC) after the last grace day."""
+        day = self.contract_ends + timedelta(days=1 + self.grace_days)
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A customer's program: one OAuth2 client."""
+
+    customer: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Destruction:
+    """How far the destruction of a customer's data has come.
+
+    `destroying` from the freeze on, `scheduled` when nothing is left but the key, whose end is
+    `key_deletion`, and `destroyed` when that is gone, too. Times are RFC 3339 texts. There is no way back.
+    """
+
+    state: Literal["destroying", "scheduled", "destroyed"]
+    since: str
+    key_deletion: str | None = None

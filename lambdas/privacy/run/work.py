@@ -1,0 +1,225 @@
+"""What a run has to do: its requests turned into visits of the objects and records that they touch."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, Final
+
+from privacy.requests.store import Request
+from privacy.run.replay import Group
+from privacy.timestamps import instant, parse_timestamp
+from privacy.vault import items as vault_items
+from privacy.vault.objects import Found, files_below
+from privacy.vault.sessions import Vault
+from privacy.visits.limits import NEVER, ErasureLimit
+from privacy.visits.visit import Visit
+
+PARALLEL: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRequest:
+    """A request of the run with what it asks.
+
+    `late_key` is set for an erasure that follows an earlier one: it is about this object alone, and about
+    what is not after `erased_at`. That is decided by a row's own time, and with `whole` by the time at which
+    the object's version was uploaded as well. `replayed` is set for one that is repeated after a restoration:
+    by reference, what it repeats.
+    `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
+    the subject's records), and datasets of rows; `details_gone` is set where that is
+    no longer known. `redriven` are the objects of the run that the request failed in, with their journals.
+    """
+
+    request: Request
+    refs: tuple[str, ...]
+    late_key: str | None = None
+    replayed: Mapping[str, Group] = field(default_factory=dict)
+    erased_at: str | None = None
+    whole: bool = False
+    datasets: frozenset[str] = frozenset()
+    records: frozenset[tuple[str, str | None]] = frozenset()
+    details_gone: bool = False
+    redriven: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def erases(self) -> bool:
+        """Whether the request is an erasure."""
+        return self.request.type == "erasure"
+
+    def limit(self, ref: str) -> ErasureLimit | None:
+        """Which versions a repeated erasure takes all of this subject's rows from; None for a first one."""
+        if self.whole and self.erased_at is not None:
+            return ErasureLimit(self.erased_at, NEVER)
+        restored_from = self.request.restored_from
+        if restored_from is None:
+            return None
+        return ErasureLimit(self.replayed[ref].erased_at, instant(parse_timestamp(restored_from)))
+
+    def wants_record(self, dataset: str, record_id: str) -> bool:
+        """Whether a correction is about this record."""
+        return not self.records.isdisjoint({(dataset, record_id), (dataset, None)})
+
+
+@dataclass(slots=True)
+class _Holdings:
+    """What the vault has of one subject: objects with their datasets, and records."""
+
+    objects: dict[str, str] = field(default_factory=dict)
+    records: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Work:
+    """What is asked of one object, or of the records of some subjects."""
+
+    dataset: str | None = None
+    requests: dict[str, None] = field(default_factory=dict)
+    erase: dict[str, str | None] = field(default_factory=dict)
+    limits: dict[str, ErasureLimit] = field(default_factory=dict)
+    correct: list[tuple[str, str]] = field(default_factory=list)
+    journal: Mapping[str, Any] = field(default_factory=dict)
+
+    def add(self, taken: TakenRequest, ref: str) -> None:
+        self.requests[taken.request.id] = None
+        limit = taken.limit(ref)
+        if limit is not None:
+            self.limits[ref] = limit.widened(self.limits.get(ref))
+        if taken.erases and not taken.replayed:
+            until = self.erase.get(ref, "")
+            at = taken.erased_at
+            self.erase[ref] = None if until is None or at is None else max(until, at)
+        elif not taken.erases:
+            self.correct.append((taken.request.id, ref))
+
+    def join(self, other: "_Work") -> None:
+        """Ask also what the other asks, which is about subjects as a whole."""
+        self.requests |= other.requests
+        self.erase |= other.erase
+        self.limits |= {ref: limit.widened(self.limits.get(ref)) for ref, limit in other.limits.items()}
+        self.correct += [pair for pair in other.correct if pair not in self.correct]
+
+    def visit(self, number: int, key: str | None) -> Visit:
+        return Visit(
+            number=number,
+            kind="records" if key is None else "object",
+            requests=tuple(sorted(self.requests)),
+            erase=frozenset(self.erase.keys() | self.limits.keys()),
+            until={ref: until for ref, until in self.erase.items() if until is not None},
+            # Who is to be erased whatever the time needs no limit.
+            limits={r: limit for r, limit in self.limits.items() if self.erase.get(r, "") is not None},
+            correct=tuple(sorted(self.correct)),
+            key=key,
+            dataset=self.dataset,
+            journal=self.journal,
+        )
+
+
+def asked_of_all_files(
+    vault: Vault, taken: Sequence[TakenRequest], unread: Mapping[str, list[str]]
+) -> dict[str, _Work]:
+    """Return what is asked of every file of a dataset that is scanned or could not be read, by its name."""
+    found: dict[str, _Work] = {}
+    for dataset in vault.customer.datasets:
+        work = _Work(dataset.name)
+        for t in taken if dataset.index == "scan" or dataset.name in unread else ():
+            if t.late_key is None and (t.erases or dataset.name in t.datasets):
+                for ref in t.refs:
+                    work.add(t, ref)
+        if work.requests:
+            found[dataset.name] = work
+    return found
+
+
+def planned_visits(
+    vault: Vault,
+    taken: Sequence[TakenRequest],
+    wide: Mapping[str, _Work],
+    unread: Mapping[str, list[str]],
+    outliving: tuple[str, ...],
+) -> Iterator[Visit]:
+    """Yield the visits of a run: exports, records of each subject, files that are walked, single objects."""
+    scanned = {d.name: wide[d.name] for d in vault.customer.datasets if d.name in wide and d.index == "scan"}
+    objects: dict[str, _Work] = {}
+    by_subject: dict[str, _Work] = {}
+    holdings = _holdings(vault, {ref for t in taken if t.late_key is None for ref in t.refs})
+    _drop_entries_of(vault, scanned, holdings)
+    for t in taken:
+        for ref in t.refs:
+            if t.late_key is not None:
+                objects.setdefault(t.late_key, _Work()).add(t, ref)
+                continue
+            for key, journal in t.redriven.items():
+                work = objects.setdefault(key, _Work())
+                work.add(t, ref)
+                work.journal = work.journal or journal
+            held = holdings[ref]
+            for key, dataset in held.objects.items():
+                if dataset in scanned:
+                    continue
+                if t.erases or dataset in t.datasets:
+                    objects.setdefault(key, _Work()).add(t, ref)
+            if held.records and (t.erases or any(t.wants_record(*record) for record in held.records)):
+                by_subject.setdefault(ref, _Work()).add(t, ref)
+    numbers = count()
+    if outliving:
+        yield Visit(number=next(numbers), kind="exports", requests=outliving)
+    # A visit for each subject: records that cannot be dealt with are then nobody else's problem.
+    for _, work in sorted(by_subject.items()):
+        yield work.visit(next(numbers), None)
+    for walked in vault.customer.datasets:
+        if walked.name not in wide:
+            continue
+        files: Iterable[Found] = (
+            files_below(vault, walked.prefix or "")
+            if walked.name in scanned
+            else (Found(key, None) for key in unread[walked.name])
+        )
+        for file in files:
+            if own := objects.pop(file.key, None):
+                own.join(wide[walked.name])
+                own.dataset = walked.name
+                yield replace(own.visit(next(numbers), file.key), scan=True, sole=file.sole)
+                continue
+            yield Visit(
+                number=next(numbers),
+                kind="object",
+                requests=(),
+                key=file.key,
+                dataset=walked.name,
+                scan=True,
+                sole=file.sole,
+                shared=walked.name,
+            )
+    for key, work in sorted(objects.items()):
+        below = vault.customer.dataset_of(key)
+        work.dataset = below.name if below else None
+        yield work.visit(next(numbers), key)
+
+
+def _drop_entries_of(vault: Vault, scanned: Mapping[str, _Work], holdings: Mapping[str, _Holdings]) -> None:
+    """Remove the erased subjects' entries for datasets that had an index before they came to be scanned."""
+    stale = [
+        vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
+        for ref, held in holdings.items()
+        for key, dataset in held.objects.items()
+        if dataset in scanned and ref in scanned[dataset].erase
+    ]
+    vault_items.batch_write(vault, delete=stale)
+
+
+def _holdings(vault: Vault, refs: Iterable[str]) -> dict[str, _Holdings]:
+    ordered = sorted(refs)
+    _ = vault.dynamodb  # made before the threads share it
+    with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
+        return dict(zip(ordered, pool.map(lambda ref: _holding(vault, ref), ordered), strict=True))
+
+
+def _holding(vault: Vault, ref: str) -> _Holdings:
+    found = _Holdings()
+    for item in vault_items.query(vault, vault_items.subject_pk(ref)):
+        if "object" in item:
+            found.objects[item["object"]["S"]] = item["dataset"]["S"]
+        elif "record_id" in item:
+            found.records.append((item["dataset"]["S"], item["record_id"]["S"]))
+    return found
