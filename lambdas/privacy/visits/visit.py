@@ -32,7 +32,7 @@ class Visit:
     (`privacy.formats.row_times`); `correct`
     the pairs of correction request and subject reference, oldest first. `outcome` is None until the visit
     is done; `failure` names the error that the last attempt ended with; `problem` is what verification
-    found. `journal` holds what attempts noted before they acted (`privacy.visits.journal`), `tally` how many
+    found. `journal` holds what attempts noted before they acted (`Journal`), `tally` how many
     records they changed or deleted.
 
     `scan` is set where nobody knows whom the object holds (`privacy.visits.scans`); `sole` is then its only
