@@ -11,20 +11,20 @@ import pulumi_aws as aws
 from .api.contract import routes
 from .api.gateway import PrivacyApi, PrivacyApiArgs
 from .api.identity import Identity, IdentityArgs
-from .contracts.clock import ContractClock, ContractClockArgs, ContractWatch, ContractWatchArgs, warn_of_ended
+from .contracts.clock import ContractClock, ContractClockArgs, warn_of_ended
 from .contracts.events import ContractEvents, ContractEventsArgs
+from .foundation import Foundation
 from .functions.catalogue import FUNCTIONS
 from .functions.function import PrivacyFunction, PrivacyFunctionArgs
 from .iam.purposes import PURPOSES, Purpose
-from .machines.contract_ends import ContractEndMachine, ContractEndMachineArgs
-from .machines.exports import ExportMachine, ExportMachineArgs
-from .machines.machines import RunMachine, RunMachineArgs, RunSweep, RunSweepArgs
-from .machines.reindexes import ReindexMachine, ReindexMachineArgs
-from .machines.replays import ReplayMachine, ReplayMachineArgs
+from .machines.catalogue import MACHINES
+from .machines.machine import Machine, MachineArgs
 from .naming import RegionNames
 from .operations.account import AccountSettings, AccountSettingsArgs
 from .operations.alarms import Alarms, AlarmsArgs
 from .roles.roles import Boundary, BoundaryArgs, PurposeRoles, PurposeRolesArgs
+from .schedules.catalogue import RECURRING_CALLS
+from .schedules.recurring_call import RecurringCall, RecurringCallArgs
 from .settings.settings import Settings
 from .shared.evidence import EvidenceBucket, EvidenceBucketArgs
 from .shared.queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
@@ -143,67 +143,26 @@ class Region(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        RunMachine(
-            f"{name}-run",
-            RunMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                functions={module: function.arn for module, function in functions.items()},
-            ),
-            opts=child,
+        foundation = Foundation(
+            names=names,
+            boundary_arn=boundary.arn,
+            region_key_arn=key.arn,
+            dead_letters_arn=dead_letters.arn,
         )
-        ReindexMachine(
-            f"{name}-reindex",
-            ReindexMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                functions={module: function.arn for module, function in functions.items()},
-            ),
-            opts=child,
-        )
-        ReplayMachine(
-            f"{name}-replay",
-            ReplayMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                function_arn=functions["replay_erasures"].arn,
-            ),
-            opts=child,
-        )
-        contract_end = ContractEndMachine(
-            f"{name}-contract-end",
-            ContractEndMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                functions={module: function.arn for module, function in functions.items()},
-            ),
-            opts=child,
-        )
-        ExportMachine(
-            f"{name}-export",
-            ExportMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                function_arn=functions["export_vault"].arn,
-            ),
-            opts=child,
-        )
-        RunSweep(
-            f"{name}-sweep",
-            RunSweepArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                dead_letters_arn=dead_letters.arn,
-                function_arn=functions["sweep_runs"].arn,
-            ),
-            opts=child,
-        )
+        machines = {
+            machine.name: Machine(
+                f"{name}-{machine.name}",
+                MachineArgs(foundation=foundation, spec=machine, functions=functions),
+                opts=child,
+            )
+            for machine in MACHINES.values()
+        }
+        for call in RECURRING_CALLS.values():
+            RecurringCall(
+                f"{name}-{call.name}",
+                RecurringCallArgs(foundation=foundation, spec=call, function_arn=functions[call.module].arn),
+                opts=child,
+            )
         ContractClock(
             f"{name}-clock",
             ContractClockArgs(
@@ -212,20 +171,9 @@ class Region(pulumi.ComponentResource):
                 boundary_arn=boundary.arn,
                 region_key_arn=key.arn,
                 dead_letters_arn=dead_letters.arn,
-                machine_arn=contract_end.arn,
+                machine_arn=machines["contract-end"].arn,
                 remind_function_arn=functions["remind_contract"].arn,
                 now=args.now,
-            ),
-            opts=child,
-        )
-        ContractWatch(
-            f"{name}-watch",
-            ContractWatchArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                dead_letters_arn=dead_letters.arn,
-                function_arn=functions["watch_contracts"].arn,
             ),
             opts=child,
         )

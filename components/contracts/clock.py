@@ -1,4 +1,4 @@
-"""The contract clock: what happens on the days that follow from a contract, and a watch that misses none.
+"""The contract clock: what happens on the days that follow from a contract.
 
 AWS does not document what becomes of a one-time schedule whose time is past: some report that it is refused,
 others that it is carried out at once. None is therefore asked for. What was missed (a hold that was lifted
@@ -17,16 +17,13 @@ from pulumi_aws import scheduler
 
 from ..iam import trust
 from ..iam.documents import document
-from ..iam.services import contract_schedules, watch_schedule
+from ..iam.services import contract_schedules
 from ..naming import RegionNames
 from ..settings.settings import Customer
 from ..standard.role import bounded_role
-from ..standard.schedule import recurring_call
 
 REMINDER_DAYS: Final = (90, 30, 7)
 """Days before the destruction on which the operator is told of it."""
-
-WATCH_RATE: Final = "rate(1 hour)"
 
 _DAY_SECONDS: Final = 24 * 3600
 """The longest that the scheduler goes on trying (its API reference, "RetryPolicy")."""
@@ -153,43 +150,6 @@ def _moments(customer: Customer, now: datetime) -> Iterator[_Moment]:
         ),
     )
     yield from (moment for moment in moments if moment.at > now)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContractWatchArgs:
-    """The function that watches, and where calls go that could not be made."""
-
-    names: RegionNames
-    boundary_arn: pulumi.Input[str]
-    region_key_arn: pulumi.Input[str]
-    dead_letters_arn: pulumi.Input[str]
-    function_arn: pulumi.Input[str]
-
-
-class ContractWatch(pulumi.ComponentResource):
-    """Calls the watch every hour, so that no contract's end depends on a single schedule."""
-
-    def __init__(
-        self, name: str, args: ContractWatchArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("gdpr:contract_clock:ContractWatch", name, None, opts)
-        recurring_call(
-            name,
-            parent=self,
-            names=args.names,
-            role="watch-schedule",
-            rights=watch_schedule,
-            schedule="watch-contracts",
-            description="Ends contracts that are due and that nobody ended; tells of those held or late.",
-            rate=WATCH_RATE,
-            oldest_seconds=1800,
-            retries=5,
-            function_arn=args.function_arn,
-            boundary_arn=args.boundary_arn,
-            region_key_arn=args.region_key_arn,
-            dead_letters_arn=args.dead_letters_arn,
-        )
-        self.register_outputs({})
 
 
 def warn_of_ended(customers: Iterable[Customer], now: datetime) -> None:

@@ -13,11 +13,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from components.contracts.clock import WATCH_RATE
 from components.iam import keys, resources
-from components.machines.machines import SWEEP_RATE
 from components.naming import RegionNames
 from components.operations.alarms import LINES, PERIOD_SECONDS, alarm_specs
+from components.schedules.catalogue import RECURRING_CALLS
 from privacy.contracts import watch as contract_watch
 from privacy.customers.customer import Customer, Destruction
 from privacy.requests import sweep as request_sweep
@@ -98,7 +97,7 @@ def test_a_sweep_that_fails_once_wakes_nobody_and_one_that_never_comes_does(depl
     assert (silent["metricName"], silent["comparisonOperator"]) == ("Invocations", "LessThanThreshold")
     # A function that is not called has no data at all.
     assert silent["treatMissingData"] == "breaching"
-    assert f"rate({PERIOD_SECONDS // 60} minutes)" == SWEEP_RATE
+    assert f"rate({PERIOD_SECONDS // 60} minutes)" == RECURRING_CALLS["sweep"].rate
     for made in (failing, silent):
         assert made["period"] == PERIOD_SECONDS
 
@@ -110,7 +109,7 @@ def test_the_watch_over_contracts_is_watched_as_the_sweep_is(deployment: Deploym
         differing = {"name", "alarmDescription", "dimensions", "period"}
         for key in sweep.keys() - differing:
             assert watch[key] == sweep[key], key
-        assert (watch["period"], WATCH_RATE) == (3600, "rate(1 hour)")
+        assert (watch["period"], RECURRING_CALLS["watch"].rate) == (3600, "rate(1 hour)")
 
 
 def test_a_hold_rings_for_as_long_as_the_watch_tells_of_it(deployment: Deployment) -> None:

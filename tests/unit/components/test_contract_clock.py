@@ -12,13 +12,13 @@ import pytest
 
 from components.contracts.clock import (
     REMINDER_DAYS,
-    WATCH_RATE,
     ContractClock,
     ContractClockArgs,
     warn_of_ended,
 )
 from components.naming import RegionNames
 from components.region import Region, RegionArgs
+from components.schedules.catalogue import RECURRING_CALLS
 from components.settings.settings import Settings, parse_settings
 
 from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
@@ -288,7 +288,7 @@ def test_a_terminated_customer_stays_in_the_registry_so_that_the_watch_sees_it(
 
 def test_the_watch_is_called_every_hour(usual: Deployment) -> None:
     schedule = usual.named(SCHEDULE, "gdpr-eu-west-watch-contracts").inputs
-    assert schedule["scheduleExpression"] == WATCH_RATE == "rate(1 hour)"
+    assert schedule["scheduleExpression"] == RECURRING_CALLS["watch"].rate == "rate(1 hour)"
     target = schedule["target"]
     assert target["arn"] == "arn:mock:Function:gdpr-eu-west-watch-contracts"
     assert target["roleArn"] == "arn:mock:Role:gdpr-eu-west-watch-schedule"
