@@ -15,10 +15,10 @@ from typing import Final
 import pulumi
 from pulumi_aws import scheduler
 
+from ..ground import Ground
 from ..iam import trust
 from ..iam.documents import document
 from ..iam.services import contract_schedules
-from ..naming import RegionNames
 from ..settings.settings import Customer
 from ..standard.role import bounded_role
 
@@ -33,11 +33,8 @@ _DAY_SECONDS: Final = 24 * 3600
 class ContractClockArgs:
     """The customers, what is called on their days, and the moment that tells past from future (aware)."""
 
-    names: RegionNames
+    ground: Ground
     customers: Sequence[Customer]
-    boundary_arn: pulumi.Input[str]
-    region_key_arn: pulumi.Input[str]
-    dead_letters_arn: pulumi.Input[str]
     machine_arn: pulumi.Input[str]
     remind_function_arn: pulumi.Input[str]
     now: datetime
@@ -54,7 +51,7 @@ class ContractClock(pulumi.ComponentResource):
         self, name: str, args: ContractClockArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gdpr:contract_clock:ContractClock", name, None, opts)
-        names = args.names
+        names = args.ground.names
         group = scheduler.ScheduleGroup(
             f"{name}-group",
             name=names.contract_schedules,
@@ -64,15 +61,14 @@ class ContractClock(pulumi.ComponentResource):
         role, rights = bounded_role(
             f"{name}-role",
             parent=self,
-            names=names,
+            ground=args.ground,
             role=names.name("contract-schedules"),
             trusted=document(
                 trust.by_service(names, "scheduler.amazonaws.com", source_arns=[names.contract_schedules_arn])
             ),
-            policy=pulumi.Output.from_input(args.region_key_arn).apply(
+            policy=pulumi.Output.from_input(args.ground.region_key_arn).apply(
                 lambda key: document(contract_schedules(names, key))
             ),
-            boundary_arn=args.boundary_arn,
             data_class="operational",
         )
         for customer in args.customers:
@@ -94,7 +90,7 @@ class ContractClock(pulumi.ComponentResource):
                         role_arn=role.arn,
                         input=json.dumps(moment.input(customer.id)),
                         dead_letter_config=scheduler.ScheduleTargetDeadLetterConfigArgs(
-                            arn=args.dead_letters_arn
+                            arn=args.ground.dead_letters_arn
                         ),
                         retry_policy=scheduler.ScheduleTargetRetryPolicyArgs(
                             # A reminder of yesterday would say what is no longer so.

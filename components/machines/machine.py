@@ -7,20 +7,20 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import sfn
 
-from ..foundation import Foundation
 from ..functions.function import PrivacyFunction
+from ..ground import Ground
 from ..iam import trust
 from ..iam.documents import document
 from ..standard.log_group import encrypted_log_group
 from ..standard.role import bounded_role
-from .catalogue import MachineSpec
+from .catalogue import MACHINES, MachineSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class MachineArgs:
     """Which machine, and the region's functions by module name."""
 
-    foundation: Foundation
+    ground: Ground
     spec: MachineSpec
     functions: Mapping[str, PrivacyFunction]
 
@@ -34,25 +34,23 @@ class Machine(pulumi.ComponentResource):
     arn: pulumi.Output[str]
 
     def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        spec, names = args.spec, args.foundation.names
+        spec, names = args.spec, args.ground.names
         super().__init__(spec.pulumi_type, name, None, opts)
         logs = encrypted_log_group(
             f"{name}-logs",
             parent=self,
-            names=names,
+            ground=args.ground,
             group=names.machine_logs(spec.name),
-            key_arn=args.foundation.region_key_arn,
         )
         role, granted = bounded_role(
             f"{name}-role",
             parent=self,
-            names=names,
+            ground=args.ground,
             role=names.name(spec.name),
             trusted=document(
                 trust.by_service(names, "states.amazonaws.com", source_arns=names.machine_sources(spec.name))
             ),
             policy=document(spec.rights(names)),
-            boundary_arn=args.foundation.boundary_arn,
             data_class="operational",
         )
         steps = {step: args.functions[module].arn for step, module in spec.steps.items()}
@@ -73,3 +71,15 @@ class Machine(pulumi.ComponentResource):
         )
         self.arn = machine.arn
         self.register_outputs({"arn": self.arn})
+
+
+def state_machines(
+    name: str, ground: Ground, functions: Mapping[str, PrivacyFunction], opts: pulumi.ResourceOptions
+) -> Mapping[str, Machine]:
+    """Declare every state machine of the catalogue; return them by their names."""
+    return {
+        spec.name: Machine(
+            f"{name}-{spec.name}", MachineArgs(ground=ground, spec=spec, functions=functions), opts
+        )
+        for spec in MACHINES.values()
+    }

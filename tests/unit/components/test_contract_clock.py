@@ -16,6 +16,7 @@ from components.contracts.clock import (
     ContractClockArgs,
     warn_of_ended,
 )
+from components.ground import Ground
 from components.naming import RegionNames
 from components.region import Region, RegionArgs
 from components.schedules.catalogue import RECURRING_CALLS
@@ -24,6 +25,12 @@ from components.settings.settings import Settings, parse_settings
 from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account=ACCOUNT, region="eu-west-1")
+GROUND = Ground(
+    names=NAMES,
+    boundary_arn="arn:boundary",
+    region_key_arn="arn:key",
+    dead_letters_arn="arn:dead-letters",
+)
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SCHEDULE = "aws:scheduler/schedule:Schedule"
 GONE_WITH_THE_CONTRACT = {SCHEDULE, "aws:cognito/userPoolClient:UserPoolClient"}
@@ -53,11 +60,8 @@ def clock(now: datetime, **contract: object) -> Deployment:
         lambda: ContractClock(
             "clock",
             ContractClockArgs(
-                names=NAMES,
+                ground=GROUND,
                 customers=settings_with(contract).customers,
-                boundary_arn="arn:boundary",
-                region_key_arn="arn:key",
-                dead_letters_arn="arn:dead-letters",
                 machine_arn="arn:machine",
                 remind_function_arn="arn:remind",
                 now=now,

@@ -8,8 +8,8 @@ from .naming import RegionNames
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foundation:
-    """The stack's names, and the ARNs of what is there before anything else.
+class Ground:
+    """The stack's names, and the ARNs of what is declared before anything else.
 
     Roles stand within the boundary. Logs, queues and tables that customers share are encrypted under the
     region's key. What Lambda, the scheduler or EventBridge could not deliver goes to the dead letters.
