@@ -8,7 +8,7 @@ import yaml
 from components.settings.problems import SettingsError
 from components.settings.settings import Contract, Csv, load_settings, parse_settings
 
-from .conftest import ROOT, STACKS, run_program, stack_config, stack_settings
+from ..conftest import ROOT, STACKS, run_program, stack_config, stack_settings
 
 
 @pytest.fixture

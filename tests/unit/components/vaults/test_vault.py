@@ -15,7 +15,7 @@ from privacy.contracts import terms
 from privacy.customers import customer as customers_customer
 from privacy.exports import files as export_files
 
-from .conftest import ACCOUNT, Deployment, Made, stack_config, stack_settings
+from ..conftest import ACCOUNT, Deployment, Made, stack_config, stack_settings
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from privacy.requests.store import Request
 from privacy.run import complete as run_complete
 from privacy.visits.visit import RunNotes
 
-from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
+from ..conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account=ACCOUNT, region="eu-west-1")
 QUEUES = ("dead-letters", "object-events-dead")

@@ -17,7 +17,7 @@ from components.schedules.catalogue import RECURRING_CALLS
 from components.settings.problems import SettingsError
 from components.settings.settings import Customer, parse_settings
 
-from .conftest import stack_config
+from ..conftest import stack_config
 
 # Characters: IAM User Guide, "IAM and AWS STS quotas"; S3 and KMS developer guides.
 INLINE_POLICIES, MANAGED_POLICY, TRUST_POLICY = 10_240, 6_144, 2_048

@@ -22,7 +22,7 @@ from components.region import Region, RegionArgs
 from components.schedules.catalogue import RECURRING_CALLS
 from components.settings.settings import Settings, parse_settings
 
-from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
+from ..conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account=ACCOUNT, region="eu-west-1")
 GROUND = Ground(

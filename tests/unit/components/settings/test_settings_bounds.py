@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from components.settings.problems import SettingsError
 from components.settings.settings import parse_settings
 
-from .conftest import stack_config
+from ..conftest import stack_config
 
 
 def acme(config: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from components.machines.run import RunSteps, run_definition
 
-from .conftest import Deployment
+from ..conftest import Deployment
 
 STEPS = RunSteps(plan="arn:plan", visit="arn:visit", verify="arn:verify", complete="arn:complete")
 DEFINITION = run_definition(STEPS)

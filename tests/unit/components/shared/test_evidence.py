@@ -12,8 +12,8 @@ from components.iam import keys, purposes, resources
 from components.naming import RegionNames
 from components.settings.settings import SettingsError, parse_settings
 
-from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
-from .test_policies_in_effect import decision
+from ..conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
+from ..iam.test_policies_in_effect import decision
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account="123456789012", region="eu-west-1")
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"

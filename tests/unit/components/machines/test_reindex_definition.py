@@ -4,7 +4,7 @@ import re
 from components.machines.reindex import ReindexSteps, reindex_definition
 from privacy.reindex.plan import batches
 
-from .conftest import Deployment
+from ..conftest import Deployment
 from .test_run_definition import following, reachable
 
 DEFINITION = reindex_definition(

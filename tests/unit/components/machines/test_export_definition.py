@@ -2,7 +2,7 @@ import json
 
 from components.machines.export import export_definition
 
-from .conftest import Deployment
+from ..conftest import Deployment
 from .test_run_definition import following, reachable
 
 DEFINITION = export_definition("arn:export")
