@@ -11,7 +11,7 @@ from components.machines.catalogue import MACHINES
 from components.naming import RegionNames
 from lambdas.privacy import environment
 
-from ..conftest import ROOT, Deployment
+from ..programs import ROOT, Deployment
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account="123456789012", region="eu-west-1")
 HANDLERS = ROOT / "lambdas" / "handlers"

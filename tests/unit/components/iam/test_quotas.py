@@ -1,6 +1,5 @@
 """IAM documents fit AWS's quotas at the longest names and lists that the settings take."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from components.schedules.catalogue import RECURRING_CALLS
 from components.settings.problems import SettingsError
 from components.settings.settings import Customer, parse_settings
 
-from ..conftest import stack_config
+from ..programs import stack_config
 
 # Characters: IAM User Guide, "IAM and AWS STS quotas"; S3 and KMS developer guides.
 INLINE_POLICIES, MANAGED_POLICY, TRUST_POLICY = 10_240, 6_144, 2_048
@@ -29,7 +28,7 @@ PRINCIPALS = [f"{ACCOUNT}:root", f"{ACCOUNT}:role/{'r' * 64}", f"{ACCOUNT}:user/
 
 
 def config(customer: str) -> dict[str, Any]:
-    content = copy.deepcopy(stack_config("eu-west"))
+    content = stack_config("eu-west")
     content["aws:region"] = REGION
     acme = content["gdpr:customers"][0]
     content["gdpr:customers"] = [{**acme, "id": customer, "principals": PRINCIPALS[:1]}]
