@@ -31,7 +31,10 @@ from .vaults.vault import customer_vaults
 
 @dataclass(frozen=True, kw_only=True)
 class RegionArgs:
-    """The stack's settings, and the moment that tells the days past from those to come (aware)."""
+    """The stack's settings, and the present moment (with a time zone).
+
+    For days of a contract that lie before it, nothing is scheduled any more.
+    """
 
     settings: Settings
     now: datetime = field(default_factory=lambda: datetime.now(UTC))

@@ -31,7 +31,7 @@ links: bodies are data here, never run."""
 
 @dataclass(frozen=True, kw_only=True)
 class FirewallArgs:
-    """The stage it stands before."""
+    """The API's stage: the firewall looks at each request before it does."""
 
     ground: Ground
     stage_arn: pulumi.Input[str]

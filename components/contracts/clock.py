@@ -31,7 +31,10 @@ _DAY_SECONDS: Final = 24 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class ContractClockArgs:
-    """The customers, what is called on their days, and the moment that tells past from future (aware)."""
+    """The customers, the ARNs of what is called on the days of their contracts, and the present moment.
+
+    The machine destroys, the function reminds. `now` has a time zone; nothing is scheduled for before it.
+    """
 
     ground: Ground
     customers: Sequence[Customer]
@@ -108,7 +111,7 @@ class ContractClock(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class _Moment:
-    """A moment of a contract. `days` before the destruction it is reminded of; None is the destruction."""
+    """One schedule of a contract: a reminder, `days` before the destruction, or (None) the destruction."""
 
     name: str
     why: str
@@ -149,7 +152,7 @@ def _moments(customer: Customer, now: datetime) -> Iterator[_Moment]:
 
 
 def warn_of_ended(customers: Iterable[Customer], now: datetime) -> None:
-    """Warn of contracts whose end leaves the operator something to do: the program destroys nothing."""
+    """Log a warning for each contract whose end asks something of the operator; destroy nothing."""
     for customer in customers:
         contract = customer.contract
         day, due = contract.destruction, contract.destruction <= now.astimezone(UTC).date()

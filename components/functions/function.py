@@ -28,7 +28,7 @@ customer's id in it, and the permissions boundary refuses it."""
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyFunctionArgs:
-    """Which function, and the pool whose clients a function may look after."""
+    """Which function, and the user pool in which some functions read or delete OAuth2 clients."""
 
     ground: Ground
     spec: FunctionSpec

@@ -19,7 +19,7 @@ LOG_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWa
 
 @dataclass(frozen=True, kw_only=True)
 class AccountSettingsArgs:
-    """What this stack is to make."""
+    """Which of the two this stack makes, as its config says."""
 
     ground: Ground
     account: Account

@@ -26,7 +26,7 @@ COPYING = (
     "kms:ReplicateKey",
     "kms:UpdatePrimaryRegion",
 )
-"""What duplicates data or keys, here or elsewhere."""
+"""Actions that duplicate data or keys, in this region or another."""
 
 VAULT_KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext")
 

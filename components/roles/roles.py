@@ -18,7 +18,7 @@ from .boundary import boundary
 
 @dataclass(frozen=True, kw_only=True)
 class BoundaryArgs:
-    """Whose boundary it is."""
+    """The stack's names."""
 
     names: RegionNames
 
@@ -51,7 +51,10 @@ class PurposeRolesArgs:
 
 
 class PurposeRoles(pulumi.ComponentResource):
-    """One role a purpose: what may be done in a vault. Whose vault, a session policy says each time."""
+    """One role for each purpose: what may be done in a vault.
+
+    Whoever assumes one adds a session policy that says in whose vault.
+    """
 
     arns: Mapping[str, pulumi.Output[str]]
 

@@ -60,7 +60,7 @@ def _encrypted_queue(
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLettersArgs:
-    """Whose dead letters, and the key they are kept under."""
+    """The stack's names, and the key that the queue is encrypted under."""
 
     names: RegionNames
     region_key_arn: pulumi.Input[str]
