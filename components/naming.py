@@ -79,7 +79,7 @@ class RegionNames:
         return self.name(f"vault-{customer}-access")
 
     def external_id(self, customer: str) -> str:
-        """What the customer's principals say when they assume the access role; it is no secret."""
+        """External id that the customer's principals pass when they assume the access role; no secret."""
         return f"{self.prefix}-{customer}"
 
     @property
@@ -146,7 +146,7 @@ class RegionNames:
 
     @property
     def contract_schedules_arn(self) -> str:
-        """ARN of that group: what the scheduler says it acts for."""
+        """ARN of that group, which the scheduler passes as `aws:SourceArn`."""
         return self.arn("scheduler", f"schedule-group/{self.contract_schedules}")
 
     @property

@@ -10,9 +10,11 @@ from .functions import rights as function_rights
 from .functions.catalogue import FUNCTIONS
 from .iam import keys, purposes, resources, services, trust
 from .iam.documents import Statement
+from .machines.catalogue import MACHINES
 from .naming import RegionNames
 from .operations.account import LOG_POLICY
 from .roles import boundary
+from .schedules.catalogue import RECURRING_CALLS
 from .settings.settings import Evidence
 
 _NAMES = RegionNames(project="gdpr", stack="<stack>", account="<account>", region="<region>")
@@ -61,48 +63,21 @@ def _lines() -> Iterator[str]:
             purposes.purpose_statements(_NAMES, purpose),
         )
     yield "## AWS services\n"
-    yield from _role(
-        _NAMES.name("run"),
-        "The run state machine.",
-        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("run")),
-        services.run_machine(_NAMES),
-    )
-    yield from _role(
-        _NAMES.name("reindex"),
-        "The reindex state machine.",
-        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("reindex")),
-        services.reindex_machine(_NAMES),
-    )
-    yield from _role(
-        _NAMES.name("replay"),
-        "The replay state machine.",
-        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("replay")),
-        services.replay_machine(_NAMES),
-    )
-    yield from _role(
-        _NAMES.name("contract-end"),
-        "The state machine of a contract's end.",
-        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("contract-end")),
-        services.contract_end_machine(_NAMES),
-    )
-    yield from _role(
-        _NAMES.name("export"),
-        "The export state machine.",
-        trust.by_service(_NAMES, "states.amazonaws.com", source_arns=_NAMES.machine_sources("export")),
-        services.export_machine(_NAMES),
-    )
-    yield from _role(
-        _NAMES.name("sweep-schedule"),
-        "The schedule of the sweep.",
-        trust.by_service(_NAMES, "scheduler.amazonaws.com", source_arns=[_NAMES.default_schedules_arn]),
-        services.sweep_schedule(_NAMES, _REGION_KEY),
-    )
-    yield from _role(
-        _NAMES.name("watch-schedule"),
-        "The schedule of the watch over contracts.",
-        trust.by_service(_NAMES, "scheduler.amazonaws.com", source_arns=[_NAMES.default_schedules_arn]),
-        services.watch_schedule(_NAMES, _REGION_KEY),
-    )
+    for machine in MACHINES.values():
+        sources = _NAMES.machine_sources(machine.name)
+        yield from _role(
+            _NAMES.name(machine.name),
+            machine.why,
+            trust.by_service(_NAMES, "states.amazonaws.com", source_arns=sources),
+            machine.rights(_NAMES),
+        )
+    for call in RECURRING_CALLS.values():
+        yield from _role(
+            _NAMES.name(call.role),
+            f"The schedule of {call.called}.",
+            trust.by_service(_NAMES, "scheduler.amazonaws.com", source_arns=[_NAMES.default_schedules_arn]),
+            call.rights(_NAMES, _REGION_KEY),
+        )
     yield from _role(
         _NAMES.name("contract-schedules"),
         "The schedules of the contracts.",

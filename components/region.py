@@ -8,35 +8,33 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from .api.contract import routes
 from .api.gateway import PrivacyApi, PrivacyApiArgs
 from .api.identity import Identity, IdentityArgs
-from .contracts.clock import ContractClock, ContractClockArgs, ContractWatch, ContractWatchArgs, warn_of_ended
+from .contracts.clock import ContractClock, ContractClockArgs, warn_of_ended
 from .contracts.events import ContractEvents, ContractEventsArgs
-from .functions.catalogue import FUNCTIONS
-from .functions.function import PrivacyFunction, PrivacyFunctionArgs
-from .iam.purposes import PURPOSES, Purpose
-from .machines.contract_ends import ContractEndMachine, ContractEndMachineArgs
-from .machines.exports import ExportMachine, ExportMachineArgs
-from .machines.machines import RunMachine, RunMachineArgs, RunSweep, RunSweepArgs
-from .machines.reindexes import ReindexMachine, ReindexMachineArgs
-from .machines.replays import ReplayMachine, ReplayMachineArgs
+from .functions.function import privacy_functions
+from .ground import Ground
+from .machines.machine import state_machines
 from .naming import RegionNames
 from .operations.account import AccountSettings, AccountSettingsArgs
 from .operations.alarms import Alarms, AlarmsArgs
 from .roles.roles import Boundary, BoundaryArgs, PurposeRoles, PurposeRolesArgs
+from .schedules.recurring_call import recurring_calls
 from .settings.settings import Settings
 from .shared.evidence import EvidenceBucket, EvidenceBucketArgs
 from .shared.queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
 from .shared.region_key import RegionKey, RegionKeyArgs
 from .shared.tables import Registry, RegistryArgs, RequestStore, RequestStoreArgs
 from .vaults.removed import refuse_removed
-from .vaults.vault import CustomerVault, CustomerVaultArgs
+from .vaults.vault import customer_vaults
 
 
 @dataclass(frozen=True, kw_only=True)
 class RegionArgs:
-    """The stack's settings, and the moment that tells the days past from those to come (aware)."""
+    """The stack's settings, and the present moment (with a time zone).
+
+    For days of a contract that lie before it, nothing is scheduled any more.
+    """
 
     settings: Settings
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -52,215 +50,60 @@ class Region(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: RegionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:region:Region", name, None, opts)
-        settings = args.settings
-        names = RegionNames(
-            project=settings.project,
-            stack=settings.stack,
-            account=aws.get_caller_identity().account_id,
-            region=settings.region,
-        )
-        refuse_removed(names, (customer.id for customer in settings.customers))
-        warn_of_ended(settings.customers, args.now)
-        child = pulumi.ResourceOptions(parent=self)
+        settings, child = args.settings, pulumi.ResourceOptions(parent=self)
+        customers, recipient = settings.customers, settings.operator.alarms
+        ground = _ground(name, settings, child)
+        warn_of_ended(customers, args.now)
+
         account = AccountSettings(
-            f"{name}-account", AccountSettingsArgs(names=names, account=settings.account), opts=child
+            f"{name}-account", AccountSettingsArgs(ground=ground, account=settings.account), child
         )
-        key = RegionKey(f"{name}-key", RegionKeyArgs(names=names), opts=child)
-        boundary = Boundary(f"{name}-boundary", BoundaryArgs(names=names), opts=child)
-        dead_letters = DeadLetters(
-            f"{name}-dead-letters", DeadLettersArgs(names=names, region_key_arn=key.arn), opts=child
-        )
-        identity = Identity(
-            f"{name}-identity",
-            IdentityArgs(names=names, customers=settings.customers, scopes=routes().scopes),
-            opts=child,
-        )
-        functions = {
-            module: PrivacyFunction(
-                f"{name}-{spec.name}",
-                PrivacyFunctionArgs(
-                    names=names,
-                    spec=spec,
-                    boundary_arn=boundary.arn,
-                    region_key_arn=key.arn,
-                    user_pool_arn=identity.pool_arn,
-                    dead_letters_arn=dead_letters.arn,
-                ),
-                opts=child,
-            )
-            for module, spec in FUNCTIONS.items()
-        }
-        purpose_roles = PurposeRoles(
-            f"{name}-purposes",
-            PurposeRolesArgs(
-                names=names, boundary_arn=boundary.arn, function_roles=_function_roles(functions)
-            ),
-            opts=child,
+        identity = Identity(f"{name}-identity", IdentityArgs(ground=ground, customers=customers), child)
+        functions = privacy_functions(name, ground, identity.pool_arn, child)
+        purposes = PurposeRoles(
+            f"{name}-purposes", PurposeRolesArgs(ground=ground, functions=functions), child
         )
         evidence = EvidenceBucket(
             f"{name}-evidence",
             EvidenceBucketArgs(
-                names=names,
+                ground=ground,
                 years=settings.evidence.years,
-                writer_roles=[
-                    functions[module].role_arn for module, spec in FUNCTIONS.items() if spec.evidence
-                ],
-                reader_role=purpose_roles.arns["replay"],
+                functions=functions,
+                reader_role=purposes.arns["replay"],
             ),
-            opts=child,
+            child,
         )
         events = ObjectEvents(
-            f"{name}-object-events",
-            ObjectEventsArgs(
-                names=names, region_key_arn=key.arn, index_function_arn=functions["index_objects"].arn
-            ),
-            opts=child,
+            f"{name}-object-events", ObjectEventsArgs(ground=ground, functions=functions), child
         )
-        vaults = {
-            customer.id: CustomerVault(
-                f"{name}-vault-{customer.id}",
-                CustomerVaultArgs(
-                    names=names,
-                    customer=customer,
-                    boundary_arn=boundary.arn,
-                    purpose_roles=purpose_roles.arns,
-                    events_queue_arn=events.queue_arn,
-                ),
-                opts=child,
-            )
-            for customer in settings.customers
-        }
-        RequestStore(f"{name}-requests", RequestStoreArgs(names=names, region_key_arn=key.arn), opts=child)
+        vaults = customer_vaults(name, ground, customers, purposes.arns, events.queue_arn, child)
         Registry(
             f"{name}-registry",
-            RegistryArgs(
-                names=names,
-                region_key_arn=key.arn,
-                customers=settings.customers,
-                vaults=vaults,
-                user_pool_id=identity.pool_id,
-                client_ids={program: client.id for program, client in identity.clients.items()},
-            ),
-            opts=child,
+            RegistryArgs(ground=ground, customers=customers, vaults=vaults, identity=identity),
+            child,
         )
-        RunMachine(
-            f"{name}-run",
-            RunMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                functions={module: function.arn for module, function in functions.items()},
-            ),
-            opts=child,
-        )
-        ReindexMachine(
-            f"{name}-reindex",
-            ReindexMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                functions={module: function.arn for module, function in functions.items()},
-            ),
-            opts=child,
-        )
-        ReplayMachine(
-            f"{name}-replay",
-            ReplayMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                function_arn=functions["replay_erasures"].arn,
-            ),
-            opts=child,
-        )
-        contract_end = ContractEndMachine(
-            f"{name}-contract-end",
-            ContractEndMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                functions={module: function.arn for module, function in functions.items()},
-            ),
-            opts=child,
-        )
-        ExportMachine(
-            f"{name}-export",
-            ExportMachineArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                function_arn=functions["export_vault"].arn,
-            ),
-            opts=child,
-        )
-        RunSweep(
-            f"{name}-sweep",
-            RunSweepArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                dead_letters_arn=dead_letters.arn,
-                function_arn=functions["sweep_runs"].arn,
-            ),
-            opts=child,
-        )
+        RequestStore(f"{name}-requests", RequestStoreArgs(ground=ground), child)
+        machines = state_machines(name, ground, functions, child)
+        recurring_calls(name, ground, functions, child)
         ContractClock(
             f"{name}-clock",
             ContractClockArgs(
-                names=names,
-                customers=settings.customers,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                dead_letters_arn=dead_letters.arn,
-                machine_arn=contract_end.arn,
+                ground=ground,
+                customers=customers,
+                machine_arn=machines["contract-end"].arn,
                 remind_function_arn=functions["remind_contract"].arn,
                 now=args.now,
             ),
-            opts=child,
+            child,
         )
-        ContractWatch(
-            f"{name}-watch",
-            ContractWatchArgs(
-                names=names,
-                boundary_arn=boundary.arn,
-                region_key_arn=key.arn,
-                dead_letters_arn=dead_letters.arn,
-                function_arn=functions["watch_contracts"].arn,
-            ),
-            opts=child,
-        )
-        ContractEvents(
-            f"{name}-contracts",
-            ContractEventsArgs(
-                names=names,
-                region_key_arn=key.arn,
-                dead_letters_arn=dead_letters.arn,
-                recipient=settings.operator.alarms,
-            ),
-            opts=child,
-        )
-        Alarms(
-            f"{name}-alarms",
-            AlarmsArgs(
-                names=names,
-                region_key_arn=key.arn,
-                log_groups={module: function.log_group for module, function in functions.items()},
-                recipient=settings.operator.alarms,
-            ),
-            opts=child,
-        )
+        ContractEvents(f"{name}-contracts", ContractEventsArgs(ground=ground, recipient=recipient), child)
+        Alarms(f"{name}-alarms", AlarmsArgs(ground=ground, functions=functions, recipient=recipient), child)
         api = PrivacyApi(
             f"{name}-api",
-            PrivacyApiArgs(
-                names=names,
-                routes=routes(),
-                functions=functions,
-                pool_arn=identity.pool_arn,
-                region_key_arn=key.arn,
-                ready=account,
-            ),
-            opts=child,
+            PrivacyApiArgs(ground=ground, functions=functions, pool_arn=identity.pool_arn, ready=account),
+            child,
         )
+
         self.outputs = {
             "apiUrl": api.url,
             "tokenUrl": identity.token_url,
@@ -271,8 +114,20 @@ class Region(pulumi.ComponentResource):
         self.register_outputs(dict(self.outputs))
 
 
-def _function_roles(functions: Mapping[str, PrivacyFunction]) -> dict[Purpose, list[pulumi.Input[str]]]:
-    return {
-        purpose: [functions[module].role_arn for module, spec in FUNCTIONS.items() if spec.purpose == purpose]
-        for purpose in PURPOSES
-    }
+def _ground(name: str, settings: Settings, opts: pulumi.ResourceOptions) -> Ground:
+    """Declare what all else stands on; raise RemovedCustomerError where the config forgot a customer."""
+    names = RegionNames(
+        project=settings.project,
+        stack=settings.stack,
+        account=aws.get_caller_identity().account_id,
+        region=settings.region,
+    )
+    refuse_removed(names, (customer.id for customer in settings.customers))
+    key = RegionKey(f"{name}-key", RegionKeyArgs(names=names), opts)
+    boundary = Boundary(f"{name}-boundary", BoundaryArgs(names=names), opts)
+    dead_letters = DeadLetters(
+        f"{name}-dead-letters", DeadLettersArgs(names=names, region_key_arn=key.arn), opts
+    )
+    return Ground(
+        names=names, boundary_arn=boundary.arn, region_key_arn=key.arn, dead_letters_arn=dead_letters.arn
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import wafv2
 
-from ..naming import RegionNames
+from ..ground import Ground
 from .responses import GATEWAY_RESPONSES
 
 WINDOW_SECONDS = 300
@@ -31,9 +31,9 @@ links: bodies are data here, never run."""
 
 @dataclass(frozen=True, kw_only=True)
 class FirewallArgs:
-    """The stage it stands before."""
+    """The API's stage: the firewall looks at each request before it does."""
 
-    names: RegionNames
+    ground: Ground
     stage_arn: pulumi.Input[str]
 
 
@@ -42,9 +42,10 @@ class Firewall(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:firewall:Firewall", name, None, opts)
+        names = args.ground.names
         acl = wafv2.WebAcl(
             f"{name}-acl",
-            name=args.names.prefix,
+            name=names.prefix,
             scope="REGIONAL",
             default_action=wafv2.WebAclDefaultActionArgs(allow=wafv2.WebAclDefaultActionAllowArgs()),
             custom_response_bodies=[
@@ -70,7 +71,7 @@ class Firewall(pulumi.ComponentResource):
             visibility_config=wafv2.WebAclVisibilityConfigArgs(
                 cloudwatch_metrics_enabled=True, metric_name="api", sampled_requests_enabled=False
             ),
-            tags=args.names.tags("operational"),
+            tags=names.tags("operational"),
             opts=pulumi.ResourceOptions(parent=self),
         )
         wafv2.WebAclAssociation(

@@ -9,9 +9,9 @@ import pulumi
 from pulumi_aws import apigateway
 
 from ..functions.function import PrivacyFunction
-from ..naming import RegionNames
+from ..ground import Ground
 from ..standard.log_group import encrypted_log_group
-from .contract import Routes
+from .contract import Routes, routes
 from .firewall import Firewall, FirewallArgs
 from .responses import CONTENT_TYPE, GATEWAY_RESPONSES
 from .routes import RouteParts, declare_routes
@@ -41,16 +41,14 @@ BODY_SCHEMA = {"$schema": "http://json-schema.org/draft-04/schema#", "title": "B
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyApiArgs:
-    """The routes, the functions behind them by module name, and the pool whose tokens count.
+    """The functions behind the routes by module name, and the pool whose tokens count.
 
     `ready` is what has to exist before access can be logged: API Gateway's role, where this stack makes it.
     """
 
-    names: RegionNames
-    routes: Routes
+    ground: Ground
     functions: Mapping[str, PrivacyFunction]
     pool_arn: pulumi.Input[str]
-    region_key_arn: pulumi.Input[str]
     ready: pulumi.Resource | None = None
 
 
@@ -64,7 +62,7 @@ class PrivacyApi(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: PrivacyApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:api:PrivacyApi", name, None, opts)
-        names = args.names
+        names = args.ground.names
         child = pulumi.ResourceOptions(parent=self)
         api = apigateway.RestApi(
             f"{name}-api",
@@ -108,14 +106,14 @@ class PrivacyApi(pulumi.ComponentResource):
                 schema=json.dumps(BODY_SCHEMA),
                 opts=child,
             ),
-            routes=args.routes,
+            routes=routes(),
             functions=args.functions,
         )
         made = [*declare_routes(name, parts, self), *self._responses(name, api)]
         stage = self._stage(name, args, api, made)
         Firewall(
             f"{name}-firewall",
-            FirewallArgs(names=names, stage_arn=stage.arn),
+            FirewallArgs(ground=args.ground, stage_arn=stage.arn),
             opts=child,
         )
         self.url = stage.invoke_url
@@ -141,15 +139,13 @@ class PrivacyApi(pulumi.ComponentResource):
     def _stage(
         self, name: str, args: PrivacyApiArgs, api: apigateway.RestApi, made: list[pulumi.Resource]
     ) -> apigateway.Stage:
-        names = args.names
-        logs = encrypted_log_group(
-            f"{name}-logs", parent=self, names=names, group=names.api_logs, key_arn=args.region_key_arn
-        )
+        names = args.ground.names
+        logs = encrypted_log_group(f"{name}-logs", parent=self, ground=args.ground, group=names.api_logs)
         deployment = apigateway.Deployment(
             f"{name}-deployment",
             rest_api=api.id,
             # A deployment is a snapshot: another one is due whenever a route or an answer changes.
-            triggers={"routes": _fingerprint(args.routes)},
+            triggers={"routes": _fingerprint(routes())},
             opts=pulumi.ResourceOptions(parent=self, depends_on=made),
         )
         stage = apigateway.Stage(
@@ -184,7 +180,7 @@ class PrivacyApi(pulumi.ComponentResource):
         return stage
 
 
-def _fingerprint(routes: Routes) -> str:
+def _fingerprint(declared: Routes) -> str:
     answers = {kind: asdict(problem) for kind, problem in GATEWAY_RESPONSES.items()}
-    content = json.dumps([asdict(routes), answers, BODY_SCHEMA], sort_keys=True)
+    content = json.dumps([asdict(declared), answers, BODY_SCHEMA], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()

@@ -7,8 +7,9 @@ from typing import Any
 import pulumi
 from pulumi_aws import cognito
 
-from ..naming import RegionNames
+from ..ground import Ground
 from ..settings.settings import Customer
+from .contract import routes
 
 TOKEN_MINUTES = 15
 """Life of an access token. A client asks for another; a revoked client is out after so long."""
@@ -16,11 +17,10 @@ TOKEN_MINUTES = 15
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityArgs:
-    """Customers with their programs, and the API's scopes with their descriptions (`privacy/<scope>`)."""
+    """Customers with their programs."""
 
-    names: RegionNames
+    ground: Ground
     customers: Sequence[Customer]
-    scopes: Mapping[str, str]
 
 
 class Identity(pulumi.ComponentResource):
@@ -34,7 +34,7 @@ class Identity(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: IdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:identity:Identity", name, None, opts)
-        names = args.names
+        names = args.ground.names
         child = pulumi.ResourceOptions(parent=self)
         pool = cognito.UserPool(
             f"{name}-pool",
@@ -49,7 +49,8 @@ class Identity(pulumi.ComponentResource):
         domain = cognito.UserPoolDomain(
             f"{name}-domain", domain=names.token_domain, user_pool_id=pool.id, opts=child
         )
-        server_id = next(iter(args.scopes)).partition("/")[0]
+        scopes = routes().scopes
+        server_id = next(iter(scopes)).partition("/")[0]
         server = cognito.ResourceServer(
             f"{name}-scopes",
             identifier=server_id,
@@ -59,7 +60,7 @@ class Identity(pulumi.ComponentResource):
                 cognito.ResourceServerScopeArgs(
                     scope_name=scope.removeprefix(f"{server_id}/"), scope_description=description
                 )
-                for scope, description in args.scopes.items()
+                for scope, description in scopes.items()
             ],
             opts=child,
         )
@@ -92,6 +93,11 @@ class Identity(pulumi.ComponentResource):
             lambda prefix: f"https://{prefix}.auth.{names.region}.amazoncognito.com/oauth2/token"
         )
         self.register_outputs({"poolArn": self.pool_arn, "tokenUrl": self.token_url})
+
+    @property
+    def client_ids(self) -> Mapping[tuple[str, str], pulumi.Output[str]]:
+        """The clients' ids by customer and program."""
+        return {program: client.id for program, client in self.clients.items()}
 
     def credentials(self) -> pulumi.Output[dict[str, Any]]:
         """Return, as a secret, client id and secret by customer and program."""

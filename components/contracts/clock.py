@@ -1,4 +1,4 @@
-"""The contract clock: what happens on the days that follow from a contract, and a watch that misses none.
+"""The contract clock: what happens on the days that follow from a contract.
 
 AWS does not document what becomes of a one-time schedule whose time is past: some report that it is refused,
 others that it is carried out at once. None is therefore asked for. What was missed (a hold that was lifted
@@ -15,18 +15,15 @@ from typing import Final
 import pulumi
 from pulumi_aws import scheduler
 
+from ..ground import Ground
 from ..iam import trust
 from ..iam.documents import document
-from ..iam.services import contract_schedules, watch_schedule
-from ..naming import RegionNames
+from ..iam.services import contract_schedules
 from ..settings.settings import Customer
 from ..standard.role import bounded_role
-from ..standard.schedule import recurring_call
 
 REMINDER_DAYS: Final = (90, 30, 7)
 """Days before the destruction on which the operator is told of it."""
-
-WATCH_RATE: Final = "rate(1 hour)"
 
 _DAY_SECONDS: Final = 24 * 3600
 """The longest that the scheduler goes on trying (its API reference, "RetryPolicy")."""
@@ -34,13 +31,13 @@ _DAY_SECONDS: Final = 24 * 3600
 
 @dataclass(frozen=True, kw_only=True)
 class ContractClockArgs:
-    """The customers, what is called on their days, and the moment that tells past from future (aware)."""
+    """The customers, the ARNs of what is called on the days of their contracts, and the present moment.
 
-    names: RegionNames
+    The machine destroys, the function reminds. `now` has a time zone; nothing is scheduled for before it.
+    """
+
+    ground: Ground
     customers: Sequence[Customer]
-    boundary_arn: pulumi.Input[str]
-    region_key_arn: pulumi.Input[str]
-    dead_letters_arn: pulumi.Input[str]
     machine_arn: pulumi.Input[str]
     remind_function_arn: pulumi.Input[str]
     now: datetime
@@ -57,7 +54,7 @@ class ContractClock(pulumi.ComponentResource):
         self, name: str, args: ContractClockArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gdpr:contract_clock:ContractClock", name, None, opts)
-        names = args.names
+        names = args.ground.names
         group = scheduler.ScheduleGroup(
             f"{name}-group",
             name=names.contract_schedules,
@@ -67,15 +64,14 @@ class ContractClock(pulumi.ComponentResource):
         role, rights = bounded_role(
             f"{name}-role",
             parent=self,
-            names=names,
+            ground=args.ground,
             role=names.name("contract-schedules"),
             trusted=document(
                 trust.by_service(names, "scheduler.amazonaws.com", source_arns=[names.contract_schedules_arn])
             ),
-            policy=pulumi.Output.from_input(args.region_key_arn).apply(
+            policy=pulumi.Output.from_input(args.ground.region_key_arn).apply(
                 lambda key: document(contract_schedules(names, key))
             ),
-            boundary_arn=args.boundary_arn,
             data_class="operational",
         )
         for customer in args.customers:
@@ -97,7 +93,7 @@ class ContractClock(pulumi.ComponentResource):
                         role_arn=role.arn,
                         input=json.dumps(moment.input(customer.id)),
                         dead_letter_config=scheduler.ScheduleTargetDeadLetterConfigArgs(
-                            arn=args.dead_letters_arn
+                            arn=args.ground.dead_letters_arn
                         ),
                         retry_policy=scheduler.ScheduleTargetRetryPolicyArgs(
                             # A reminder of yesterday would say what is no longer so.
@@ -115,7 +111,7 @@ class ContractClock(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class _Moment:
-    """A moment of a contract. `days` before the destruction it is reminded of; None is the destruction."""
+    """One schedule of a contract: a reminder, `days` before the destruction, or (None) the destruction."""
 
     name: str
     why: str
@@ -155,45 +151,8 @@ def _moments(customer: Customer, now: datetime) -> Iterator[_Moment]:
     yield from (moment for moment in moments if moment.at > now)
 
 
-@dataclass(frozen=True, kw_only=True)
-class ContractWatchArgs:
-    """The function that watches, and where calls go that could not be made."""
-
-    names: RegionNames
-    boundary_arn: pulumi.Input[str]
-    region_key_arn: pulumi.Input[str]
-    dead_letters_arn: pulumi.Input[str]
-    function_arn: pulumi.Input[str]
-
-
-class ContractWatch(pulumi.ComponentResource):
-    """Calls the watch every hour, so that no contract's end depends on a single schedule."""
-
-    def __init__(
-        self, name: str, args: ContractWatchArgs, opts: pulumi.ResourceOptions | None = None
-    ) -> None:
-        super().__init__("gdpr:contract_clock:ContractWatch", name, None, opts)
-        recurring_call(
-            name,
-            parent=self,
-            names=args.names,
-            role="watch-schedule",
-            rights=watch_schedule,
-            schedule="watch-contracts",
-            description="Ends contracts that are due and that nobody ended; tells of those held or late.",
-            rate=WATCH_RATE,
-            oldest_seconds=1800,
-            retries=5,
-            function_arn=args.function_arn,
-            boundary_arn=args.boundary_arn,
-            region_key_arn=args.region_key_arn,
-            dead_letters_arn=args.dead_letters_arn,
-        )
-        self.register_outputs({})
-
-
 def warn_of_ended(customers: Iterable[Customer], now: datetime) -> None:
-    """Warn of contracts whose end leaves the operator something to do: the program destroys nothing."""
+    """Log a warning for each contract whose end asks something of the operator; destroy nothing."""
     for customer in customers:
         contract = customer.contract
         day, due = contract.destruction, contract.destruction <= now.astimezone(UTC).date()

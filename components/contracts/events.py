@@ -11,18 +11,16 @@ from pulumi_aws import cloudwatch, sns
 
 from lambdas.privacy import environment
 
+from ..ground import Ground
 from ..iam.documents import document
 from ..iam.resources import contracts_topic
-from ..naming import RegionNames
 
 
 @dataclass(frozen=True, kw_only=True)
 class ContractEventsArgs:
-    """Whose events, and `recipient`, the address that is told of them."""
+    """The address that is told of the events (None: nobody is)."""
 
-    names: RegionNames
-    region_key_arn: pulumi.Input[str]
-    dead_letters_arn: pulumi.Input[str]
+    ground: Ground
     recipient: str | None
 
 
@@ -36,7 +34,7 @@ class ContractEvents(pulumi.ComponentResource):
         self, name: str, args: ContractEventsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gdpr:contract_events:ContractEvents", name, None, opts)
-        names, child = args.names, pulumi.ResourceOptions(parent=self)
+        names, child = args.ground.names, pulumi.ResourceOptions(parent=self)
         bus = cloudwatch.EventBus(
             f"{name}-bus",
             name=names.event_bus,
@@ -47,7 +45,7 @@ class ContractEvents(pulumi.ComponentResource):
         topic = sns.Topic(
             f"{name}-topic",
             name=names.event_bus,
-            kms_master_key_id=args.region_key_arn,
+            kms_master_key_id=args.ground.region_key_arn,
             tags=names.tags("operational"),
             opts=child,
         )
@@ -74,7 +72,7 @@ class ContractEvents(pulumi.ComponentResource):
             event_bus_name=bus.name,
             target_id="topic",
             arn=topic.arn,
-            dead_letter_config=cloudwatch.EventTargetDeadLetterConfigArgs(arn=args.dead_letters_arn),
+            dead_letter_config=cloudwatch.EventTargetDeadLetterConfigArgs(arn=args.ground.dead_letters_arn),
             # An event that comes before the policy would be refused.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[allowed]),
         )

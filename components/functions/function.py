@@ -8,12 +8,13 @@ from pulumi_aws import lambda_
 
 from lambdas.privacy import environment
 
+from ..ground import Ground
 from ..iam import trust
 from ..iam.documents import document
 from ..naming import RegionNames
 from ..standard.log_group import encrypted_log_group
 from ..standard.role import bounded_role
-from .catalogue import FunctionSpec
+from .catalogue import FUNCTIONS, FunctionSpec
 from .packages import architecture, package
 from .rights import function_statements
 
@@ -27,14 +28,11 @@ customer's id in it, and the permissions boundary refuses it."""
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyFunctionArgs:
-    """Which function, and what of the region it stands on."""
+    """Which function, and the user pool in which some functions read or delete OAuth2 clients."""
 
-    names: RegionNames
+    ground: Ground
     spec: FunctionSpec
-    boundary_arn: pulumi.Input[str]
-    region_key_arn: pulumi.Input[str]
     user_pool_arn: pulumi.Input[str]
-    dead_letters_arn: pulumi.Input[str]
 
 
 class PrivacyFunction(pulumi.ComponentResource):
@@ -44,6 +42,7 @@ class PrivacyFunction(pulumi.ComponentResource):
     API's throttle, the queue's and the run's concurrency limits bound the functions instead.
     """
 
+    spec: FunctionSpec
     arn: pulumi.Output[str]
     function_name: pulumi.Output[str]
     invoke_arn: pulumi.Output[str]
@@ -54,24 +53,22 @@ class PrivacyFunction(pulumi.ComponentResource):
         self, name: str, args: PrivacyFunctionArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gdpr:functions:PrivacyFunction", name, None, opts)
-        names, spec = args.names, args.spec
+        ground, names, spec = args.ground, args.ground.names, args.spec
         logs = encrypted_log_group(
             f"{name}-logs",
             parent=self,
-            names=names,
+            ground=ground,
             group=names.function_logs(spec.name),
-            key_arn=args.region_key_arn,
         )
         role, rights = bounded_role(
             f"{name}-role",
             parent=self,
-            names=names,
+            ground=ground,
             role=names.name(spec.name),
             trusted=document(trust.by_lambda()),
-            policy=pulumi.Output.all(args.region_key_arn, args.user_pool_arn).apply(
+            policy=pulumi.Output.all(ground.region_key_arn, args.user_pool_arn).apply(
                 lambda arns: document(function_statements(names, spec, *arns))
             ),
-            boundary_arn=args.boundary_arn,
             data_class="operational",
         )
         variables = environment_of(names, spec)
@@ -88,7 +85,7 @@ class PrivacyFunction(pulumi.ComponentResource):
             timeout=spec.timeout,
             ephemeral_storage=lambda_.FunctionEphemeralStorageArgs(size=spec.disk) if spec.disk else None,
             environment=lambda_.FunctionEnvironmentArgs(variables=variables) if variables else None,
-            dead_letter_config=lambda_.FunctionDeadLetterConfigArgs(target_arn=args.dead_letters_arn),
+            dead_letter_config=lambda_.FunctionDeadLetterConfigArgs(target_arn=ground.dead_letters_arn),
             logging_config=lambda_.FunctionLoggingConfigArgs(
                 log_format="JSON",
                 log_group=logs.name,
@@ -99,12 +96,27 @@ class PrivacyFunction(pulumi.ComponentResource):
             # Lambda checks when a function is made that its role may send to the dead-letter queue.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[rights]),
         )
+        self.spec = spec
         self.arn = function.arn
         self.function_name = function.name
         self.invoke_arn = function.invoke_arn
         self.role_arn = role.arn
         self.log_group = logs.name
         self.register_outputs({"arn": self.arn, "functionName": self.function_name, "roleArn": self.role_arn})
+
+
+def privacy_functions(
+    name: str, ground: Ground, user_pool_arn: pulumi.Input[str], opts: pulumi.ResourceOptions
+) -> Mapping[str, PrivacyFunction]:
+    """Declare every function of the catalogue; return them by their modules' names."""
+    return {
+        spec.module: PrivacyFunction(
+            f"{name}-{spec.name}",
+            PrivacyFunctionArgs(ground=ground, spec=spec, user_pool_arn=user_pool_arn),
+            opts,
+        )
+        for spec in FUNCTIONS.values()
+    }
 
 
 def environment_of(names: RegionNames, spec: FunctionSpec) -> Mapping[str, str]:

@@ -14,7 +14,7 @@ VERSION = "2012-10-17"
 
 @dataclass(frozen=True, kw_only=True)
 class Principals:
-    """Whom a statement of a resource's own policy is about."""
+    """The `Principal` of a statement: whom it allows or denies something."""
 
     kind: Literal["AWS", "Service", "*"]
     names: Sequence[str] = ()

@@ -31,7 +31,8 @@ ADMINISTRATION = (
     "kms:UpdateAlias",
     "kms:UpdateKeyDescription",
 )
-"""What runs a key's life, without use of it; neither kms:ReplicateKey nor a plain kms:CreateGrant."""
+"""Actions that administer a key and do not use it. Two are left out on purpose: kms:ReplicateKey, which would
+copy the key, and kms:CreateGrant, which would let others use it."""
 
 SUBJECT_REFERENCE = "subject-reference"
 """Encryption context `purpose` of a vault's subject secret."""

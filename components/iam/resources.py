@@ -10,7 +10,7 @@ REPLICATION = (
     "s3:ReplicateObject",
     "s3:ReplicateTags",
 )
-"""What it takes to have S3 copy objects elsewhere."""
+"""Actions with which S3 is told to copy objects to another bucket, and does."""
 
 
 READING = (
@@ -25,7 +25,7 @@ READING = (
     "s3:GetObjectVersionTagging",
     "s3:GetObjectVersionTorrent",
 )
-"""What shows an object, or something of it."""
+"""Actions that read objects, or what S3 keeps about them."""
 
 WRITING = (
     "s3:PutObject",
@@ -35,7 +35,7 @@ WRITING = (
     "s3:PutObjectVersionTagging",
     "s3:RestoreObject",
 )
-"""What makes an object, or changes one."""
+"""Actions that make objects, or change what S3 keeps about them."""
 
 DELETING = (
     "s3:AbortMultipartUpload",
@@ -44,7 +44,7 @@ DELETING = (
     "s3:DeleteObjectVersion",
     "s3:DeleteObjectVersionTagging",
 )
-"""What takes an object, an upload or something of an object away."""
+"""Actions that delete objects, unfinished uploads or tags."""
 
 
 def vault_bucket(
@@ -102,10 +102,10 @@ def vault_bucket(
 
 
 def evidence_bucket(names: RegionNames, key_arn: str, retention_days: int) -> list[Statement]:
-    """Policy of the evidence bucket: the limits of a vault's, and nothing is removed or kept for less.
+    """Policy of the evidence bucket: the limits of a vault's bucket; nobody removes anything early.
 
-    `retention_days` is the least that an object's own retention may say. What says nothing about retention
-    gets the bucket's default.
+    `retention_days` is the shortest retention that an upload may ask for. One that asks for none gets the
+    bucket's default.
     """
     bucket = names.evidence_arn
     objects = f"{bucket}/*"

@@ -5,80 +5,40 @@ from collections.abc import Sequence
 from ..naming import RegionNames
 from .documents import Statement, through
 
-RUN_FUNCTIONS = ("plan-run", "visit-objects", "verify-run", "complete-run")
-"""Functions that the run state machine calls."""
-
-REINDEX_FUNCTIONS = ("plan-reindex", "reindex-objects", "report-reindex", "clear-reindex")
-"""Functions that the reindex state machine calls."""
-
-REPLAY_FUNCTIONS = ("replay-erasures",)
-"""Functions that the replay state machine calls."""
-
-CONTRACT_END_FUNCTIONS = (
-    "check-contract-end",
-    "take-inventory",
-    "freeze-contract",
-    "empty-bucket",
-    "delete-table",
-    "delete-clients",
-    "schedule-key-deletion",
-    "verify-destruction",
-    "confirm-key-deletion",
-)
-"""Functions that the state machine of a contract's end calls."""
-
-EXPORT_FUNCTIONS = ("export-vault",)
-"""Functions that the export state machine calls."""
-
 CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
 """All that a customer's access role may do with its files."""
 
 
-def run_machine(names: RegionNames) -> list[Statement]:
-    """Statements of the run state machine's role."""
-    return _machine(names, "run", RUN_FUNCTIONS)
+def state_machine(
+    names: RegionNames, machine: str, functions: Sequence[str], *, distributed: bool
+) -> list[Statement]:
+    """Statements of a state machine's role: call the functions that are its steps, and log.
 
-
-def reindex_machine(names: RegionNames) -> list[Statement]:
-    """Statements of the reindex state machine's role."""
-    return _machine(names, "reindex", REINDEX_FUNCTIONS)
-
-
-def replay_machine(names: RegionNames) -> list[Statement]:
-    """Statements of the replay state machine's role."""
-    return [_steps(names, REPLAY_FUNCTIONS), _log_delivery()]
-
-
-def contract_end_machine(names: RegionNames) -> list[Statement]:
-    """Statements of the role of a contract's end's state machine."""
-    return [_steps(names, CONTRACT_END_FUNCTIONS), _log_delivery()]
-
-
-def export_machine(names: RegionNames) -> list[Statement]:
-    """Statements of the export state machine's role."""
-    return [_steps(names, EXPORT_FUNCTIONS), _log_delivery()]
-
-
-def _machine(names: RegionNames, name: str, functions: Sequence[str]) -> list[Statement]:
-    machine = names.name(name)
+    `machine` and `functions` are named without the stack's prefix. A machine with a distributed map
+    (`distributed`) also starts executions of itself, one a batch.
+    """
     return [
         _steps(names, functions),
+        *(_batches(names, machine) if distributed else []),
+        _log_delivery(),
+    ]
+
+
+def _batches(names: RegionNames, machine: str) -> list[Statement]:
+    executions = f"execution:{names.name(machine)}"
+    return [
         Statement(
             sid="StartBatches",
             why="A distributed map starts an execution of the same machine a batch.",
             actions=["states:StartExecution"],
-            resources=[names.machine_arn(name)],
+            resources=[names.machine_arn(machine)],
         ),
         Statement(
             sid="FollowBatches",
             why="The map follows its batches, and stops them with itself.",
             actions=["states:DescribeExecution", "states:StopExecution"],
-            resources=[
-                names.arn("states", f"execution:{machine}:*"),
-                names.arn("states", f"execution:{machine}/*"),
-            ],
+            resources=[names.arn("states", f"{executions}:*"), names.arn("states", f"{executions}/*")],
         ),
-        _log_delivery(),
     ]
 
 
@@ -110,27 +70,16 @@ def _log_delivery() -> Statement:
     )
 
 
-def sweep_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:
-    """Statements of the role that the sweep's schedule acts under."""
+def recurring_call(
+    names: RegionNames, function: str, region_key_arn: str, *, sid: str, why: str
+) -> list[Statement]:
+    """Statements of the role that a schedule calls a function under; `function` is named without prefix."""
     return [
         Statement(
-            sid="Sweep",
-            why="Call the sweep.",
+            sid=sid,
+            why=why,
             actions=["lambda:InvokeFunction"],
-            resources=[names.function_arn("sweep-runs")],
-        ),
-        *_undelivered(names, region_key_arn),
-    ]
-
-
-def watch_schedule(names: RegionNames, region_key_arn: str) -> list[Statement]:
-    """Statements of the role that the schedule of the contracts' watch acts under."""
-    return [
-        Statement(
-            sid="Watch",
-            why="Call the watch over contracts.",
-            actions=["lambda:InvokeFunction"],
-            resources=[names.function_arn("watch-contracts")],
+            resources=[names.function_arn(function)],
         ),
         *_undelivered(names, region_key_arn),
     ]

@@ -41,7 +41,7 @@ def by_api_gateway() -> list[Statement]:
 
 
 def _without_source(service: str, why: str) -> list[Statement]:
-    """Trust a service that would fail a condition on whom it acts for."""
+    """Trust a service that does not say for which account it acts: a condition on that would never hold."""
     return [
         Statement(
             sid="Service",

@@ -1,1 +1,1 @@
-"""The state machines: how each goes, as data, and the component that declares one."""
+"""The state machines: how each goes, as data, the table of all, and the component that declares one."""

@@ -107,7 +107,7 @@ def _prefix(empty: str) -> State:
 
 
 def _step(function: str, payload: State, then: str) -> State:
-    """A function whose answer the execution goes on with."""
+    """Return a state that calls a function and passes its answer to the state `then`."""
     return {**step(function, payload), "OutputPath": "$.Payload", "Next": then}
 
 

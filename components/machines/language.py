@@ -49,5 +49,5 @@ def step(function: str, payload: State, **rest: object) -> State:
 
 
 def catch(state: str) -> list[State]:
-    """Return what sends every error on to another state, with what the execution is about kept."""
+    """Return a `Catch`: after any error go on with `state`, with the input kept and `failure` added to it."""
     return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": state}]

@@ -22,7 +22,7 @@ class ReindexSteps:
 
 
 def reindex_definition(steps: ReindexSteps) -> State:
-    """Return the state machine: plan, compare, report, clear; a step whose time was short is called again.
+    """Return the state machine: plan, compare, report, clear. A step is called until it is done.
 
     What a failed execution has written down stays for a redrive, and expires by itself.
     """

@@ -24,7 +24,7 @@ class RunSteps:
 
 
 def run_definition(steps: RunSteps) -> State:
-    """Return the state machine: plan, visit, verify, complete; whatever fails, the run is closed."""
+    """Return the state machine: plan, visit, verify, complete. Where a step fails, the run is closed."""
     run = {"customer.$": "$.customer", "run_id.$": "$.run_id"}
     return {
         "Comment": "One run serves all pending requests of one customer.",
@@ -110,7 +110,7 @@ def _visit_batch(visit: str) -> State:
 
 
 def _failed_at(step: str, run: State) -> State:
-    """What the run goes on with after a step has failed: whose run it is, the step and the error's name."""
+    """Return the state after a failed step. It hands on the run's ids, the step and the error's name."""
     return {
         "Type": "Pass",
         "Parameters": {**run, "step": step, "error.$": "$.failure.Error"},

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import apigateway, iam, s3
 
+from ..ground import Ground
 from ..iam import trust
 from ..iam.documents import document
-from ..naming import RegionNames
 from ..settings.settings import Account
 
 LOG_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
@@ -19,9 +19,9 @@ LOG_POLICY = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWa
 
 @dataclass(frozen=True, kw_only=True)
 class AccountSettingsArgs:
-    """What this stack is to make."""
+    """Which of the two this stack makes, as its config says."""
 
-    names: RegionNames
+    ground: Ground
     account: Account
 
 
@@ -36,9 +36,9 @@ class AccountSettings(pulumi.ComponentResource):
         if args.account.api_gateway_log_role:
             role = iam.Role(
                 f"{name}-gateway-logs",
-                name=args.names.name("api-gateway-logs"),
+                name=args.ground.names.name("api-gateway-logs"),
                 assume_role_policy=document(trust.by_api_gateway()),
-                tags=args.names.tags("operational"),
+                tags=args.ground.names.tags("operational"),
                 opts=child,
             )
             attached = iam.RolePolicyAttachment(

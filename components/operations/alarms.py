@@ -10,6 +10,8 @@ from typing import Final, Literal
 import pulumi
 from pulumi_aws import cloudwatch, sns
 
+from ..functions.function import PrivacyFunction
+from ..ground import Ground
 from ..iam.documents import document
 from ..iam.resources import alarms_topic
 from ..naming import RegionNames
@@ -231,11 +233,10 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
 
 @dataclass(frozen=True, kw_only=True)
 class AlarmsArgs:
-    """`log_groups` are the functions', by module name; `recipient` is the address that gets the alarms."""
+    """The functions by module name, and the address that gets the alarms (None: nobody does)."""
 
-    names: RegionNames
-    region_key_arn: pulumi.Input[str]
-    log_groups: Mapping[str, pulumi.Input[str]]
+    ground: Ground
+    functions: Mapping[str, PrivacyFunction]
     recipient: str | None
 
 
@@ -246,11 +247,11 @@ class Alarms(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:alarms:Alarms", name, None, opts)
-        names, child = args.names, pulumi.ResourceOptions(parent=self)
+        names, child = args.ground.names, pulumi.ResourceOptions(parent=self)
         topic = sns.Topic(
             f"{name}-topic",
             name=names.name(TOPIC),
-            kms_master_key_id=args.region_key_arn,
+            kms_master_key_id=args.ground.region_key_arn,
             tags=names.tags("operational"),
             opts=child,
         )
@@ -266,7 +267,7 @@ class Alarms(pulumi.ComponentResource):
             cloudwatch.LogMetricFilter(
                 f"{name}-{line.metric}",
                 name=line.metric,
-                log_group_name=args.log_groups[line.function],
+                log_group_name=args.functions[line.function].log_group,
                 pattern=line.pattern,
                 metric_transformation=cloudwatch.LogMetricFilterMetricTransformationArgs(
                     name=line.metric, namespace=names.prefix, value="1", default_value="0"

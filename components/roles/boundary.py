@@ -12,7 +12,9 @@ from ..functions.catalogue import FUNCTIONS
 from ..iam import purposes, services
 from ..iam.documents import Statement
 from ..iam.resources import REPLICATION
+from ..machines.catalogue import MACHINES
 from ..naming import RegionNames
+from ..schedules.catalogue import RECURRING_CALLS
 
 COPYING = (
     *REPLICATION,
@@ -24,7 +26,7 @@ COPYING = (
     "kms:ReplicateKey",
     "kms:UpdatePrimaryRegion",
 )
-"""What duplicates data or keys, here or elsewhere."""
+"""Actions that duplicate data or keys, in this region or another."""
 
 VAULT_KEY_ACTIONS = ("kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext")
 
@@ -62,13 +64,8 @@ def _actions(names: RegionNames) -> set[str]:
     statements: list[Statement] = [
         *(s for spec in FUNCTIONS.values() for s in function_rights.function_statements(names, spec, "", "")),
         *(s for purpose in purposes.PURPOSES for s in purposes.purpose_statements(names, purpose)),
-        *services.run_machine(names),
-        *services.reindex_machine(names),
-        *services.replay_machine(names),
-        *services.contract_end_machine(names),
-        *services.export_machine(names),
-        *services.sweep_schedule(names, ""),
-        *services.watch_schedule(names, ""),
+        *(s for spec in MACHINES.values() for s in spec.rights(names)),
+        *(s for spec in RECURRING_CALLS.values() for s in spec.rights(names, "")),
         *services.contract_schedules(names, ""),
     ]
     return {*_of(statements), *services.CUSTOMER_ACTIONS, *VAULT_KEY_ACTIONS}

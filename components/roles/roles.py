@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import iam
 
+from ..functions.function import PrivacyFunction
+from ..ground import Ground
 from ..iam import trust
 from ..iam.documents import document
-from ..iam.purposes import PURPOSES, Purpose, purpose_statements
+from ..iam.purposes import PURPOSES, purpose_statements
 from ..naming import RegionNames
 from ..standard.role import bounded_role
 from .boundary import boundary
@@ -16,7 +18,7 @@ from .boundary import boundary
 
 @dataclass(frozen=True, kw_only=True)
 class BoundaryArgs:
-    """Whose boundary it is."""
+    """The stack's names."""
 
     names: RegionNames
 
@@ -42,30 +44,33 @@ class Boundary(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class PurposeRolesArgs:
-    """`function_roles` holds, for each purpose, the ARNs of the roles of the functions that serve it."""
+    """The functions by module name: each assumes the role of the purpose that it serves."""
 
-    names: RegionNames
-    boundary_arn: pulumi.Input[str]
-    function_roles: Mapping[Purpose, Sequence[pulumi.Input[str]]]
+    ground: Ground
+    functions: Mapping[str, PrivacyFunction]
 
 
 class PurposeRoles(pulumi.ComponentResource):
-    """One role a purpose: what may be done in a vault. Whose vault, a session policy says each time."""
+    """One role for each purpose: what may be done in a vault.
+
+    Whoever assumes one adds a session policy that says in whose vault.
+    """
 
     arns: Mapping[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: PurposeRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:roles:PurposeRoles", name, None, opts)
+        names = args.ground.names
         arns: dict[str, pulumi.Output[str]] = {}
         for purpose in PURPOSES:
+            serving = [each.role_arn for each in args.functions.values() if each.spec.purpose == purpose]
             role, _ = bounded_role(
                 f"{name}-{purpose}",
                 parent=self,
-                names=args.names,
-                role=args.names.name(f"purpose-{purpose}"),
-                trusted=pulumi.Output.all(*args.function_roles[purpose]).apply(_trust),
-                policy=document(purpose_statements(args.names, purpose)),
-                boundary_arn=args.boundary_arn,
+                ground=args.ground,
+                role=names.name(f"purpose-{purpose}"),
+                trusted=pulumi.Output.all(*serving).apply(_trust),
+                policy=document(purpose_statements(names, purpose)),
                 data_class="personal",
             )
             arns[purpose] = role.arn

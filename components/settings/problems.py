@@ -76,40 +76,39 @@ def _is_below(place: tuple[str | int, ...], above: tuple[str | int, ...]) -> boo
     return len(place) > len(above) and place[: len(above)] == above
 
 
+_UNKNOWN_KEY: Final = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
+_MISSING: Final = frozenset({"missing", "missing_argument"})
+
+_FIXES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_MISSING, "missing; add it"),
+    "literal_error": "use one of {choices}",
+    "value_error": "{error}",
+    "string_type": "give a text (put it in quotes)",
+    "bool_type": "give true or false, without quotes",
+    "int_type": "give a whole number, without quotes",
+    "greater_than_equal": "give a number from {ge}",
+    "less_than_equal": "give a number up to {le}",
+    "too_short": "give at least one entry",
+    **dict.fromkeys(("string_too_short", "string_too_long"), "give between 1 and 200 characters"),
+    **dict.fromkeys(("tuple_type", "list_type"), "give a list"),
+    **dict.fromkeys(("dict_type", "dataclass_type"), "give a mapping"),
+}
+"""What to do about each kind of pydantic's errors, with places for what pydantic says of the one at hand."""
+
+
 def _problem(detail: ErrorDetails, keys: Keys) -> Problem:
+    """Return an error of pydantic's as a problem; its own words are the fix where the table has none."""
+    kind = detail["type"]
     place = [step for step in detail["loc"] if step != "[key]"]
     path, last = path_of(place), str(place[-1]) if place else ""
-    value = None if last in _PRIVATE_KEYS else shown(detail["input"])
+    if kind in _UNKNOWN_KEY:
+        valid = keys.get(tuple(step for step in place[:-1] if isinstance(step, str)), ())
+        return Problem(path, None, _unknown_key(last.removeprefix("gdpr:"), valid))
+    value = None if kind in _MISSING or last in _PRIVATE_KEYS else shown(detail["input"])
     context: Mapping[str, Any] = detail.get("ctx", {})
-    match detail["type"]:
-        case "unexpected_keyword_argument" | "extra_forbidden":
-            valid = keys.get(tuple(str(step) for step in place[:-1] if isinstance(step, str)), ())
-            return Problem(path, None, _unknown_key(last.removeprefix("gdpr:"), valid))
-        case "missing" | "missing_argument":
-            return Problem(path, None, "missing; add it")
-        case "literal_error":
-            return Problem(path, value, f"use one of {str(context['expected']).replace(' or ', ', ')}")
-        case "value_error":
-            return Problem(path, value, str(context["error"]))
-        case "string_type":
-            return Problem(path, value, "give a text (put it in quotes)")
-        case "bool_type":
-            return Problem(path, value, "give true or false, without quotes")
-        case "int_type":
-            return Problem(path, value, "give a whole number, without quotes")
-        case "greater_than_equal" | "less_than_equal":
-            limit = context.get("ge", context.get("le"))
-            return Problem(path, value, f"give a number {'from' if 'ge' in context else 'up to'} {limit}")
-        case "too_short":
-            return Problem(path, value, "give at least one entry")
-        case "string_too_short" | "string_too_long":
-            return Problem(path, value, "give between 1 and 200 characters")
-        case "tuple_type" | "list_type":
-            return Problem(path, value, "give a list")
-        case "dict_type" | "dataclass_type":
-            return Problem(path, value, "give a mapping")
-        case _:
-            return Problem(path, value, detail["msg"])
+    choices = str(context.get("expected", "")).replace(" or ", ", ")
+    fix = _FIXES[kind].format(**context, choices=choices) if kind in _FIXES else detail["msg"]
+    return Problem(path, value, fix)
 
 
 def _unknown_key(key: str, valid: Sequence[str]) -> str:

@@ -1,16 +1,17 @@
 """The evidence bucket: what the region can show later, kept where nobody can change or remove it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
 from pulumi_aws import s3
 
+from ..functions.function import PrivacyFunction
+from ..ground import Ground
 from ..iam.documents import document
 from ..iam.keys import evidence_key
 from ..iam.resources import evidence_bucket
-from ..naming import RegionNames
 from ..standard.bucket import protected_bucket
 from ..standard.key import rotated_key
 
@@ -20,11 +21,11 @@ _SHORTEST_YEAR: Final = 365
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceBucketArgs:
-    """How many years evidence is kept, the roles that write it, and the one that reads the ledger."""
+    """How many years evidence is kept, the functions by module name, and the role that reads the ledger."""
 
-    names: RegionNames
+    ground: Ground
     years: int
-    writer_roles: Sequence[pulumi.Input[str]]
+    functions: Mapping[str, PrivacyFunction]
     reader_role: pulumi.Input[str]
 
 
@@ -42,14 +43,15 @@ class EvidenceBucket(pulumi.ComponentResource):
         self, name: str, args: EvidenceBucketArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gdpr:evidence:EvidenceBucket", name, None, opts)
-        names = args.names
+        names = args.ground.names
+        writers = [each.role_arn for each in args.functions.values() if each.spec.evidence]
         key = rotated_key(
             f"{name}-key",
             parent=self,
             names=names,
             description=f"{names.prefix}: evidence",
             alias="evidence",
-            policy=pulumi.Output.all(writers=args.writer_roles, reader=args.reader_role).apply(
+            policy=pulumi.Output.all(writers=writers, reader=args.reader_role).apply(
                 lambda roles: document(evidence_key(names, roles["writers"], roles["reader"]))
             ),
             data_class="pseudonymous",

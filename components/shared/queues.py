@@ -1,12 +1,15 @@
 """Queues: what could not be delivered, and what happens in the vaults' buckets."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import lambda_, sqs
 
 from ..functions.catalogue import LONGEST_TIMEOUT
+from ..functions.function import PrivacyFunction
+from ..ground import Ground
 from ..iam.documents import Statement, document
 from ..iam.resources import dead_letters_queue, events_queue, queue
 from ..naming import RegionNames
@@ -57,7 +60,7 @@ def _encrypted_queue(
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLettersArgs:
-    """Whose dead letters, and the key they are kept under."""
+    """The stack's names, and the key that the queue is encrypted under."""
 
     names: RegionNames
     region_key_arn: pulumi.Input[str]
@@ -84,11 +87,10 @@ class DeadLetters(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectEventsArgs:
-    """The function that takes the events, and the key they wait under."""
+    """The functions by module name: one of them takes the events."""
 
-    names: RegionNames
-    region_key_arn: pulumi.Input[str]
-    index_function_arn: pulumi.Input[str]
+    ground: Ground
+    functions: Mapping[str, PrivacyFunction]
 
 
 class ObjectEvents(pulumi.ComponentResource):
@@ -99,21 +101,22 @@ class ObjectEvents(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ObjectEventsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:queues:ObjectEvents", name, None, opts)
+        names, key_arn = args.ground.names, args.ground.region_key_arn
         dead, _ = _encrypted_queue(
             f"{name}-dead",
             parent=self,
-            names=args.names,
+            names=names,
             queue_name="object-events-dead",
-            key_arn=args.region_key_arn,
-            policy=queue(args.names, "object-events-dead"),
+            key_arn=key_arn,
+            policy=queue(names, "object-events-dead"),
         )
         events, allowed = _encrypted_queue(
             f"{name}-queue",
             parent=self,
-            names=args.names,
+            names=names,
             queue_name="object-events",
-            key_arn=args.region_key_arn,
-            policy=events_queue(args.names, "object-events"),
+            key_arn=key_arn,
+            policy=events_queue(names, "object-events"),
             # Lambda Developer Guide, "Using Lambda with Amazon SQS": six times the function's timeout.
             visibility_seconds=6 * LONGEST_TIMEOUT,
             dead_letters_arn=dead.arn,
@@ -121,11 +124,11 @@ class ObjectEvents(pulumi.ComponentResource):
         lambda_.EventSourceMapping(
             f"{name}-mapping",
             event_source_arn=events.arn,
-            function_name=args.index_function_arn,
+            function_name=args.functions["index_objects"].arn,
             batch_size=10,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config=lambda_.EventSourceMappingScalingConfigArgs(maximum_concurrency=EVENTS_AT_ONCE),
-            tags=args.names.tags("operational"),
+            tags=names.tags("operational"),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.queue_arn = pulumi.Output.all(events.arn, allowed.id).apply(lambda made: str(made[0]))

@@ -12,7 +12,7 @@ from ..standard.key import rotated_key
 
 @dataclass(frozen=True, kw_only=True)
 class RegionKeyArgs:
-    """Whose key it is."""
+    """The stack's names."""
 
     names: RegionNames
 

@@ -10,7 +10,8 @@ from typing import Any
 import pulumi
 from pulumi_aws import dynamodb
 
-from ..naming import RegionNames
+from ..api.identity import Identity
+from ..ground import Ground
 from ..settings.settings import Csv, Customer
 from ..standard.table import protected_table
 from ..vaults.vault import CustomerVault
@@ -18,14 +19,12 @@ from ..vaults.vault import CustomerVault
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryArgs:
-    """Customers with their vaults by id, and the ids of the clients by customer and program."""
+    """The customers, their vaults by id, and the user pool with the clients of their programs."""
 
-    names: RegionNames
-    region_key_arn: pulumi.Input[str]
+    ground: Ground
     customers: Sequence[Customer]
     vaults: Mapping[str, CustomerVault]
-    user_pool_id: pulumi.Input[str]
-    client_ids: Mapping[tuple[str, str], pulumi.Input[str]]
+    identity: Identity
 
 
 class Registry(pulumi.ComponentResource):
@@ -37,11 +36,12 @@ class Registry(pulumi.ComponentResource):
         self._table = protected_table(
             f"{name}-table",
             parent=self,
-            names=args.names,
-            table=args.names.registry_table,
-            key_arn=args.region_key_arn,
+            names=args.ground.names,
+            table=args.ground.names.registry_table,
+            key_arn=args.ground.region_key_arn,
             data_class="operational",
         )
+        client_ids = args.identity.client_ids
         ids = [customer.id for customer in args.customers]
         self._item("customers", {"pk": {"S": "customers"}, "ids": {"S": json.dumps(ids)}})
         for customer in args.customers:
@@ -53,14 +53,14 @@ class Registry(pulumi.ComponentResource):
                     vault.bucket,
                     vault.table,
                     vault.key_arn,
-                    args.user_pool_id,
-                    *(client for (owner, _), client in args.client_ids.items() if owner == customer.id),
+                    args.identity.pool_id,
+                    *(client for (owner, _), client in client_ids.items() if owner == customer.id),
                 ).apply(partial(_customer_item, customer)),
             )
-        for (customer_id, program), client_id in args.client_ids.items():
+        for (customer_id, program), client_id in client_ids.items():
             self._item(
                 f"{customer_id}.client.{program}",
-                pulumi.Output.from_input(client_id).apply(partial(client_item, customer_id, program)),
+                client_id.apply(partial(client_item, customer_id, program)),
             )
         self.register_outputs({})
 
@@ -139,10 +139,9 @@ def customer_item(
 
 @dataclass(frozen=True, kw_only=True)
 class RequestStoreArgs:
-    """Whose requests, and the key they are kept under."""
+    """What the table stands on."""
 
-    names: RegionNames
-    region_key_arn: pulumi.Input[str]
+    ground: Ground
 
 
 class RequestStore(pulumi.ComponentResource):
@@ -153,9 +152,9 @@ class RequestStore(pulumi.ComponentResource):
         protected_table(
             f"{name}-table",
             parent=self,
-            names=args.names,
-            table=args.names.request_table,
-            key_arn=args.region_key_arn,
+            names=args.ground.names,
+            table=args.ground.names.request_table,
+            key_arn=args.ground.region_key_arn,
             data_class="pseudonymous",
             range_key="sk",
             expires=True,

@@ -1,1 +1,1 @@
-"""How each kind of resource is made here: bucket, table, key, log group, role, state machine, schedule."""
+"""How each kind of resource is made here: bucket, table, key, log group, role."""

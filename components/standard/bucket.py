@@ -22,8 +22,7 @@ def protected_bucket(
     """Declare a versioned bucket under its own key that nobody can make public, with its lifecycle rules.
 
     `policy` makes the bucket's policy of the key's ARN. Without `protect` Pulumi removes the bucket once it
-    is declared no more. Returned with the bucket is what others wait for that
-    need it versioned.
+    is declared no more. Return the bucket, and its versioning: what needs a versioned bucket depends on it.
     """
     child = pulumi.ResourceOptions(parent=parent)
     made = s3.Bucket(

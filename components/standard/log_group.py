@@ -3,21 +3,21 @@
 import pulumi
 from pulumi_aws import cloudwatch
 
-from ..naming import RegionNames
+from ..ground import Ground
 
 RETENTION_DAYS = 90
 """Days that log lines are kept. They hold ids, counts and subject references, never personal data."""
 
 
 def encrypted_log_group(
-    resource: str, *, parent: pulumi.Resource, names: RegionNames, group: str, key_arn: pulumi.Input[str]
+    resource: str, *, parent: pulumi.Resource, ground: Ground, group: str
 ) -> cloudwatch.LogGroup:
     """Declare a log group under the region's key."""
     return cloudwatch.LogGroup(
         resource,
         name=group,
-        kms_key_id=key_arn,
+        kms_key_id=ground.region_key_arn,
         retention_in_days=RETENTION_DAYS,
-        tags=names.tags("pseudonymous"),
+        tags=ground.names.tags("pseudonymous"),
         opts=pulumi.ResourceOptions(parent=parent),
     )

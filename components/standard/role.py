@@ -3,28 +3,31 @@
 import pulumi
 from pulumi_aws import iam
 
-from ..naming import SHARED, DataClass, RegionNames
+from ..ground import Ground
+from ..naming import SHARED, DataClass
 
 
 def bounded_role(
     resource: str,
     *,
     parent: pulumi.Resource,
-    names: RegionNames,
+    ground: Ground,
     role: str,
     trusted: pulumi.Input[str],
     policy: pulumi.Input[str],
-    boundary_arn: pulumi.Input[str],
     data_class: DataClass,
     customer: str = SHARED,
 ) -> tuple[iam.Role, iam.RolePolicy]:
-    """Declare a role with one inline policy, within the boundary."""
+    """Declare a role with one inline policy, within the boundary; return both.
+
+    `role` is its full name, `trusted` and `policy` are documents of IAM.
+    """
     made = iam.Role(
         resource,
         name=role,
         assume_role_policy=trusted,
-        permissions_boundary=boundary_arn,
-        tags=names.tags(data_class, customer),
+        permissions_boundary=ground.boundary_arn,
+        tags=ground.names.tags(data_class, customer),
         opts=pulumi.ResourceOptions(parent=parent),
     )
     granted = iam.RolePolicy(

@@ -1,18 +1,18 @@
 """A customer's vault: all of its data in this region, and nothing else's."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from pulumi_aws import iam, s3
 
+from ..ground import Ground
 from ..iam import trust
 from ..iam.documents import document
 from ..iam.keys import vault_key
 from ..iam.resources import vault_bucket
 from ..iam.services import customer_access
-from ..naming import RegionNames
 from ..settings.settings import Customer, Dataset
 from ..standard.bucket import protected_bucket
 from ..standard.key import rotated_key
@@ -38,9 +38,8 @@ def indexed_files(customer: Customer) -> list[Dataset]:
 class CustomerVaultArgs:
     """Whose vault it is, who may use its key, and where its bucket's events go."""
 
-    names: RegionNames
+    ground: Ground
     customer: Customer
-    boundary_arn: pulumi.Input[str]
     purpose_roles: Mapping[str, pulumi.Input[str]]
     events_queue_arn: pulumi.Input[str]
 
@@ -61,7 +60,7 @@ class CustomerVault(pulumi.ComponentResource):
         self, name: str, args: CustomerVaultArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("gdpr:vault:CustomerVault", name, None, opts)
-        names, customer = args.names, args.customer
+        names, customer = args.ground.names, args.customer
         access_role = self._access_role(name, args) if customer.principals else None
         # Nothing else about it may differ: AWS would be asked to change what is gone, or a key that is going.
         protect = not customer.contract.terminated
@@ -111,15 +110,15 @@ class CustomerVault(pulumi.ComponentResource):
         self.register_outputs(dict(self.facts))
 
     def _access_role(self, name: str, args: CustomerVaultArgs) -> iam.Role:
-        customer = args.customer
+        names, customer = args.ground.names, args.customer
         role, _ = bounded_role(
             f"{name}-access",
             parent=self,
-            names=args.names,
-            role=args.names.access_role(customer.id),
+            ground=args.ground,
+            role=names.access_role(customer.id),
             trusted=document(
                 trust.by_customer(
-                    args.names,
+                    names,
                     customer.id,
                     customer.principals,
                     starts=customer.contract.starts.isoformat(),
@@ -128,13 +127,12 @@ class CustomerVault(pulumi.ComponentResource):
             ),
             policy=document(
                 customer_access(
-                    args.names,
+                    names,
                     customer.id,
                     customer.prefixes,
                     ends=customer.contract.access_ends.isoformat(),
                 )
             ),
-            boundary_arn=args.boundary_arn,
             data_class="personal",
             customer=customer.id,
         )
@@ -143,7 +141,7 @@ class CustomerVault(pulumi.ComponentResource):
     def _bucket(
         self, name: str, args: CustomerVaultArgs, key_arn: pulumi.Output[str], *, protect: bool
     ) -> s3.Bucket:
-        names, customer = args.names, args.customer
+        names, customer = args.ground.names, args.customer
         access_ends, destruction = customer.contract.access_ends, customer.contract.destruction
         bucket, _ = protected_bucket(
             name,
@@ -180,3 +178,27 @@ class CustomerVault(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self),
             )
         return bucket
+
+
+def customer_vaults(
+    name: str,
+    ground: Ground,
+    customers: Iterable[Customer],
+    purpose_roles: Mapping[str, pulumi.Input[str]],
+    events_queue_arn: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> Mapping[str, CustomerVault]:
+    """Declare a vault for each customer; return them by the customers' ids."""
+    return {
+        customer.id: CustomerVault(
+            f"{name}-vault-{customer.id}",
+            CustomerVaultArgs(
+                ground=ground,
+                customer=customer,
+                purpose_roles=purpose_roles,
+                events_queue_arn=events_queue_arn,
+            ),
+            opts,
+        )
+        for customer in customers
+    }

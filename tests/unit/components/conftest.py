@@ -1,230 +1,13 @@
-"""Pulumi programs run against mocks, with what they declared kept for the tests to look at."""
+"""What the tests of components share: both stacks as they would be deployed."""
 
-import asyncio
-import contextvars
-import importlib
-import inspect
-import json
-import runpy
-import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pulumi
 import pytest
-import yaml
-from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks
-from pulumi.runtime.settings import get_root_resource, reset_options
-from pulumi.runtime.stack import run_pulumi_func
-
-with warnings.catch_warnings():
-    # The provider's package warns of its own old names when it is loaded.
-    warnings.simplefilter("ignore", DeprecationWarning)
-    import pulumi_aws
-
-    # The packages load when they are first used.
-    LOADED = (pulumi_aws.lambda_.Function, pulumi_aws.s3.Bucket)
 
 from components.functions import packages
-from components.settings.settings import Settings, parse_settings
 
-ROOT = Path(__file__).resolve().parents[3]
-ACCOUNT = "123456789012"
-STACKS = ("eu-west", "us-east")
-
-_SECONDS = 60
-"""A program that raises inside an output can leave the event loop waiting for ever."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """A resource as the program registered it."""
-
-    type: str
-    name: str
-    urn: str
-    parent: str
-    inputs: Mapping[str, Any]
-    protect: bool
-    dependencies: tuple[str, ...]
-    custom: bool
-
-    def document(self, key: str = "policy") -> Any:  # noqa: ANN401 -- whatever the document is
-        """Return a property that holds JSON."""
-        return json.loads(self.inputs[key])
-
-
-@dataclass
-class Deployment:
-    """What a program made."""
-
-    region: str = ""
-    prefix: str = ""
-    made: list[Made] = field(default_factory=list)
-    finished: Counter[str] = field(default_factory=Counter)
-    outputs: dict[str, Any] = field(default_factory=dict)
-    secret_outputs: set[str] = field(default_factory=set)
-
-    def of(self, type_: str) -> list[Made]:
-        """Return all resources of a type."""
-        found = [made for made in self.made if made.type == type_]
-        assert found, f"nothing of type {type_}"
-        return found
-
-    def named(self, type_: str, value: str, key: str = "name") -> Made:
-        """Return the one resource of a type whose physical name is this."""
-        (found,) = [made for made in self.of(type_) if made.inputs.get(key) == value]
-        return found
-
-
-class _Cloud(Mocks):
-    """Gives each resource the ids and ARNs that AWS would."""
-
-    def __init__(self, buckets: Mapping[str, Mapping[str, Any]]) -> None:
-        super().__init__()
-        self._buckets = buckets
-
-    def call(self, args: MockCallArgs) -> dict[str, Any] | tuple[dict[str, Any], list[tuple[str, str]]]:
-        match args.token:
-            case "aws:index/getCallerIdentity:getCallerIdentity":
-                return {"accountId": ACCOUNT, "arn": "", "id": ACCOUNT, "userId": ""}
-            case "aws:resourcegroupstaggingapi/getResources:getResources":
-                assert args.args["resourceTypeFilters"] == ["s3"]
-                (wanted,) = args.args["tagFilters"]
-                found = [
-                    {"resourceArn": f"arn:aws:s3:::{bucket}", "tags": facts["tags"]}
-                    for bucket, facts in self._buckets.items()
-                    if facts["tags"].get(wanted["key"]) in wanted["values"]
-                ]
-                return {"id": "found", "resourceTagMappingLists": found}
-            case "aws:s3/getObjects:getObjects":
-                keys = self._buckets[args.args["bucket"]]["keys"]
-                if keys is None:
-                    return {}, [("", "api error NoSuchBucket: The specified bucket does not exist")]
-                return {"id": args.args["bucket"], "keys": keys[: int(args.args["maxKeys"])]}
-            case other:
-                raise AssertionError(other)
-
-    def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
-        known = args.inputs.get("name") or args.inputs.get("bucket") or args.name
-        answers = {
-            "arn": f"arn:mock:{args.typ.split(':')[-1]}:{known}",
-            "keyId": f"{args.name}-key-id",
-            "url": f"https://queue.example/{known}",
-            "invokeArn": f"arn:mock:invoke:{known}",
-            "executionArn": f"arn:mock:execute-api:{known}",
-            "rootResourceId": "root",
-            "invokeUrl": "https://api.example/live",
-            "clientSecret": "secret",
-        }
-        return f"{args.name}-id", {**answers, **args.inputs} if args.custom else dict(args.inputs)
-
-
-class _Monitor(MockMonitor):
-    def __init__(self, deployment: Deployment, cloud: _Cloud) -> None:
-        super().__init__(cloud)
-        self._deployment = deployment
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: ANN401, N802 -- the engine's own call
-        answer = super().RegisterResource(request)
-        if request.type != "pulumi:pulumi:Stack":
-            registered = self.resources[answer.urn]
-            inputs = {key: value for key, value in registered.state.items() if key in request.object.fields}
-            self._deployment.made.append(
-                Made(
-                    type=request.type,
-                    name=request.name,
-                    urn=answer.urn,
-                    parent=request.parent,
-                    inputs=inputs,
-                    protect=request.protect,
-                    dependencies=tuple(request.dependencies),
-                    custom=request.custom,
-                )
-            )
-        return answer
-
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: ANN401, N802 -- the engine's own call
-        self._deployment.finished[request.urn] += 1
-        return super().RegisterResourceOutputs(request)
-
-
-def run_program(
-    program: Callable[[], object],
-    *,
-    stack: str = "eu-west",
-    config: Mapping[str, Any] | None = None,
-    buckets: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Deployment:
-    """Run a Pulumi program on its own event loop and settings; return what it made.
-
-    `buckets` are there before: by name their `tags` and `keys` (None where only the tags are still known).
-    """
-    return contextvars.copy_context().run(_run, program, stack, dict(config or {}), buckets or {})
-
-
-def _run(
-    program: Callable[[], object],
-    stack: str,
-    config: dict[str, Any],
-    buckets: Mapping[str, Mapping[str, Any]],
-) -> Deployment:
-    deployment = Deployment(region=str(config.get("aws:region", "")), prefix=f"gdpr-{stack}")
-    reset_options()
-    plain = {
-        key: value if isinstance(value, str) else json.dumps(value, default=str)
-        for key, value in config.items()
-    }
-    pulumi.runtime.set_all_config(plain)
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    try:
-        cloud = _Cloud(buckets)
-        pulumi.runtime.set_mocks(
-            cloud, project="gdpr", stack=stack, preview=False, monitor=_Monitor(deployment, cloud)
-        )
-        loop.run_until_complete(asyncio.wait_for(_finish(program, deployment), _SECONDS))
-    finally:
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        loop.close()
-        asyncio.set_event_loop(None)
-        pulumi.runtime.set_all_config({})
-        reset_options()
-    return deployment
-
-
-async def _finish(program: Callable[[], object], deployment: Deployment) -> None:
-    def start() -> None:
-        program()
-
-    await run_pulumi_func(start)
-    root = get_root_resource()
-    for name, value in getattr(root, "outputs", {}).items():
-        output: pulumi.Output[Any] = pulumi.Output.from_input(value)
-        deployment.outputs[name] = await output.future()
-        if await output.is_secret():
-            deployment.secret_outputs.add(name)
-
-
-def stack_config(stack: str) -> dict[str, Any]:
-    """Return a stack's config as its file has it, with a principal of the first customer's."""
-    content: dict[str, Any] = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))[
-        "config"
-    ]
-    if stack == "eu-west":
-        content["gdpr:customers"][0]["principals"] = ["arn:aws:iam::111122223333:root"]
-    return content
-
-
-def stack_settings(stack: str) -> Settings:
-    """Return a stack's settings."""
-    return parse_settings(stack_config(stack), project="gdpr", stack=stack)
+from .programs import NOW, STACKS, Deployment, declared
 
 
 @pytest.fixture(scope="session")
@@ -241,20 +24,12 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield root
 
 
-@pytest.fixture(scope="session", params=STACKS)
+@pytest.fixture(
+    scope="session",
+    # All that look at a stack do so in one worker, which declares it once.
+    params=[pytest.param(stack, marks=pytest.mark.xdist_group(stack)) for stack in STACKS],
+)
 def deployment(request: pytest.FixtureRequest, build: Path) -> Deployment:
     """Each of the two stacks, as `pulumi up` would declare it."""
     del build
-    return run_program(
-        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
-        stack=request.param,
-        config=stack_config(request.param),
-    )
-
-
-def taggable(type_: str) -> bool:
-    """Return whether the provider has tags for a type, as its own Python class says."""
-    package, _, name = type_.removeprefix("aws:").partition("/")
-    module = importlib.import_module(f"pulumi_aws.{'lambda_' if package == 'lambda' else package}")
-    resource = getattr(module, name.partition(":")[2])
-    return "tags" in inspect.signature(resource._internal_init).parameters
+    return declared(request.param, now=NOW)

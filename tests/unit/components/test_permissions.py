@@ -1,7 +1,6 @@
 """Who may do what in all that a stack deploys, and the page that says so."""
 
-import subprocess
-import sys
+import runpy
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from components.naming import RegionNames
 from components.roles.boundary import COPYING
 from privacy.vault import session_policies
 
-from .conftest import ROOT, Deployment, Made
+from .programs import ROOT, Deployment, Made
 
 # Quotas: IAM User Guide "IAM and AWS STS quotas", S3 and KMS developer guides. Characters.
 INLINE_POLICY, MANAGED_POLICY, TRUST_POLICY, BUCKET_POLICY, KEY_POLICY = 10_240, 6_144, 2_048, 20_480, 32_768
@@ -162,11 +161,11 @@ def test_the_permissions_page_is_up_to_date() -> None:
     assert stored == permissions.page(), "run: python -m components.permissions > docs/permissions.md"
 
 
-def test_the_permissions_page_prints_itself() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "components.permissions"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert printed.stdout == permissions.page()
+# It is imported here, and run beside that as `python -m` runs it.
+@pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning")
+def test_the_permissions_page_prints_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_module("components.permissions", run_name="__main__")
+    assert capsys.readouterr().out == permissions.page()
 
 
 def test_the_permissions_page_has_every_role_and_every_action(deployment: Deployment) -> None:

@@ -1,37 +1,16 @@
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from components.machines.run import RunSteps, run_definition
 
-from .conftest import Deployment
+from ..programs import Deployment
+from .states import following, reachable
 
 STEPS = RunSteps(plan="arn:plan", visit="arn:visit", verify="arn:verify", complete="arn:complete")
 DEFINITION = run_definition(STEPS)
 BATCH = DEFINITION["States"]["VisitAll"]["ItemProcessor"]
-
-
-def following(state: dict[str, Any]) -> Iterator[str]:
-    if "Next" in state:
-        yield state["Next"]
-    if "Default" in state:
-        yield state["Default"]
-    for choice in [*state.get("Choices", []), *state.get("Catch", [])]:
-        yield choice["Next"]
-
-
-def reachable(machine: dict[str, Any]) -> set[str]:
-    seen: set[str] = set()
-    waiting = [machine["StartAt"]]
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting += following(machine["States"][name])
-    return seen
 
 
 def test_every_state_can_be_reached_and_nothing_leads_nowhere() -> None:
@@ -159,13 +138,3 @@ def test_the_machine_logs_failures_and_no_data(deployment: Deployment) -> None:
         "includeExecutionData": False,
         "logDestination": f"arn:mock:LogGroup:/aws/vendedlogs/states/{deployment.prefix}-run:*",
     }
-
-
-def test_the_sweep_is_called_every_five_minutes(deployment: Deployment) -> None:
-    schedule = deployment.named("aws:scheduler/schedule:Schedule", f"{deployment.prefix}-sweep-runs")
-    assert schedule.inputs["scheduleExpression"] == "rate(5 minutes)"
-    assert schedule.inputs["flexibleTimeWindow"] == {"mode": "OFF"}
-    target = schedule.inputs["target"]
-    assert target["arn"] == f"arn:mock:Function:{deployment.prefix}-sweep-runs"
-    assert target["roleArn"] == f"arn:mock:Role:{deployment.prefix}-sweep-schedule"
-    assert target["deadLetterConfig"] == {"arn": f"arn:mock:Queue:{deployment.prefix}-dead-letters"}

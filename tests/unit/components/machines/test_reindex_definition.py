@@ -4,8 +4,8 @@ import re
 from components.machines.reindex import ReindexSteps, reindex_definition
 from privacy.reindex.plan import batches
 
-from .conftest import Deployment
-from .test_run_definition import following, reachable
+from ..programs import Deployment
+from .states import following, reachable
 
 DEFINITION = reindex_definition(
     ReindexSteps(plan="arn:plan", compare="arn:compare", report="arn:report", clear="arn:clear")

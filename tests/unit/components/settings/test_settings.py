@@ -1,4 +1,3 @@
-import copy
 from datetime import date, datetime
 from typing import Any
 
@@ -8,12 +7,12 @@ import yaml
 from components.settings.problems import SettingsError
 from components.settings.settings import Contract, Csv, load_settings, parse_settings
 
-from .conftest import ROOT, STACKS, run_program, stack_config, stack_settings
+from ..programs import ROOT, STACKS, run_program, stack_config, stack_settings
 
 
 @pytest.fixture
 def config() -> dict[str, Any]:
-    return copy.deepcopy(stack_config("eu-west"))
+    return stack_config("eu-west")
 
 
 def problems(config: dict[str, Any], stack: str = "eu-west") -> list[str]:

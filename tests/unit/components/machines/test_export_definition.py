@@ -2,8 +2,8 @@ import json
 
 from components.machines.export import export_definition
 
-from .conftest import Deployment
-from .test_run_definition import following, reachable
+from ..programs import Deployment
+from .states import following, reachable
 
 DEFINITION = export_definition("arn:export")
 

@@ -11,7 +11,7 @@ import pytest
 from components.naming import RegionNames
 from components.vaults.removed import RemovedCustomerError, refuse_removed
 
-from .conftest import ACCOUNT, run_program
+from ..programs import ACCOUNT, run_program
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account=ACCOUNT, region="eu-west-1")
 

@@ -1,4 +1,3 @@
-import copy
 import json
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -6,6 +5,7 @@ from typing import Any
 import pytest
 
 from components.contracts.clock import REMINDER_DAYS
+from components.settings.problems import SettingsError
 from components.settings.settings import Contract, parse_settings
 from components.shared.tables import customer_item
 from components.standard.table import BACKUP_DAYS
@@ -15,7 +15,7 @@ from privacy.contracts import terms
 from privacy.customers import customer as customers_customer
 from privacy.exports import files as export_files
 
-from .conftest import ACCOUNT, Deployment, Made, stack_config, stack_settings
+from ..programs import ACCOUNT, Deployment, Made, customers_alone, stack_config, stack_settings
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_bucket_events_go_to_the_queue_for_each_prefix_that_holds_a_dataset(depl
 
 
 def test_a_dataset_that_is_scanned_sends_no_events() -> None:
-    config = copy.deepcopy(stack_config("eu-west"))
+    config = stack_config("eu-west")
     datasets = config["gdpr:customers"][0]["datasets"]
     for dataset in datasets[1:]:
         dataset["index"] = "scan"
@@ -300,7 +300,7 @@ def test_the_functions_read_what_the_registry_holds() -> None:
 def test_the_functions_read_the_dialect_of_a_csv_dataset() -> None:
     from privacy.customers import registry as reader
 
-    config = copy.deepcopy(stack_config("eu-west"))
+    config = stack_config("eu-west")
     csv = {"name": "a", "format": "csv", "prefix": "a/", "subject": "id", "personal": {"id": "id"}}
     dialect = {"delimiter": "\t", "columns": ["id", "text"]}
     listed = {"name": "c", "format": "jsonl", "prefix": "c/", "subject": "to[]", "personal": {"to[]": "id"}}
@@ -321,3 +321,28 @@ def test_the_registry_holds_no_contact(deployment: Deployment) -> None:
     text = json.dumps(registry(deployment))
     for customer in stack_settings(deployment.prefix.removeprefix("gdpr-")).customers:
         assert customer.contact not in text
+
+
+def test_a_restored_table_takes_the_vaults_place() -> None:
+    config = stack_config("eu-west")
+    config["gdpr:customers"][0]["restoredTable"] = "r20261123"
+    made = customers_alone(config)
+    tables = {table.name: table for table in made.of("aws:dynamodb/table:Table")}
+    restored = tables["gdpr-eu-west-vault-acme-table"]  # the same resource to Pulumi: it is imported as this
+    assert restored.inputs["name"] == "gdpr-eu-west-vault-acme.r20261123"
+    assert restored.protect
+    (item,) = [
+        json.loads(i.inputs["item"])
+        for i in made.of("aws:dynamodb/tableItem:TableItem")
+        if i.name.endswith("acme.customer")
+    ]
+    assert item["table"] == {"S": "gdpr-eu-west-vault-acme.r20261123"}
+    assert made.outputs["vaults"]["acme"]["table"] == "gdpr-eu-west-vault-acme.r20261123"
+
+
+@pytest.mark.parametrize("name", ["R1", "r.1", "", "r" * 21, "-r"])
+def test_the_restored_tables_name_has_to_fit(name: str) -> None:
+    config = stack_config("eu-west")
+    config["gdpr:customers"][0]["restoredTable"] = name
+    with pytest.raises(SettingsError, match=r"customers\[0\].restoredTable"):
+        parse_settings(config, project="gdpr", stack="eu-west")

@@ -7,11 +7,11 @@ import pytest
 from components.functions import packages
 from components.functions.catalogue import FUNCTIONS, FunctionSpec
 from components.functions.function import environment_of
-from components.iam.services import REINDEX_FUNCTIONS, REPLAY_FUNCTIONS, RUN_FUNCTIONS
+from components.machines.catalogue import MACHINES
 from components.naming import RegionNames
 from lambdas.privacy import environment
 
-from .conftest import ROOT, Deployment
+from ..programs import ROOT, Deployment
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account="123456789012", region="eu-west-1")
 HANDLERS = ROOT / "lambdas" / "handlers"
@@ -101,8 +101,11 @@ def test_functions_behind_the_api_end_before_the_gateway_gives_up() -> None:
 
 
 def test_the_machines_may_call_their_steps() -> None:
-    for steps in (RUN_FUNCTIONS, REINDEX_FUNCTIONS, REPLAY_FUNCTIONS):
-        assert {name.replace("-", "_") for name in steps} <= set(FUNCTIONS)
+    for machine in MACHINES.values():
+        (steps,) = [each for each in machine.rights(NAMES) if each.sid == "Steps"]
+        deployed = {NAMES.function_arn(spec.name) for spec in FUNCTIONS.values()}
+        assert set(steps.resources) <= deployed
+        assert set(machine.steps.values()) <= set(FUNCTIONS)
 
 
 def test_log_groups_are_encrypted_and_forget(deployment: Deployment) -> None:

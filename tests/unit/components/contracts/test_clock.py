@@ -1,8 +1,5 @@
 """What happens on the days that follow from a contract, and what becomes of it when the contract changes."""
 
-import copy
-import runpy
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,39 +9,38 @@ import pytest
 
 from components.contracts.clock import (
     REMINDER_DAYS,
-    WATCH_RATE,
     ContractClock,
     ContractClockArgs,
     warn_of_ended,
 )
 from components.naming import RegionNames
-from components.region import Region, RegionArgs
 from components.settings.settings import Settings, parse_settings
 
-from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
+from ..programs import ACCOUNT, GROUND, NOW, Deployment, Made, declared, run_program, stack_config
+
+# All that look at this stack do so in one worker, which declares it once.
+pytestmark = pytest.mark.xdist_group("eu-west")
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account=ACCOUNT, region="eu-west-1")
-NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 SCHEDULE = "aws:scheduler/schedule:Schedule"
 GONE_WITH_THE_CONTRACT = {SCHEDULE, "aws:cognito/userPoolClient:UserPoolClient"}
 
 
-def settings_with(contract: dict[str, object]) -> Settings:
-    """The settings of the stack eu-west, with these changes to acme's contract."""
-    config = copy.deepcopy(stack_config("eu-west"))
+def config_with(contract: dict[str, object]) -> dict[str, Any]:
+    """The config of the stack eu-west, with these changes to acme's contract."""
+    config = stack_config("eu-west")
     config["gdpr:customers"][0]["contract"] |= contract
-    return parse_settings(config, project="gdpr", stack="eu-west")
+    return config
+
+
+def settings_with(contract: dict[str, object]) -> Settings:
+    """The settings of that stack."""
+    return parse_settings(config_with(contract), project="gdpr", stack="eu-west")
 
 
 def deployed(**contract: object) -> Deployment:
     """That stack, deployed."""
-
-    def program() -> None:
-        region = Region("gdpr-eu-west", RegionArgs(settings=settings_with(contract), now=NOW))
-        for name, value in region.outputs.items():
-            pulumi.export(name, value)
-
-    return run_program(program)
+    return declared(config=config_with(contract), now=NOW)
 
 
 def clock(now: datetime, **contract: object) -> Deployment:
@@ -53,11 +49,8 @@ def clock(now: datetime, **contract: object) -> Deployment:
         lambda: ContractClock(
             "clock",
             ContractClockArgs(
-                names=NAMES,
+                ground=GROUND,
                 customers=settings_with(contract).customers,
-                boundary_arn="arn:boundary",
-                region_key_arn="arn:key",
-                dead_letters_arn="arn:dead-letters",
                 machine_arn="arn:machine",
                 remind_function_arn="arn:remind",
                 now=now,
@@ -147,24 +140,13 @@ def test_the_schedules_may_start_the_machine_and_the_reminder_and_nothing_else(u
             ]
         },
     }
-    assert dict(_rights(usual, role)) == {
+    assert usual.rights("gdpr-eu-west-contract-schedules") == {
         "states:StartExecution": [NAMES.machine_arn("contract-end")],
         "lambda:InvokeFunction": [NAMES.function_arn("remind-contract")],
         "sqs:SendMessage": [NAMES.queue_arn("dead-letters")],
         "kms:Decrypt": ["arn:mock:Key:gdpr-eu-west-key-key"],
         "kms:GenerateDataKey": ["arn:mock:Key:gdpr-eu-west-key-key"],
     }
-
-
-def _rights(deployment: Deployment, role: Made) -> Iterator[tuple[str, list[str]]]:
-    (policy,) = [
-        made
-        for made in deployment.of("aws:iam/rolePolicy:RolePolicy")
-        if made.inputs["role"] == role.inputs["name"]
-    ]
-    for statement in policy.document()["Statement"]:
-        for action in statement["Action"]:
-            yield action, statement["Resource"]
 
 
 def test_schedules_are_made_once_their_role_has_its_rights(usual: Deployment) -> None:
@@ -283,20 +265,6 @@ def test_a_terminated_customer_stays_in_the_registry_so_that_the_watch_sees_it(
     assert f"bucket#{terminated.outputs['vaults']['acme']['bucket']}" in items
 
 
-# the watch
-
-
-def test_the_watch_is_called_every_hour(usual: Deployment) -> None:
-    schedule = usual.named(SCHEDULE, "gdpr-eu-west-watch-contracts").inputs
-    assert schedule["scheduleExpression"] == WATCH_RATE == "rate(1 hour)"
-    target = schedule["target"]
-    assert target["arn"] == "arn:mock:Function:gdpr-eu-west-watch-contracts"
-    assert target["roleArn"] == "arn:mock:Role:gdpr-eu-west-watch-schedule"
-    assert target["deadLetterConfig"] == {"arn": "arn:mock:Queue:gdpr-eu-west-dead-letters"}
-    role = usual.named("aws:iam/role:Role", "gdpr-eu-west-watch-schedule")
-    assert dict(_rights(usual, role))["lambda:InvokeFunction"] == [NAMES.function_arn("watch-contracts")]
-
-
 # what the program says
 
 
@@ -333,8 +301,8 @@ def test_every_deployment_warns_of_what_is_left_to_do_at_a_contracts_end(
 
 def test_the_program_itself_goes_by_the_clock(build: Path, warnings: list[str]) -> None:
     del build
-    config = copy.deepcopy(stack_config("eu-west"))
+    config = stack_config("eu-west")
     config["gdpr:customers"][0]["contract"] = {"starts": "2020-01-01", "ends": "2020-12-31"}
-    made = run_program(lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"), config=config)
+    made = declared(config=config)  # at the moment at which the test runs
     assert schedules(made) == {}
     assert [text for text in warnings if text.startswith("customer acme: its data is due")]

@@ -3,21 +3,20 @@
 import json
 import logging
 import re
-import runpy
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
-from components.contracts.clock import WATCH_RATE
+from components.contracts.events import ContractEvents, ContractEventsArgs
 from components.iam import keys, resources
-from components.machines.machines import SWEEP_RATE
 from components.naming import RegionNames
-from components.operations.alarms import LINES, PERIOD_SECONDS, alarm_specs
+from components.operations.alarms import LINES, PERIOD_SECONDS, Alarms, AlarmsArgs, alarm_specs
+from components.schedules.catalogue import RECURRING_CALLS
+from components.settings.settings import parse_settings
 from privacy.contracts import watch as contract_watch
 from privacy.customers.customer import Customer, Destruction
 from privacy.requests import sweep as request_sweep
@@ -25,7 +24,7 @@ from privacy.requests.store import Request
 from privacy.run import complete as run_complete
 from privacy.visits.visit import RunNotes
 
-from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
+from ..programs import ACCOUNT, GROUND, ROOT, Deployment, Made, run_program, stack_config
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account=ACCOUNT, region="eu-west-1")
 QUEUES = ("dead-letters", "object-events-dead")
@@ -98,7 +97,7 @@ def test_a_sweep_that_fails_once_wakes_nobody_and_one_that_never_comes_does(depl
     assert (silent["metricName"], silent["comparisonOperator"]) == ("Invocations", "LessThanThreshold")
     # A function that is not called has no data at all.
     assert silent["treatMissingData"] == "breaching"
-    assert f"rate({PERIOD_SECONDS // 60} minutes)" == SWEEP_RATE
+    assert f"rate({PERIOD_SECONDS // 60} minutes)" == RECURRING_CALLS["sweep"].rate
     for made in (failing, silent):
         assert made["period"] == PERIOD_SECONDS
 
@@ -110,7 +109,7 @@ def test_the_watch_over_contracts_is_watched_as_the_sweep_is(deployment: Deploym
         differing = {"name", "alarmDescription", "dimensions", "period"}
         for key in sweep.keys() - differing:
             assert watch[key] == sweep[key], key
-        assert (watch["period"], WATCH_RATE) == (3600, "rate(1 hour)")
+        assert (watch["period"], RECURRING_CALLS["watch"].rate) == (3600, "rate(1 hour)")
 
 
 def test_a_hold_rings_for_as_long_as_the_watch_tells_of_it(deployment: Deployment) -> None:
@@ -268,26 +267,38 @@ def test_the_regions_key_lets_cloudwatch_use_the_topic_for_the_same_alarms() -> 
     assert of_key.conditions == of_topic.conditions
 
 
+def recipients(deployment: Deployment) -> set[tuple[str, str, str]]:
+    found = [
+        made.inputs for made in deployment.made if made.type == "aws:sns/topicSubscription:TopicSubscription"
+    ]
+    return {(each["topic"], each["protocol"], each["endpoint"]) for each in found}
+
+
 @pytest.mark.parametrize("recipient", [None, "on-call@analytics.example"])
 def test_alarms_and_events_of_contracts_go_to_the_operators_address_where_there_is_one(
-    build: Path, recipient: str | None
+    recipient: str | None,
 ) -> None:
-    del build
     config = stack_config("eu-west")
-    operator = {name: value for name, value in config["gdpr:operator"].items() if name != "alarms"}
+    del config["gdpr:operator"]["alarms"]
     if recipient:
-        operator["alarms"] = recipient
-    made = run_program(
-        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
-        config={**config, "gdpr:operator": operator},
-    ).made
-    subscriptions = [
-        each.inputs for each in made if each.type == "aws:sns/topicSubscription:TopicSubscription"
-    ]
+        config["gdpr:operator"]["alarms"] = recipient
+    operator = parse_settings(config, project="gdpr", stack="eu-west").operator
+    functions: Any = {line.function: SimpleNamespace(log_group=line.function) for line in LINES}
+
+    def program() -> None:
+        Alarms("alarms", AlarmsArgs(ground=GROUND, functions=functions, recipient=operator.alarms))
+        ContractEvents("contracts", ContractEventsArgs(ground=GROUND, recipient=operator.alarms))
+
     topics = {f"arn:mock:Topic:gdpr-eu-west-{topic}" for topic in ("alarms", "contracts")}
-    assert {(each["topic"], each["protocol"], each["endpoint"]) for each in subscriptions} == (
+    assert recipients(run_program(program)) == (
         {(topic, "email", recipient) for topic in topics} if recipient else set()
     )
+
+
+def test_a_stack_tells_the_address_in_its_file(deployment: Deployment) -> None:
+    address = stack_config(deployment.prefix.removeprefix("gdpr-"))["gdpr:operator"]["alarms"]
+    topics = {f"arn:mock:Topic:{deployment.prefix}-{topic}" for topic in ("alarms", "contracts")}
+    assert recipients(deployment) == {(topic, "email", address) for topic in topics}
 
 
 def test_the_operators_page_says_what_to_do_about_each_alarm() -> None:

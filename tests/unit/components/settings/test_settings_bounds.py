@@ -1,6 +1,5 @@
 """Settings of any kind, and the days that a contract covers."""
 
-import copy
 from datetime import date
 from typing import Any
 
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from components.settings.problems import SettingsError
 from components.settings.settings import parse_settings
 
-from .conftest import stack_config
+from ..programs import stack_config
 
 
 def acme(config: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +39,7 @@ _ANYTHING = st.recursive(
 def test_whatever_stands_there_ends_in_settings_or_in_problems(
     path: tuple[str | int, ...], value: object
 ) -> None:
-    config = copy.deepcopy(stack_config("eu-west"))
+    config = stack_config("eu-west")
     change(config, path, value)
     try:
         found = parse_settings(config, project="gdpr", stack="eu-west").customers
@@ -62,7 +61,7 @@ def test_whatever_stands_there_ends_in_settings_or_in_problems(
 def test_a_contract_covers_its_last_day_and_every_grace_day(
     ends: str, grace: int, access_ends: date, destruction: date
 ) -> None:
-    config = copy.deepcopy(stack_config("eu-west"))
+    config = stack_config("eu-west")
     acme(config)["contract"] = {"starts": "2026-01-01", "ends": ends, "graceDays": grace}
     contract = parse_settings(config, project="gdpr", stack="eu-west").customers[0].contract
     assert (contract.access_ends, contract.destruction) == (access_ends, destruction)

@@ -5,7 +5,7 @@ import json
 from components.iam import keys, resources
 from components.naming import RegionNames
 
-from .conftest import ACCOUNT, Deployment
+from ..programs import ACCOUNT, Deployment
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account=ACCOUNT, region="eu-west-1")
 

@@ -1,6 +1,5 @@
 """IAM documents fit AWS's quotas at the longest names and lists that the settings take."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,12 +9,14 @@ from components.functions import rights as function_rights
 from components.functions.catalogue import FUNCTIONS
 from components.iam import keys, purposes, resources, services, trust
 from components.iam.documents import Statement, document
+from components.machines.catalogue import MACHINES
 from components.naming import RegionNames
 from components.roles import boundary
+from components.schedules.catalogue import RECURRING_CALLS
 from components.settings.problems import SettingsError
 from components.settings.settings import Customer, parse_settings
 
-from .conftest import stack_config
+from ..programs import stack_config
 
 # Characters: IAM User Guide, "IAM and AWS STS quotas"; S3 and KMS developer guides.
 INLINE_POLICIES, MANAGED_POLICY, TRUST_POLICY = 10_240, 6_144, 2_048
@@ -27,7 +28,7 @@ PRINCIPALS = [f"{ACCOUNT}:root", f"{ACCOUNT}:role/{'r' * 64}", f"{ACCOUNT}:user/
 
 
 def config(customer: str) -> dict[str, Any]:
-    content = copy.deepcopy(stack_config("eu-west"))
+    content = stack_config("eu-west")
     content["aws:region"] = REGION
     acme = content["gdpr:customers"][0]
     content["gdpr:customers"] = [{**acme, "id": customer, "principals": PRINCIPALS[:1]}]
@@ -93,15 +94,13 @@ def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence
         serving = [names.role(spec.name) for spec in FUNCTIONS.values() if spec.purpose == purpose]
         yield f"trust of {purpose}", trust.by_functions(serving), TRUST_POLICY
         yield purpose, purposes.purpose_statements(names, purpose), INLINE_POLICIES
-    for machine in ("run", "reindex", "replay", "contract-end"):
-        trusted = trust.by_service(names, "states.amazonaws.com", source_arns=names.machine_sources(machine))
-        yield f"trust of {machine}", trusted, TRUST_POLICY
-    yield "contract-end", services.contract_end_machine(names), INLINE_POLICIES
-    yield "run", services.run_machine(names), INLINE_POLICIES
-    yield "reindex", services.reindex_machine(names), INLINE_POLICIES
-    yield "replay", services.replay_machine(names), INLINE_POLICIES
-    yield "sweep", services.sweep_schedule(names, region_key), INLINE_POLICIES
-    yield "watch", services.watch_schedule(names, region_key), INLINE_POLICIES
+    for machine in MACHINES.values():
+        sources = names.machine_sources(machine.name)
+        trusted = trust.by_service(names, "states.amazonaws.com", source_arns=sources)
+        yield f"trust of {machine.name}", trusted, TRUST_POLICY
+        yield machine.name, machine.rights(names), INLINE_POLICIES
+    for call in RECURRING_CALLS.values():
+        yield call.name, call.rights(names, region_key), INLINE_POLICIES
     yield "clock", services.contract_schedules(names, region_key), INLINE_POLICIES
     yield "boundary", boundary.boundary(names), MANAGED_POLICY
     roles: dict[str, str] = {purpose: names.role(f"purpose-{purpose}") for purpose in purposes.PURPOSES}

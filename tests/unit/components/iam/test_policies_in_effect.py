@@ -4,31 +4,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from ministack.core.iam_evaluator import EvalContext, evaluate_resource_policy
 
 from components.iam import keys, resources
-from components.iam.documents import Statement, document
 from components.iam.purposes import PURPOSES
 from components.naming import RegionNames
 
+from .decisions import decision
+
 NAMES = RegionNames(project="gdpr", stack="eu-west", account="123456789012", region="eu-west-1")
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
-
-
-def decision(policy: list[Statement], action: str, resource: str, **context: Any) -> str:  # noqa: ANN401
-    visit = "arn:aws:sts::123456789012:assumed-role/gdpr-eu-west-purpose-visit/acme-visit"
-    caller = EvalContext(
-        principal_arn=context.pop("caller", visit),
-        principal_type="AssumedRole",
-        principal_account=context.pop("account", NAMES.account),
-        action=action,
-        resource_arn=resource,
-        region="eu-west-1",
-        secure_transport=context.pop("tls", True),
-        service_context={key.lower(): value for key, value in context.pop("keys", {}).items()},
-    )
-    result: str = evaluate_resource_policy(document(policy), caller).decision
-    return result
 
 
 BUCKET_POLICY_STATEMENTS = resources.vault_bucket(

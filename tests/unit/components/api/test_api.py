@@ -9,7 +9,7 @@ from components.api.contract import DOCUMENT, routes
 from components.api.gateway import ACCESS_LOG
 from components.api.responses import GATEWAY_RESPONSES
 
-from .conftest import Deployment, Made
+from ..programs import Deployment, Made, stack_settings
 
 CONTRACT: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text(encoding="utf-8"))
 VERBS = {"get", "put", "post", "delete", "patch", "head", "options"}
@@ -299,8 +299,6 @@ def test_the_contract_has_every_scope_that_the_config_may_give() -> None:
 
 
 def test_each_program_is_a_confidential_client_with_its_own_scopes(deployment: Deployment) -> None:
-    from .conftest import stack_settings
-
     clients = {
         made.inputs["name"]: made for made in deployment.of("aws:cognito/userPoolClient:UserPoolClient")
     }

@@ -1,7 +1,5 @@
 """Evidence: kept for the years in the config, written by functions, removed by nobody."""
 
-import json
-import runpy
 from typing import Any
 
 import pytest
@@ -12,8 +10,8 @@ from components.iam import keys, purposes, resources
 from components.naming import RegionNames
 from components.settings.settings import SettingsError, parse_settings
 
-from .conftest import ACCOUNT, ROOT, Deployment, Made, run_program, stack_config
-from .test_policies_in_effect import decision
+from ..iam.decisions import decision
+from ..programs import ACCOUNT, Deployment, Made, stack_config
 
 NAMES = RegionNames(project="gdpr", stack="eu-west", account="123456789012", region="eu-west-1")
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
@@ -160,33 +158,3 @@ def test_a_mistake_in_the_years_is_said(given: dict[str, Any], said: str) -> Non
     with pytest.raises(SettingsError) as raised:
         parse_settings({**stack_config("eu-west"), "gdpr:evidence": given}, project="gdpr", stack="eu-west")
     assert said in str(raised.value)
-
-
-def test_a_restored_table_takes_the_vaults_place(build: object) -> None:
-    del build
-    config = json.loads(json.dumps(stack_config("eu-west"), default=str))
-    config["gdpr:customers"][0]["restoredTable"] = "r20261123"
-    made = run_program(run_region, config=config)
-    tables = {table.name: table for table in made.of("aws:dynamodb/table:Table")}
-    restored = tables["gdpr-eu-west-vault-acme-table"]  # the same resource to Pulumi: it is imported as this
-    assert restored.inputs["name"] == "gdpr-eu-west-vault-acme.r20261123"
-    assert restored.protect
-    (item,) = [
-        json.loads(i.inputs["item"])
-        for i in made.of("aws:dynamodb/tableItem:TableItem")
-        if i.name.endswith("acme.customer")
-    ]
-    assert item["table"] == {"S": "gdpr-eu-west-vault-acme.r20261123"}
-    assert made.outputs["vaults"]["acme"]["table"] == "gdpr-eu-west-vault-acme.r20261123"
-
-
-def run_region() -> None:
-    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
-
-
-@pytest.mark.parametrize("name", ["R1", "r.1", "", "r" * 21, "-r"])
-def test_the_restored_tables_name_has_to_fit(name: str) -> None:
-    config = json.loads(json.dumps(stack_config("eu-west"), default=str))
-    config["gdpr:customers"][0]["restoredTable"] = name
-    with pytest.raises(SettingsError, match=r"customers\[0\].restoredTable"):
-        parse_settings(config, project="gdpr", stack="eu-west")

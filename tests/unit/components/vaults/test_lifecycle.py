@@ -41,11 +41,46 @@ class Removal:
     what: Version
 
 
+@dataclass(frozen=True)
+class Rule:
+    """A rule as S3 is told of it. An expiration is a number of days, a moment, or None."""
+
+    id: str
+    enabled: bool
+    prefix: str
+    upload_days: int | None
+    noncurrent_days: int | None
+    days: int | None
+    moment: datetime | None
+    lone_markers: bool
+
+
+def rules_of(contract: Contract) -> list[Rule]:
+    """The rules of a vault's bucket, read once: each look into Pulumi's own objects takes long."""
+    return [_read(rule) for rule in lifecycle_rules(contract)]
+
+
+def _read(rule: Any) -> Rule:  # noqa: ANN401 -- Pulumi types its properties as inputs
+    uploads, noncurrent = rule.abort_incomplete_multipart_upload, rule.noncurrent_version_expiration
+    expiration = rule.expiration
+    date_ = expiration.date if expiration is not None else None
+    return Rule(
+        id=rule.id,
+        enabled=rule.status == "Enabled",
+        prefix=rule.filter.prefix,
+        upload_days=uploads.days_after_initiation if uploads is not None else None,
+        noncurrent_days=noncurrent.noncurrent_days if noncurrent is not None else None,
+        days=expiration.days if expiration is not None else None,
+        moment=datetime.fromisoformat(date_) if date_ is not None else None,
+        lone_markers=expiration is not None and bool(expiration.expired_object_delete_marker),
+    )
+
+
 @dataclass
 class Bucket:
     """A versioned bucket and the nights that it went through."""
 
-    rules: Sequence[Any]
+    rules: Sequence[Rule]
     keys: dict[str, list[Version]] = field(default_factory=dict)
     uploads: dict[str, datetime] = field(default_factory=dict)
     removed: list[Removal] = field(default_factory=list)
@@ -64,42 +99,37 @@ class Bucket:
         """Carry out every rule on what there was when the night began."""
         before = {key: list(versions) for key, versions in self.keys.items()}
         for rule in self.rules:
-            if rule.status != "Enabled":
+            if not rule.enabled:
                 continue
             for key, versions in before.items():
-                if key.startswith(rule.filter.prefix):
+                if key.startswith(rule.prefix):
                     self._apply(rule, key, versions, midnight)
-            if rule.abort_incomplete_multipart_upload is not None:
-                days = rule.abort_incomplete_multipart_upload.days_after_initiation
+            if rule.upload_days is not None:
                 for key, at in list(self.uploads.items()):
-                    if due(at, days) <= midnight:
+                    if due(at, rule.upload_days) <= midnight:
                         del self.uploads[key]
                         self.aborted.append(midnight)
 
-    def _apply(self, rule: Any, key: str, versions: list[Version], midnight: datetime) -> None:  # noqa: ANN401
+    def _apply(self, rule: Rule, key: str, versions: list[Version], midnight: datetime) -> None:
         if not versions:
             return
         current = versions[-1]
-        if rule.noncurrent_version_expiration is not None:
-            days = rule.noncurrent_version_expiration.noncurrent_days
+        if rule.noncurrent_days is not None:
             for version in versions[:-1]:
                 assert version.noncurrent_since is not None
-                if version in self.keys[key] and due(version.noncurrent_since, days) <= midnight:
+                if (
+                    version in self.keys[key]
+                    and due(version.noncurrent_since, rule.noncurrent_days) <= midnight
+                ):
                     self.keys[key].remove(version)
                     self.removed.append(Removal(rule.id, midnight, version))
-        if rule.expiration is None:
-            return
-        if rule.expiration.expired_object_delete_marker:
+        if rule.lone_markers:
             if current.marker and len(versions) == 1:
                 self.keys[key].remove(current)
                 self.removed.append(Removal(rule.id, midnight, current))
         elif not current.marker and current.noncurrent_since is None:
-            expires = (
-                due(current.at, rule.expiration.days)
-                if rule.expiration.days is not None
-                else datetime.fromisoformat(rule.expiration.date)
-            )
-            if expires <= midnight:
+            expires = due(current.at, rule.days) if rule.days is not None else rule.moment
+            if expires is not None and expires <= midnight:
                 self.put(key, midnight, marker=True)
                 self.removed.append(Removal(rule.id, midnight, current))
 
@@ -128,7 +158,7 @@ happenings = st.lists(
 
 def lived(contract: Contract, what: list[tuple[int, str, str]]) -> Bucket:
     """A bucket in which this happened before the contract's end, long after it."""
-    bucket = Bucket(lifecycle_rules(contract))
+    bucket = Bucket(rules_of(contract))
     end = datetime.combine(contract.destruction, datetime.min.time(), UTC)
     waiting = sorted(what, reverse=True)
     for midnight in (end + DAY * number for number in range(-52, 45)):
@@ -199,7 +229,7 @@ def test_the_bounds_are_reached_so_that_the_documented_days_are_not_too_many(con
 
 def test_what_comes_after_the_date_goes_in_the_following_night() -> None:
     contract = Contract(starts=date(2024, 1, 1), ends=date(2027, 12, 31))
-    bucket = Bucket(lifecycle_rules(contract))
+    bucket = Bucket(rules_of(contract))
     end = datetime.combine(contract.destruction, datetime.min.time(), UTC)
     bucket.put(KEYS[0], end + DAY / 2)
     bucket.night(end + DAY)
