@@ -16,12 +16,10 @@ from typing import Any, Final
 from privacy.customers.customer import CsvDialect
 from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
 from privacy.formats.paths import subject_of
+from privacy.formats.remembered import remember
 
 MAX_ROW_BYTES: Final = 16 * 1024 * 1024
 """Longest row over several lines. What is longer has a quote that nobody closed."""
-
-_REMEMBERED: Final = 65_536
-_SHORT: Final = 256  # bytes of a field that is remembered
 
 _BOM: Final = b"\xef\xbb\xbf"
 _NOT_A_ROW: Final = Unreadable("quotes or carriage returns out of place")
@@ -182,10 +180,7 @@ class CsvRows:
 
     def _remembered(self, field: bytes) -> Subject:
         subject = self._subject_in([field.removesuffix(b"\r")])
-        if len(field) <= _SHORT:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[field] = subject
+        remember(self._known, field, subject)
         return subject
 
     def _subject_in(self, fields: Sequence[bytes]) -> Subject:

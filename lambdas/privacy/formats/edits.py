@@ -9,14 +9,13 @@ from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Block, RowReader, Subject, Unreadable, UnreadableRowError, named
 from privacy.formats.jsonl import JsonLines
 from privacy.formats.positions import RowPositions, Splice
+from privacy.formats.remembered import MOST, SHORT
 from privacy.formats.row_times import Dated
 
 REPORTED_LINES: Final = 100
 """Unreadable lines named one by one; all of them are counted."""
 
 _MOST_SPLICES: Final = 20_000  # more are never kept: three bytes each at the least
-_REMEMBERED: Final = 65_536
-_SHORT: Final = 256  # characters of an identifier that is remembered
 
 ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
 """Subject reference → the fields to set in its rows: one mapping a change, in the order of the requests."""
@@ -32,6 +31,37 @@ class Edited:
     unparsed_count: int = 0
     erased: set[str] = field(default_factory=set)
     spared: set[str] = field(default_factory=set)
+
+
+class Concerned:
+    """Finds rows by their subjects. `refs` are the references of everybody about whom something is asked.
+
+    Most rows are about nobody of them: whose they are is remembered, and costs one look into a set.
+    """
+
+    def __init__(self, reference: ReferenceOf, refs: Iterable[str]) -> None:
+        self._reference = reference
+        self._refs = frozenset(refs)
+        self._others: set[Subject] = {None}
+
+    def places(self, subjects: Sequence[Subject]) -> list[int]:
+        """Return at which places of the list one of them stands, or somebody who cannot be told."""
+        others = self._others
+        if others.issuperset(subjects):
+            return []
+        return [place for place, s in enumerate(subjects) if s not in others and self._is_concerned(s)]
+
+    def _is_concerned(self, subject: Subject) -> bool:
+        if isinstance(subject, Unreadable):
+            return True
+        if any(self._reference(identifier) in self._refs for identifier in named(subject)):
+            return True
+        if isinstance(subject, str) and len(subject) <= SHORT:
+            if len(self._others) >= MOST:
+                self._others.clear()
+                self._others.add(None)
+            self._others.add(subject)
+        return False
 
 
 @dataclass(slots=True)
@@ -53,19 +83,15 @@ class RowEdits:
     splices: list[Splice] | None = field(default_factory=list)
     done: Edited = field(default_factory=Edited)
     _shift: int = 0
-    _harmless: set[Subject] = field(default_factory=lambda: {None})
+    _concerned: Concerned = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._concerned = Concerned(self.reference, self.erase | self.changes.keys())
 
     def applied(self, reader: RowReader, content: Iterable[bytes]) -> Iterator[bytes]:
         """Yield what the file's content becomes. Raises LineTooLongError."""
         for block in reader.blocks(content):
-            # Most blocks are about nobody: one comparison of sets tells.
-            touched: list[int] = []
-            if not self._harmless.issuperset(block.subjects):
-                touched = [
-                    n
-                    for n, subject in enumerate(block.subjects)
-                    if subject not in self._harmless and not self._is_harmless(subject)
-                ]
+            touched = self._concerned.places(block.subjects)
             place = block.offset + self._shift
             kept, subjects = block.rows, block.subjects
             content_left = block.content
@@ -134,19 +160,6 @@ class RowEdits:
     def references(self, subject: Subject) -> list[str]:
         """Return the references of the people that a row names."""
         return [ref for ref in map(self.reference, named(subject)) if ref is not None]
-
-    def _is_harmless(self, subject: Subject) -> bool:
-        if isinstance(subject, Unreadable):
-            return False
-        for identifier in named(subject):
-            ref = self.reference(identifier)
-            if ref is not None and (ref in self.erase or ref in self.changes):
-                return False
-        if isinstance(subject, str) and len(subject) <= _SHORT:
-            if len(self._harmless) >= _REMEMBERED:
-                self._harmless = {None}
-            self._harmless.add(subject)
-        return True
 
     def _edited(
         self, reader: RowReader, block: Block, touched: Sequence[int]

@@ -14,14 +14,13 @@ from privacy.customers.references import ReferenceOf, is_blank, subject_referenc
 from privacy.formats import compression
 from privacy.formats.positions import INDEX_BYTES, RowPositions
 from privacy.formats.readers import Subjects, found_by, reader_of
+from privacy.formats.remembered import MOST, SHORT
 from privacy.vault.objects import StoredObject
 from privacy.vault.scratch import on_disk
 from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
 _REFERENCE: Final = re.compile(r"[0-9a-f]{64}")
-_REMEMBERED: Final = 65_536  # rows of one person stand together more often than not
-_SHORT: Final = 256  # characters of an identifier that is remembered
 
 
 def reference_of(vault: Vault) -> ReferenceOf:
@@ -34,8 +33,8 @@ def reference_of(vault: Vault) -> ReferenceOf:
             return None
         return subject_reference(secret, identifier, subject_id)
 
-    remembered = lru_cache(maxsize=_REMEMBERED)(reference)
-    return lambda identifier: (remembered if len(identifier) <= _SHORT else reference)(identifier)
+    remembered = lru_cache(maxsize=MOST)(reference)
+    return lambda identifier: (remembered if len(identifier) <= SHORT else reference)(identifier)
 
 
 def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
