@@ -16,6 +16,7 @@ from typing import Any, Final
 from privacy.customers.customer import CsvDialect
 from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
 from privacy.formats.paths import subject_of
+from privacy.formats.readers import RowsInStream
 from privacy.formats.remembered import remember
 
 MAX_ROW_BYTES: Final = 16 * 1024 * 1024
@@ -226,6 +227,9 @@ class CsvRows:
         if old.startswith(self._quote) or text != text.strip() or any(mark in new for mark in special):
             return self._quote + new.replace(self._quote, self._quote * 2) + self._quote
         return new
+
+
+CSV: Final = RowsInStream(lambda subject, dataset: CsvRows(subject, dataset.csv or CsvDialect()))
 
 
 class _Grammar:

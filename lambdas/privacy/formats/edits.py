@@ -6,8 +6,15 @@ from functools import partial
 from typing import Any, Final
 
 from privacy.customers.references import ReferenceOf
-from privacy.formats.blocks import Block, RowReader, Subject, Unreadable, UnreadableRowError, named
-from privacy.formats.jsonl import JsonLines
+from privacy.formats.blocks import (
+    Block,
+    ElementReader,
+    RowReader,
+    Subject,
+    Unreadable,
+    UnreadableRowError,
+    named,
+)
 from privacy.formats.positions import RowPositions, Splice
 from privacy.formats.remembered import MOST, SHORT
 from privacy.formats.row_times import Dated
@@ -119,7 +126,7 @@ class RowEdits:
         try:
             if isinstance(subject, Unreadable):
                 raise UnreadableRowError(subject.reason)
-            if gone and isinstance(reader, JsonLines):
+            if gone and isinstance(reader, ElementReader):
                 new = reader.without(row, lambda identifier: self.reference(identifier) in gone) or row
                 self.done.erased |= gone
             fields = [change for ref in refs if ref not in gone for change in self.changes.get(ref, ())]

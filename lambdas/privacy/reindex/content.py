@@ -7,7 +7,7 @@ from privacy.customers.customer import Dataset
 from privacy.formats.blocks import LineTooLongError
 from privacy.formats.readers import DatasetUnknownError, Subjects
 from privacy.index import subjects as index_subjects
-from privacy.vault import objects as vault_objects
+from privacy.index.file_formats import open_version
 from privacy.vault.objects import ObjectArchivedError, ObjectChangedError, StoredObject, Version
 from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import Vault
@@ -48,10 +48,7 @@ def read_content(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Ve
     content = Content()
     for number, version in enumerate(versions):
         try:
-            if dataset.format == "object":
-                stored = vault_objects.describe_version(vault, key, version.id)
-            else:
-                stored = vault_objects.read_version(vault, key, version.id)
+            stored = open_version(vault, dataset, key, version.id)
             if stored is None:
                 raise ObjectChangedError
             found = index_subjects.subjects(vault, dataset, stored)

@@ -13,11 +13,20 @@ from privacy.formats.copies import PositionsWrongError, RowCopy
 from privacy.formats.digests import Digests
 from privacy.formats.edits import ChangesOf, Edited, RowEdits
 from privacy.formats.positions import RowPositions, Splice, Target
-from privacy.formats.readers import Subjects, check_readable, found_by, reader_of
+from privacy.formats.readers import (
+    AskedOfFile,
+    RowsInStream,
+    RowsOnDisk,
+    Subjects,
+    WholeFiles,
+    found_by,
+    subject_field,
+)
 from privacy.formats.row_times import Dated
 from privacy.index import entries as index_entries
 from privacy.index import subjects as index_subjects
 from privacy.index.entries import Entries, Marker
+from privacy.index.file_formats import format_of, open_current
 from privacy.index.late_arrivals import Late, late_arrivals
 from privacy.timestamps import instant
 from privacy.vault import objects as vault_objects
@@ -104,11 +113,8 @@ def changed_version(
     # What very many visits share is about people who are in few of the objects: nothing is read for them.
     known = frozenset[str]() if visit.shared else visit.erase | changes.keys()
     entries = index_entries.read_entries(vault, key, known)
-    if dataset.format == "object":
-        stored = vault_objects.describe(vault, key)
-    else:
-        check_readable(dataset)
-        stored = vault_objects.read(vault, key)
+    file_format = format_of(dataset)
+    stored = open_current(vault, dataset, key)
     if stored is None:
         return Outcome(entries=entries.versions, erase=visit.erase)
     erase = asked_of(visit, _uploaded_at(vault, stored, journal) if visit.limits else "")
@@ -126,9 +132,9 @@ def changed_version(
             for each, arrival in late.items():
                 asked = erase.get(each, "")
                 erase[each] = None if asked is None or arrival.whole else max(asked, arrival.erased_at)
-            if dataset.format != "object":
+            if not isinstance(file_format, WholeFiles):
                 stored = _read_again(vault, stored)
-    if dataset.format == "object":
+    if isinstance(file_format, WholeFiles):
         outcome = Outcome(
             old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=frozenset(erase)
         )
@@ -141,16 +147,16 @@ def changed_version(
             outcome.spared.update({ref} & erase.keys() if ref else ())
         return outcome
     work = _Work(vault, dataset, erase, changes, journal, marker, entries, last_erasure, visit.scan)
-    if dataset.format == "parquet":
-        return work.rewrite_parquet(stored)
+    if isinstance(file_format, RowsOnDisk):
+        return work.rewrite_on_disk(file_format, stored)
     targets = work.targets()
     if targets is not None:
         try:
-            return work.rewrite(stored, targets)
+            return work.rewrite(file_format, stored, targets)
         except PositionsWrongError:
             _log.error("positions of rows are wrong, object parsed in full: customer=%s", vault.customer.id)
             stored = _read_again(vault, stored)
-    return work.rewrite(stored)
+    return work.rewrite(file_format, stored)
 
 
 def asked_of(visit: Visit, uploaded_at: str) -> dict[str, str | None]:
@@ -234,7 +240,9 @@ class _Work:
         refs = self.erase.keys() | self.changes.keys()
         return self.entries.targets(self.marker, refs, self._reading)
 
-    def rewrite(self, stored: StoredObject, targets: list[Target] | None = None) -> Outcome:
+    def rewrite(
+        self, rows: RowsInStream, stored: StoredObject, targets: list[Target] | None = None
+    ) -> Outcome:
         """Write what the version becomes: with `targets` by looking at these rows alone.
 
         Raises PositionsWrongError where one of them is not what the index says; nothing was written then.
@@ -250,11 +258,11 @@ class _Work:
             frozenset(self.erase),
             self.changes,
             reference,
-            elements=self.dataset.remove == "element",
+            elements=rows.elements and self.dataset.remove == "element",
             dated=Dated(self.dataset.as_of, until) if until else None,
             positions=positions,
         )
-        reader = reader_of(self.dataset)
+        reader = rows.reader(self.dataset)
         digests = Digests()
         size = vault_objects.READ_BYTES if targets is None else vault_objects.COPY_BYTES
         codec, content = compression.unpacked(digests.read(stored.chunks(size)))
@@ -289,19 +297,19 @@ class _Work:
                         self._index(stored, version_id, rewrite.size, found)
         return outcome
 
-    def rewrite_parquet(self, stored: StoredObject) -> Outcome:
-        """Write what the version of a parquet file becomes. Raises scratch.ObjectTooLargeError."""
-        from privacy.parquet.edits import ParquetEdits  # Arrow is large: only who meets such a file waits
-
+    def rewrite_on_disk(self, rows: RowsOnDisk, stored: StoredObject) -> Outcome:
+        """Write what the version becomes, by way of the disk. Raises scratch.ObjectTooLargeError."""
         outcome = self._found(stored)
         before = hashlib.sha256()
-        edits = ParquetEdits(
-            self.dataset.subject or "",
-            frozenset(ref for ref, until in self.erase.items() if until is None),
-            self.changes,
-            index_subjects.reference_of(self.vault),
-            elements=self.dataset.remove == "element",
-            spare=frozenset(ref for ref, until in self.erase.items() if until is not None),
+        edits = rows.edits(
+            AskedOfFile(
+                subject_field(self.dataset),
+                frozenset(ref for ref, until in self.erase.items() if until is None),
+                self.changes,
+                index_subjects.reference_of(self.vault),
+                elements=rows.elements and self.dataset.remove == "element",
+                spare=frozenset(ref for ref, until in self.erase.items() if until is not None),
+            )
         )
         with (
             on_disk(stored, before.update) as file,
