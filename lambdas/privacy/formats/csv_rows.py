@@ -267,6 +267,7 @@ class _Grammar:
         return re.compile(rb"(?:%b%b){%d}(%b)%b%b" % (field, d, place, field, end, rest))
 
     def is_row(self, text: bytes) -> bool:
+        """Return whether the text is one whole row."""
         return self._row.match(text) is not None
 
     def is_open(self, line: bytes) -> bool:

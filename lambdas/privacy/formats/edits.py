@@ -30,7 +30,12 @@ ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(slots=True)
 class Edited:
-    """What was done to a file so far. `spared` are the erased of whom newer rows stay."""
+    """What was done to a file so far.
+
+    `unparsed` are rows that could not be read or changed, each with a reason and its place; there are
+    `unparsed_count` of them, of which not all are listed. `erased` are the references of those of whom
+    something went, `spared` those of whom newer rows stay.
+    """
 
     rows_dropped: int = 0
     rows_changed: int = 0
@@ -96,7 +101,7 @@ class RowEdits:
         self._concerned = Concerned(self.reference, self.erase | self.changes.keys())
 
     def applied(self, reader: RowReader, content: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield what the file's content becomes. Raises LineTooLongError."""
+        """Take a file's plain content in pieces, and yield its new content. Raises LineTooLongError."""
         for block in reader.blocks(content):
             touched = self._concerned.places(block.subjects)
             place = block.offset + self._shift
@@ -116,7 +121,11 @@ class RowEdits:
         refs: Sequence[str],
         report: Callable[[str], None],
     ) -> bytes | None:
-        """Return what becomes of a row of `refs`, None where it goes; `report` what cannot be done."""
+        """Return the row as it has to be, None where it has to go, and count that in `done`.
+
+        `subject` is whose the row is, `refs` the same as references. `report` is told in words what was asked
+        and cannot be done.
+        """
         gone = self._gone(reader, row, refs)
         if gone and not self.elements:
             self.done.rows_dropped += 1
@@ -144,7 +153,7 @@ class RowEdits:
         return gone
 
     def note(self, splice: Splice) -> None:
-        """Keep what became of a row, after all those before it in the file."""
+        """Add a row that changed or went to `splices`. In the order of the file."""
         self._shift += splice.new - splice.old
         if self.splices is not None:
             self.splices.append(splice)
@@ -152,7 +161,10 @@ class RowEdits:
                 self.splices = None
 
     def subject_after(self, reader: RowReader, new: bytes, before: Subject) -> Subject:
-        """Return whose a row is that was changed, and note where it has become somebody else's."""
+        """Return whose a changed row is; `before` is whose it was.
+
+        Where it has become somebody else's, `splices` is None from then on: no old position leads to it.
+        """
         (block, *more) = reader.blocks([new + b"\n"])
         if more or block.rows != [new]:
             self.splices = None
@@ -171,7 +183,7 @@ class RowEdits:
     def _edited(
         self, reader: RowReader, block: Block, touched: Sequence[int]
     ) -> tuple[list[bytes], list[Subject], bytes]:
-        """Return the rows that are left of a block, whose they are, and the content they make."""
+        """Edit the rows at the places `touched`; return the rows left, whose they are, and their content."""
         rows = block.rows
         kept: list[bytes] = []
         subjects: list[Subject] = []

@@ -98,13 +98,13 @@ class RowPositions:
             self._drop()
 
     def note_unreadable(self, count: int) -> None:
-        """Note that so much of the file could not be read."""
+        """Note that `count` parts of the file could not be read: from now on rows are only counted."""
         self.unreadable += count
         if self.complete:
             self._drop()
 
     def see_head(self, size: int) -> None:
-        """Note how much of the file its reader has to see first."""
+        """Note that a reader needs the file's first `size` bytes; of a large head no positions are kept."""
         self.head = size
         if size > _MOST_HEAD and self.complete:
             self._drop()

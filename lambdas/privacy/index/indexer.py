@@ -33,7 +33,7 @@ _SUBJECTS_PER_REQUEST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Indexer:
-    """Keeps one vault's index entries, and starts an erasure for what arrives late.
+    """Keeps one vault's index entries, and asks for an erasure where somebody in a file was erased before.
 
     Everything can be done again: events come more than once, and in any order.
     """
@@ -53,6 +53,7 @@ class Indexer:
             self._forget(event)
 
     def _index(self, dataset: Dataset, event: ObjectEvent) -> None:
+        """Read a version, write its entries, ask for the erasure of late arrivals, and write the marker."""
         marker = index_entries.read_marker(self.vault, event.key)
         if marker and marker.version_id == event.version_id:
             return  # seen before, or written by a visit out of a version that had been indexed
@@ -105,9 +106,10 @@ class Indexer:
             archived.forget_unread(self.vault, event.key, event.version_id)
 
     def _take_back(self, dataset: Dataset, event: ObjectEvent, refs: Iterable[str]) -> None:
-        """Delete subjects' entries about a version that is gone. They may have replaced some that are needed.
+        """Delete subjects' entries about a version that is gone.
 
-        So those of the versions that are left are written first, the newest one's last.
+        They may have replaced entries about other versions. So those of the versions that are left are
+        written first, the newest one's last.
         """
         for version in reversed(vault_objects.versions(self.vault, event.key)):
             if version.is_marker:

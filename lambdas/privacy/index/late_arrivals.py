@@ -27,7 +27,7 @@ class Late:
 
     @property
     def words(self) -> list[str]:
-        """What tells this erasure from others."""
+        """The erasure as texts: no other erasure has the same."""
         return [self.request, self.erased_at, "whole" if self.whole else "older"]
 
     @property

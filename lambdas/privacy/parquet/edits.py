@@ -27,8 +27,7 @@ _NO_ELEMENTS: Final = "has the subject's field twice, so that no element can be 
 class ParquetEdits:
     """Erasures and corrections, ready to be applied to one file.
 
-    The fields are those of RowEdits; rows of parquet have no time of their own, so that of who is in `spare`
-    all of them stay.
+    The fields are those of `privacy.formats.readers.AskedOfFile`; `done` says what was done so far.
     """
 
     subject: str
@@ -100,7 +99,7 @@ class _GroupEdit:
 
     @property
     def changes_something(self) -> bool:
-        """Whether the row group becomes another."""
+        """Whether any row of the group goes or changes."""
         return bool(self._gone or self.columns)
 
     def keep(self) -> pa.Array | None:
@@ -110,7 +109,10 @@ class _GroupEdit:
         return columns.mask_without(self._source.rows_of(self._group), self._gone)
 
     def find(self, named: list[Named]) -> None:
-        """Find out what has to be done. Raises DamagedContentError."""
+        """Find out, by who stands where in the group, which rows go and which values change.
+
+        Notes it here and counts it in the edits' `done`. Raises DamagedContentError.
+        """
         with refusing_damage():
             concerned = self._concerned(named)
         if not concerned:

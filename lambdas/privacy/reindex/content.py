@@ -15,7 +15,7 @@ from privacy.vault.sessions import Vault
 
 @dataclass(slots=True)
 class Held:
-    """A version that was read, and whose rows it holds."""
+    """A version that was read, and in `found` whose rows it holds."""
 
     version: Version
     stored: StoredObject
@@ -44,7 +44,10 @@ class Content:
 
 
 def read_content(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Version]) -> Content:
-    """Read the versions, newest first. Raises ObjectChangedError where one is gone meanwhile."""
+    """Read the versions of an object, given newest first, and return what they hold.
+
+    Of a version that cannot be read the reason is noted. Raises ObjectChangedError where one is gone.
+    """
     content = Content()
     for number, version in enumerate(versions):
         try:
