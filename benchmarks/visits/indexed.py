@@ -142,7 +142,7 @@ def reindexed(content: Iterable[bytes]) -> int:
     """Parse a jsonl file in full, drop rows, and index what is left; return the bytes of all positions."""
     from privacy.formats.edits import RowEdits
     from privacy.formats.positions import RowPositions
-    from privacy.visits.current_version import POSITIONS_BYTES
+    from privacy.visits.rewriting import POSITIONS_BYTES
 
     positions = RowPositions(_reference, POSITIONS_BYTES)
     edits = RowEdits(_matched(), {}, _reference, positions=positions)

@@ -60,10 +60,10 @@ def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, st
     dataset = customer.dataset(change["dataset"])
     if dataset is None:
         return [("/dataset", "is not a dataset of the customer")]
-    if dataset.format == "object":
+    if dataset.has_whole_files:
         return [("/dataset", "has files that are one subject's as a whole: erase and upload again")]
     found = []
-    if "record" in change and dataset.format != "records":
+    if "record" in change and dataset.prefix is not None:
         found.append(("/record", "is only for a dataset of format records"))
     for number, field in enumerate(change["set"]):
         # The name is the caller's; its number says which without repeating it.
@@ -77,7 +77,7 @@ def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, st
 
 
 def _identifies(customer: Customer, dataset: Dataset, field: str) -> bool:
-    if dataset.format == "csv":
+    if dataset.has_columns:
         return field == dataset.subject
     if dataset.subject is not None:
         # A parent would take the identifying field away with it, a child would replace it.

@@ -10,7 +10,7 @@ from privacy.api import problems
 from privacy.api.problems import ProblemError
 from privacy.aws.transactions import ATTEMPTS, pause, transact
 from privacy.timestamps import instant
-from privacy.vault.items import key, record_name, subject_pk
+from privacy.vault.items import POINTER, key, record_name, subject_pk
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 MAX_FIELDS_BYTES: Final = 256 * 1024
 """A record is one table item, of which DynamoDB takes 400 KB."""
-
-_POINTER: Final = "subject"  # in the partition of the record: whose it is
 
 
 def put_record(
@@ -53,7 +51,7 @@ def put_record(
 
 def _owner(vault: Vault, name: str) -> str | None:
     answer = vault.dynamodb.get_item(
-        TableName=vault.customer.table, Key=key(name, _POINTER), ConsistentRead=True
+        TableName=vault.customer.table, Key=key(name, POINTER), ConsistentRead=True
     )
     return answer["Item"]["ref"]["S"] if "Item" in answer else None
 
@@ -63,7 +61,7 @@ def _moves(table: str, name: str, ref: str, owner: str | None) -> "list[Transact
     pointer: TransactWriteItemTypeDef = {
         "Put": {
             "TableName": table,
-            "Item": {**key(name, _POINTER), "ref": {"S": ref}},
+            "Item": {**key(name, POINTER), "ref": {"S": ref}},
             "ConditionExpression": "attribute_not_exists(sk)",
         }
     }

@@ -44,9 +44,9 @@ def faults(dataset: Dataset, key: str, subject: str | None) -> list[Fault]:
     if not {"", ".", ".."}.isdisjoint(key.split("/")):
         # Clients resolve these away, and the signature is then for another key.
         found.append(Fault("has an empty, '.' or '..' part between slashes", pointer="/key"))
-    if dataset.format == "object" and subject is None:
+    if dataset.has_whole_files and subject is None:
         found.append(Fault("is required: a file of this dataset is one subject's", pointer="/subject"))
-    if dataset.format != "object" and subject is not None:
+    if not dataset.has_whole_files and subject is not None:
         found.append(Fault("has to be absent: each row names its own subject", pointer="/subject"))
     return found
 

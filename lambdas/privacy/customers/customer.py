@@ -40,6 +40,16 @@ class Dataset:
     index: str = "events"
     archived: str = "report"
 
+    @property
+    def has_whole_files(self) -> bool:
+        """Whether each file is one subject's as a whole: it has no rows, and no fields to correct."""
+        return self.format == "object"
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether a field is the name of a column, in which a dot means nothing, and not a path."""
+        return self.format == "csv"
+
 
 @dataclass(frozen=True, slots=True)
 class Customer:

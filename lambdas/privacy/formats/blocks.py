@@ -1,8 +1,8 @@
 """Row files as every format presents them: blocks of whole rows, each with whose it is."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 """Longest line that is held in memory. An object with a longer one cannot be visited."""
@@ -69,6 +69,17 @@ class RowReader(Protocol):
         """Return the single values at a field of the row as they print, each of several.
 
         Raises UnreadableRowError where the row cannot be read.
+        """
+
+
+@runtime_checkable
+class ElementReader(RowReader, Protocol):
+    """Reads rows that may name several subjects in a list, one of which can be taken out of the row."""
+
+    def without(self, row: bytes, gone: Callable[[str], bool]) -> bytes | None:
+        """Return the row without the list elements whose subject is `gone`, or None where nothing changes.
+
+        Raises UnreadableRowError where the row cannot be read or written.
         """
 
 

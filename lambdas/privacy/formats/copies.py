@@ -18,9 +18,9 @@ class PositionsWrongError(Exception):
 
 
 class RowCopy:
-    """Copies a file, and puts the rows at `targets` through `edits`.
+    """Copies a file, and lets `edits` change the rows at `targets`, which are in the order of the file.
 
-    `head` is how much of the content the reader has to see before.
+    `head` is the length of what the reader has to read of the content before it can read any other row.
     """
 
     def __init__(self, reader: RowReader, head: int, targets: Sequence[Target], edits: RowEdits) -> None:
@@ -31,7 +31,7 @@ class RowCopy:
         self._next = 0
 
     def applied(self, content: Iterable[bytes]) -> Iterator[Piece]:
-        """Yield what the content becomes. A piece of it without any target is yielded as it came.
+        """Take the plain content in pieces, and yield the new content: pieces without targets as they came.
 
         Raises PositionsWrongError, perhaps after some of it; nothing of what was yielded counts then.
         """

@@ -16,12 +16,11 @@ from typing import Any, Final
 from privacy.customers.customer import CsvDialect
 from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
 from privacy.formats.paths import subject_of
+from privacy.formats.readers import RowsInStream
+from privacy.formats.remembered import remember
 
 MAX_ROW_BYTES: Final = 16 * 1024 * 1024
 """Longest row over several lines. What is longer has a quote that nobody closed."""
-
-_REMEMBERED: Final = 65_536
-_SHORT: Final = 256  # bytes of a field that is remembered
 
 _BOM: Final = b"\xef\xbb\xbf"
 _NOT_A_ROW: Final = Unreadable("quotes or carriage returns out of place")
@@ -182,10 +181,7 @@ class CsvRows:
 
     def _remembered(self, field: bytes) -> Subject:
         subject = self._subject_in([field.removesuffix(b"\r")])
-        if len(field) <= _SHORT:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[field] = subject
+        remember(self._known, field, subject)
         return subject
 
     def _subject_in(self, fields: Sequence[bytes]) -> Subject:
@@ -233,6 +229,9 @@ class CsvRows:
         return new
 
 
+CSV: Final = RowsInStream(lambda subject, dataset: CsvRows(subject, dataset.csv or CsvDialect()))
+
+
 class _Grammar:
     """What rows look like in one dialect. Nothing here ever looks back: times grow with the length alone."""
 
@@ -268,6 +267,7 @@ class _Grammar:
         return re.compile(rb"(?:%b%b){%d}(%b)%b%b" % (field, d, place, field, end, rest))
 
     def is_row(self, text: bytes) -> bool:
+        """Return whether the text is one whole row."""
         return self._row.match(text) is not None
 
     def is_open(self, line: bytes) -> bool:

@@ -6,10 +6,10 @@ from typing import Any
 
 
 class Digests:
-    """Digests content before and after a change; as long as both are the same, once.
+    """Digests content before and after a change, and only once as long as both are the same.
 
-    Only for content that is written piece by piece as it was read: what is held between the two is kept in
-    memory until the first difference.
+    For content of which the same is read and written in small pieces: pieces that were written and not yet
+    compared with what was read are kept in memory.
     """
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Digests:
         self._pending: list[bytes | memoryview] = []
 
     def read(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Pass on what is read."""
+        """Digest what is read, and yield it as it came."""
         for chunk in chunks:
             self.before.update(chunk)
             self._read += len(chunk)
@@ -40,7 +40,7 @@ class Digests:
 
     @property
     def after(self) -> Any:  # noqa: ANN401 - hashlib's own
-        """The digest of what was written; from now on it goes its own way."""
+        """The digest of what was written so far. Asked once, `write` digests every piece from then on."""
         if self._after is None:
             self._after = self._same
             for piece in self._pending:

@@ -6,17 +6,23 @@ from functools import partial
 from typing import Any, Final
 
 from privacy.customers.references import ReferenceOf
-from privacy.formats.blocks import Block, RowReader, Subject, Unreadable, UnreadableRowError, named
-from privacy.formats.jsonl import JsonLines
+from privacy.formats.blocks import (
+    Block,
+    ElementReader,
+    RowReader,
+    Subject,
+    Unreadable,
+    UnreadableRowError,
+    named,
+)
 from privacy.formats.positions import RowPositions, Splice
+from privacy.formats.remembered import MOST, SHORT
 from privacy.formats.row_times import Dated
 
 REPORTED_LINES: Final = 100
 """Unreadable lines named one by one; all of them are counted."""
 
 _MOST_SPLICES: Final = 20_000  # more are never kept: three bytes each at the least
-_REMEMBERED: Final = 65_536
-_SHORT: Final = 256  # characters of an identifier that is remembered
 
 ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
 """Subject reference → the fields to set in its rows: one mapping a change, in the order of the requests."""
@@ -24,7 +30,12 @@ ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(slots=True)
 class Edited:
-    """What was done to a file so far. `spared` are the erased of whom newer rows stay."""
+    """What was done to a file so far.
+
+    `unparsed` are rows that could not be read or changed, each with a reason and its place; there are
+    `unparsed_count` of them, of which not all are listed. `erased` are the references of those of whom
+    something went, `spared` those of whom newer rows stay.
+    """
 
     rows_dropped: int = 0
     rows_changed: int = 0
@@ -32,6 +43,37 @@ class Edited:
     unparsed_count: int = 0
     erased: set[str] = field(default_factory=set)
     spared: set[str] = field(default_factory=set)
+
+
+class Concerned:
+    """Finds rows by their subjects. `refs` are the references of everybody about whom something is asked.
+
+    Most rows are about nobody of them: whose they are is remembered, and costs one look into a set.
+    """
+
+    def __init__(self, reference: ReferenceOf, refs: Iterable[str]) -> None:
+        self._reference = reference
+        self._refs = frozenset(refs)
+        self._others: set[Subject] = {None}
+
+    def places(self, subjects: Sequence[Subject]) -> list[int]:
+        """Return at which places of the list one of them stands, or somebody who cannot be told."""
+        others = self._others
+        if others.issuperset(subjects):
+            return []
+        return [place for place, s in enumerate(subjects) if s not in others and self._is_concerned(s)]
+
+    def _is_concerned(self, subject: Subject) -> bool:
+        if isinstance(subject, Unreadable):
+            return True
+        if any(self._reference(identifier) in self._refs for identifier in named(subject)):
+            return True
+        if isinstance(subject, str) and len(subject) <= SHORT:
+            if len(self._others) >= MOST:
+                self._others.clear()
+                self._others.add(None)
+            self._others.add(subject)
+        return False
 
 
 @dataclass(slots=True)
@@ -53,19 +95,15 @@ class RowEdits:
     splices: list[Splice] | None = field(default_factory=list)
     done: Edited = field(default_factory=Edited)
     _shift: int = 0
-    _harmless: set[Subject] = field(default_factory=lambda: {None})
+    _concerned: Concerned = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._concerned = Concerned(self.reference, self.erase | self.changes.keys())
 
     def applied(self, reader: RowReader, content: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield what the file's content becomes. Raises LineTooLongError."""
+        """Take a file's plain content in pieces, and yield its new content. Raises LineTooLongError."""
         for block in reader.blocks(content):
-            # Most blocks are about nobody: one comparison of sets tells.
-            touched: list[int] = []
-            if not self._harmless.issuperset(block.subjects):
-                touched = [
-                    n
-                    for n, subject in enumerate(block.subjects)
-                    if subject not in self._harmless and not self._is_harmless(subject)
-                ]
+            touched = self._concerned.places(block.subjects)
             place = block.offset + self._shift
             kept, subjects = block.rows, block.subjects
             content_left = block.content
@@ -83,7 +121,11 @@ class RowEdits:
         refs: Sequence[str],
         report: Callable[[str], None],
     ) -> bytes | None:
-        """Return what becomes of a row of `refs`, None where it goes; `report` what cannot be done."""
+        """Return the row as it has to be, None where it has to go, and count that in `done`.
+
+        `subject` is whose the row is, `refs` the same as references. `report` is told in words what was asked
+        and cannot be done.
+        """
         gone = self._gone(reader, row, refs)
         if gone and not self.elements:
             self.done.rows_dropped += 1
@@ -93,7 +135,7 @@ class RowEdits:
         try:
             if isinstance(subject, Unreadable):
                 raise UnreadableRowError(subject.reason)
-            if gone and isinstance(reader, JsonLines):
+            if gone and isinstance(reader, ElementReader):
                 new = reader.without(row, lambda identifier: self.reference(identifier) in gone) or row
                 self.done.erased |= gone
             fields = [change for ref in refs if ref not in gone for change in self.changes.get(ref, ())]
@@ -111,7 +153,7 @@ class RowEdits:
         return gone
 
     def note(self, splice: Splice) -> None:
-        """Keep what became of a row, after all those before it in the file."""
+        """Add a row that changed or went to `splices`. In the order of the file."""
         self._shift += splice.new - splice.old
         if self.splices is not None:
             self.splices.append(splice)
@@ -119,7 +161,10 @@ class RowEdits:
                 self.splices = None
 
     def subject_after(self, reader: RowReader, new: bytes, before: Subject) -> Subject:
-        """Return whose a row is that was changed, and note where it has become somebody else's."""
+        """Return whose a changed row is; `before` is whose it was.
+
+        Where it has become somebody else's, `splices` is None from then on: no old position leads to it.
+        """
         (block, *more) = reader.blocks([new + b"\n"])
         if more or block.rows != [new]:
             self.splices = None
@@ -135,23 +180,10 @@ class RowEdits:
         """Return the references of the people that a row names."""
         return [ref for ref in map(self.reference, named(subject)) if ref is not None]
 
-    def _is_harmless(self, subject: Subject) -> bool:
-        if isinstance(subject, Unreadable):
-            return False
-        for identifier in named(subject):
-            ref = self.reference(identifier)
-            if ref is not None and (ref in self.erase or ref in self.changes):
-                return False
-        if isinstance(subject, str) and len(subject) <= _SHORT:
-            if len(self._harmless) >= _REMEMBERED:
-                self._harmless = {None}
-            self._harmless.add(subject)
-        return True
-
     def _edited(
         self, reader: RowReader, block: Block, touched: Sequence[int]
     ) -> tuple[list[bytes], list[Subject], bytes]:
-        """Return the rows that are left of a block, whose they are, and the content they make."""
+        """Edit the rows at the places `touched`; return the rows left, whose they are, and their content."""
         rows = block.rows
         kept: list[bytes] = []
         subjects: list[Subject] = []

@@ -19,6 +19,7 @@ import orjson
 from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
 from privacy.formats.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
 from privacy.formats.paths import EACH, Path, path_of, printed, subject_of, values_at
+from privacy.formats.readers import RowsInStream
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -149,6 +150,9 @@ class JsonLines:
             return Unreadable("not a JSON object")
         faults: set[str] = set()
         return subject_of(list(values_at(document, self._path, faults)), faults)
+
+
+JSON_LINES: Final = RowsInStream(lambda subject, _: JsonLines(subject), elements=True)
 
 
 def _has_escaped_name(text: bytes) -> bool:

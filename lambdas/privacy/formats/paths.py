@@ -1,4 +1,4 @@
-"""Where in a JSON document it stands whose it is: field paths that may lead through lists."""
+"""Field paths that may lead through lists: the values at one, and whose the row with these values is."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -33,7 +33,7 @@ def path_of(dotted: str) -> Path:
 
 
 def values_at(document: Any, path: Path, faults: set[str]) -> Iterator[Any]:  # noqa: ANN401 - any JSON value
-    """Yield every value at the path; where something is in the way, add to `faults` what.
+    """Yield every value at the path; add to `faults`, in words, what on the way is of another kind.
 
     A missing or null parent has no values below it.
     """
@@ -61,7 +61,10 @@ def values_at(document: Any, path: Path, faults: set[str]) -> Iterator[Any]:  # 
 
 
 def subject_of(values: Sequence[Any], faults: set[str]) -> Subject:
-    """Return whose a row with these values in its subject field is."""
+    """Return whose a row with these values in its subject field is.
+
+    With `faults`, or a value that is neither text, number nor Boolean, it is Unreadable.
+    """
     named: dict[str, None] = {}
     for value in values:
         text = printed(value)

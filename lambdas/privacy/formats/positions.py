@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import MAX_LINE_BYTES, Subject, Unreadable, named
+from privacy.formats.remembered import remember
 
 MAX_PACKED_BYTES: Final = 32 * 1024
 """Most that one subject's positions in one object take: about 5,000 rows. A table item has at most 400 KB,
@@ -26,8 +27,6 @@ _MOST_CONTENT: Final = (1 << (64 - _LENGTH_BITS)) - 2 * MAX_LINE_BYTES  # bytes:
 _BYTES_A_ROW: Final = 9  # of an array, which grows ahead of what it holds
 _BYTES_A_SUBJECT: Final = 500  # reference, array, and their places in dictionaries
 _MOST_HEAD: Final = 64 * 1024  # bytes of a csv file's header
-_REMEMBERED: Final = 65_536
-_SHORT: Final = 256  # characters of an identifier that is remembered
 
 
 class Position(NamedTuple):
@@ -99,13 +98,13 @@ class RowPositions:
             self._drop()
 
     def note_unreadable(self, count: int) -> None:
-        """Note that so much of the file could not be read."""
+        """Note that `count` parts of the file could not be read: from now on rows are only counted."""
         self.unreadable += count
         if self.complete:
             self._drop()
 
     def see_head(self, size: int) -> None:
-        """Note how much of the file its reader has to see first."""
+        """Note that a reader needs the file's first `size` bytes; of a large head no positions are kept."""
         self.head = size
         if size > _MOST_HEAD and self.complete:
             self._drop()
@@ -135,10 +134,8 @@ class RowPositions:
         if isinstance(subject, Unreadable):
             self.unreadable += 1
         found = tuple(self._places.setdefault(ref, array("Q")) for ref in self._refs(subject))
-        if isinstance(subject, str) and len(subject) <= _SHORT:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[subject] = found
+        if isinstance(subject, str):
+            remember(self._known, subject, found)
         return found
 
     def _refs(self, subject: Subject) -> list[str]:

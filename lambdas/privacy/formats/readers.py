@@ -1,12 +1,17 @@
-"""What reads the rows of a dataset's files, and whose rows were found in one."""
+"""What a format of files is: one object that says how such files are read and changed, of one of three kinds.
+
+Each format's own module makes its object (`csv_rows.CSV`); `privacy.index.file_formats` has the table of all.
+"""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import IO, Protocol
 
-from privacy.customers.customer import CsvDialect, Dataset
+from privacy.customers.customer import Dataset
+from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import RowReader
-from privacy.formats.csv_rows import CsvRows
-from privacy.formats.jsonl import JsonLines
+from privacy.formats.edits import ChangesOf, Edited
 from privacy.formats.positions import RowPositions
 
 
@@ -26,25 +31,86 @@ class Subjects:
     positions: RowPositions | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AskedOfFile:
+    """What a visit asks of the rows of one file that lies on the disk.
+
+    `subject` is the field that names the subject of a row, `reference` turns what stands there into a
+    reference. `erase` are those whose rows go; with `elements` only their elements of a row's list. `changes`
+    are the fields to set. `spare` are those who are erased elsewhere and whose rows here stay.
+    """
+
+    subject: str
+    erase: frozenset[str]
+    changes: ChangesOf
+    reference: ReferenceOf
+    elements: bool = False
+    spare: frozenset[str] = frozenset()
+
+
+class FileEdits(Protocol):
+    """Changes one file; `done` says what was done to its rows."""
+
+    done: Edited
+
+    def apply(self, file: IO[bytes], write: Callable[[bytes], object], /) -> bool:
+        """Write what the file becomes; return False where nothing changes and nothing was written.
+
+        Raises DamagedContentError.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFiles:
+    """The format of files that are one subject's as a whole.
+
+    An object's metadata say whose it is. The content is never read, and an erasure takes all of it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class RowsInStream:
+    """A format whose rows are read and changed one after the other, of files that may be compressed.
+
+    `reader_for` makes the reader of one file from the field that names a row's subject, and the dataset. The
+    index keeps where the rows are, and a dataset may say which field is a row's own time (`as_of`). With
+    `elements` the reader is an ElementReader, and a dataset may say `remove: element`.
+    """
+
+    reader_for: Callable[[str, Dataset], RowReader]
+    elements: bool = False
+
+    def reader(self, dataset: Dataset) -> RowReader:
+        """Return what reads one of the dataset's files. Raises DatasetUnknownError."""
+        return self.reader_for(subject_field(dataset), dataset)
+
+
+@dataclass(frozen=True, slots=True)
+class RowsOnDisk:
+    """A format whose files have to lie on the function's disk while they are read and changed.
+
+    `subjects` returns how many rows each subject has in a file, and how many cannot be read; `edits` makes
+    what changes one file. Nobody keeps where rows are, and no row has a time of its own. With `elements` a
+    dataset may say `remove: element`. Large libraries are imported by these two when they are called.
+    """
+
+    subjects: Callable[[IO[bytes], str, ReferenceOf], tuple[Counter[str], int]]
+    edits: Callable[[AskedOfFile], FileEdits]
+    elements: bool = False
+
+
+FileFormat = WholeFiles | RowsInStream | RowsOnDisk
+
+
+def subject_field(dataset: Dataset) -> str:
+    """Return the field that names the subject of a row. Raises DatasetUnknownError where there is none."""
+    if dataset.subject is None:
+        raise DatasetUnknownError
+    return dataset.subject
+
+
 def found_by(positions: RowPositions, reader: RowReader) -> Subjects:
     """Return whose rows were found by reading a file to its end."""
     positions.see_head(reader.head)
     known = positions if positions.complete else None
     return Subjects(positions.rows, positions.unreadable, known)
-
-
-def check_readable(dataset: Dataset) -> None:
-    """Raise DatasetUnknownError unless the dataset says how to read its files of rows."""
-    if dataset.format != "parquet" or dataset.subject is None:
-        reader_of(dataset)
-
-
-def reader_of(dataset: Dataset) -> RowReader:
-    """Return what reads one of the dataset's files. Raises DatasetUnknownError."""
-    if dataset.subject is None:
-        raise DatasetUnknownError
-    if dataset.format == "jsonl":
-        return JsonLines(dataset.subject)
-    if dataset.format == "csv":
-        return CsvRows(dataset.subject, dataset.csv or CsvDialect())
-    raise DatasetUnknownError

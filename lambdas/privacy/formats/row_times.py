@@ -1,6 +1,7 @@
 """The row's own time, where a dataset has a field for it: what is erased although it was uploaded later.
 
-A time that leaves room is taken at its earliest: rather a row too many goes than an erased person comes back.
+A day without a time of day is its first moment, and of several times the earliest counts: rather a row too
+many goes than an erased person comes back.
 """
 
 import re
@@ -48,7 +49,10 @@ class Dated:
     until: Mapping[str, datetime]
 
     def concerned(self, reader: RowReader, row: bytes, refs: frozenset[str]) -> frozenset[str]:
-        """Return which of a row's subjects it is to be erased for: those without a moment in any case."""
+        """Return for which of the subjects `refs` the row has to go.
+
+        For those without a moment in any case, for the others if the row is not newer than theirs.
+        """
         if self.until.keys().isdisjoint(refs):
             return refs
         at = earliest(reader, row, self.field) if self.field is not None else None
@@ -65,7 +69,7 @@ def earliest(reader: RowReader, row: bytes, field: str) -> datetime | None:
 
 
 def held(reader: RowReader, chunks: Iterator[bytes], reference: ReferenceOf, dated: Dated) -> frozenset[str]:
-    """Return those subjects with a moment of whom a file has a row that is not after it.
+    """Return those subjects of `dated` of whom a file has a row that is not newer than their moment.
 
     `chunks` are the file as it is stored; it is read to its end, or to where its compression is damaged.
     Raises LineTooLongError.

@@ -71,7 +71,8 @@ class Marker:
     def rewritten(self, splices: Sequence[Splice] | None, reading: bytes) -> "Marker":
         """Return the marker of the version that comes out of this one, before that has an id.
 
-        Without splices nobody knows where rows are in it.
+        `splices` are the rows that changed or went on the way, `reading` is how files are read now. Where
+        there are no splices, or too many, or files were read otherwise before, the marker has no `base`.
         """
         nothing = Marker("")
         if splices is None or self.base is None or self.reading != reading:
@@ -171,7 +172,10 @@ class EntryAbout:
         size: int,
         uploaded_at: datetime,
     ) -> Self:
-        """Return it for a version of `size` bytes, as it is stored; the entries say they are made now."""
+        """Return what entries of a version have in common. `size` is the object's in bytes, as it is stored.
+
+        The entries will say that they were made now.
+        """
         return cls(
             key,
             reading_of(customer, dataset),
@@ -200,9 +204,10 @@ class EntryAbout:
 
 
 def leads_to(entry: "vault_items.Item", marker: Marker, ref: str, found: Subjects, reading: bytes) -> bool:
-    """Return whether an entry of the marker's base leads to the subject's rows in the marker's version.
+    """Return whether a subject's entry and the marker together lead to all rows in the marker's version.
 
-    `found` is what that version holds. Rows may have gone since: those that were other people's as well.
+    `found` is what that version holds, `reading` how files are read now. False where the entry is not about
+    the marker's base. Rows of the subject may have gone since the base: those that other people share.
     """
     if marker.base is None or marker.reading != reading or entry["version_id"]["S"] != marker.base:
         return False

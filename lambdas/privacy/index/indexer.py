@@ -6,7 +6,7 @@ visit purged the versions, or when the last version of the key is gone.
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -16,6 +16,7 @@ from privacy.identifiers import uuid7
 from privacy.index import entries as index_entries
 from privacy.index import subjects as index_subjects
 from privacy.index.events import ObjectEvent
+from privacy.index.file_formats import open_version
 from privacy.index.late_arrivals import Late, late_arrivals
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
@@ -23,7 +24,7 @@ from privacy.timestamps import instant
 from privacy.vault import archived
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
-from privacy.vault.objects import ObjectArchivedError, StoredObject
+from privacy.vault.objects import ObjectArchivedError
 from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
@@ -32,7 +33,7 @@ _SUBJECTS_PER_REQUEST: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Indexer:
-    """Keeps one vault's index entries, and starts an erasure for what arrives late.
+    """Keeps one vault's index entries, and asks for an erasure where somebody in a file was erased before.
 
     Everything can be done again: events come more than once, and in any order.
     """
@@ -52,11 +53,12 @@ class Indexer:
             self._forget(event)
 
     def _index(self, dataset: Dataset, event: ObjectEvent) -> None:
+        """Read a version, write its entries, ask for the erasure of late arrivals, and write the marker."""
         marker = index_entries.read_marker(self.vault, event.key)
         if marker and marker.version_id == event.version_id:
             return  # seen before, or written by a visit out of a version that had been indexed
         try:
-            stored = _reader(dataset)(self.vault, event.key, event.version_id)
+            stored = open_version(self.vault, dataset, event.key, event.version_id)
         except ObjectArchivedError:
             # Every erasure visits it from now on: it cannot be told whom it holds.
             archived.note_unread(self.vault, dataset, event.key, event.version_id)
@@ -104,16 +106,16 @@ class Indexer:
             archived.forget_unread(self.vault, event.key, event.version_id)
 
     def _take_back(self, dataset: Dataset, event: ObjectEvent, refs: Iterable[str]) -> None:
-        """Delete subjects' entries about a version that is gone. They may have replaced some that are needed.
+        """Delete subjects' entries about a version that is gone.
 
-        So those of the versions that are left are written first, the newest one's last.
+        They may have replaced entries about other versions. So those of the versions that are left are
+        written first, the newest one's last.
         """
-        read = _reader(dataset)
         for version in reversed(vault_objects.versions(self.vault, event.key)):
             if version.is_marker:
                 continue
             try:
-                stored = read(self.vault, event.key, version.id)
+                stored = open_version(self.vault, dataset, event.key, version.id)
             except ObjectArchivedError:
                 return  # whom it holds nobody can tell: the entries stay
             if stored is not None:
@@ -188,10 +190,3 @@ class Indexer:
         if marker:
             pk = vault_items.object_pk(event.key)
             vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marker.version_id)
-
-
-def _reader(dataset: Dataset) -> Callable[[Vault, str, str], StoredObject | None]:
-    """Return what opens one version of a file, as far as it takes to tell whose it is."""
-    if dataset.format == "object":
-        return vault_objects.describe_version  # its metadata say it, also of an archived one
-    return vault_objects.read_version

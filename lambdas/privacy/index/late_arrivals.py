@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from privacy.customers.customer import Dataset
-from privacy.formats import readers, row_times
+from privacy.formats import row_times
 from privacy.index import subjects as index_subjects
+from privacy.index.file_formats import reader_of
 from privacy.vault import tombstones as vault_tombstones
 from privacy.vault.objects import StoredObject
 from privacy.vault.sessions import Vault
@@ -26,7 +27,7 @@ class Late:
 
     @property
     def words(self) -> list[str]:
-        """What tells this erasure from others."""
+        """The erasure as texts: no other erasure has the same."""
         return [self.request, self.erased_at, "whole" if self.whole else "older"]
 
     @property
@@ -68,7 +69,5 @@ def late_arrivals(
     dated = row_times.Dated(
         dataset.as_of, {ref: datetime.fromisoformat(t.erased_at) for ref, t in earlier.items()}
     )
-    old = row_times.held(
-        readers.reader_of(dataset), stored.chunks(), index_subjects.reference_of(vault), dated
-    )
+    old = row_times.held(reader_of(dataset), stored.chunks(), index_subjects.reference_of(vault), dated)
     return found | {ref: Late(earlier[ref].request, earlier[ref].erased_at, whole=False) for ref in old}

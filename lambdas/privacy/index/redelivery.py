@@ -21,7 +21,7 @@ def seconds_until_next(receives: int) -> int:
 
 
 def come_again_soon(message: Mapping[str, Any]) -> None:
-    """Let a message that the function gives back come again sooner than the queue would send it.
+    """Have the queue send a message that the function gives back again after `seconds_until_next`.
 
     The queue hides a message for six times the function's longest run (Lambda Developer Guide, "Using Lambda
     with Amazon SQS"), which is 90 minutes: too long for what a busy moment caused. Where AWS refuses, that

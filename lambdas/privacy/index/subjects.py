@@ -12,16 +12,24 @@ from typing import Final
 from privacy.customers.customer import Dataset
 from privacy.customers.references import ReferenceOf, is_blank, subject_reference
 from privacy.formats import compression
+from privacy.formats.blocks import RowReader
 from privacy.formats.positions import INDEX_BYTES, RowPositions
-from privacy.formats.readers import Subjects, found_by, reader_of
+from privacy.formats.readers import (
+    RowsInStream,
+    RowsOnDisk,
+    Subjects,
+    WholeFiles,
+    found_by,
+    subject_field,
+)
+from privacy.formats.remembered import MOST, SHORT
+from privacy.index.file_formats import format_of
 from privacy.vault.objects import StoredObject
 from privacy.vault.scratch import on_disk
 from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
 _REFERENCE: Final = re.compile(r"[0-9a-f]{64}")
-_REMEMBERED: Final = 65_536  # rows of one person stand together more often than not
-_SHORT: Final = 256  # characters of an identifier that is remembered
 
 
 def reference_of(vault: Vault) -> ReferenceOf:
@@ -34,8 +42,8 @@ def reference_of(vault: Vault) -> ReferenceOf:
             return None
         return subject_reference(secret, identifier, subject_id)
 
-    remembered = lru_cache(maxsize=_REMEMBERED)(reference)
-    return lambda identifier: (remembered if len(identifier) <= _SHORT else reference)(identifier)
+    remembered = lru_cache(maxsize=MOST)(reference)
+    return lambda identifier: (remembered if len(identifier) <= SHORT else reference)(identifier)
 
 
 def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
@@ -45,26 +53,24 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     the file, and say so. Raises DatasetUnknownError, LineTooLongError and, for a file of parquet,
     scratch.ObjectTooLargeError.
     """
-    if dataset.format == "object":
-        ref = subject_of_object(vault, stored)
-        return Subjects(Counter({ref: 1} if ref else {}))
-    if dataset.format == "parquet" and dataset.subject is not None:
-        return _in_parquet(stored, dataset.subject, reference_of(vault))
-    reader = reader_of(dataset)
-    positions = RowPositions(reference_of(vault), INDEX_BYTES)
+    match format_of(dataset):
+        case WholeFiles():
+            ref = subject_of_object(vault, stored)
+            return Subjects(Counter({ref: 1} if ref else {}))
+        case RowsOnDisk(subjects=subjects_of):
+            reference = reference_of(vault)
+            with on_disk(stored, lambda _: None) as file:
+                return Subjects(*subjects_of(file, subject_field(dataset), reference))
+        case RowsInStream() as rows:
+            return _in_stream(rows.reader(dataset), stored, reference_of(vault))
+
+
+def _in_stream(reader: RowReader, stored: StoredObject, reference: ReferenceOf) -> Subjects:
+    positions = RowPositions(reference, INDEX_BYTES)
     _, content = compression.unpacked(stored.chunks())
     for block in reader.blocks(_undamaged(content, positions)):
         positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
     return found_by(positions, reader)
-
-
-def _in_parquet(stored: StoredObject, subject: str, reference: ReferenceOf) -> Subjects:
-    from privacy.parquet.subjects import (
-        subjects_of,  # Arrow is large: only who meets such a file waits for it
-    )
-
-    with on_disk(stored, lambda _: None) as file:
-        return Subjects(*subjects_of(file, subject, reference))
 
 
 def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[bytes]:

@@ -13,15 +13,12 @@ import pyarrow.compute as pc
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
-from privacy.formats.edits import REPORTED_LINES, ChangesOf, Edited
+from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
 from privacy.parquet.output import ParquetOutput
 from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
 from privacy.parquet.subjects import Named, ParquetRows, positions_of
-
-_REMEMBERED: Final = 65_536
-_SHORT: Final = 256  # characters of an identifier that is remembered
 
 _NO_ELEMENTS: Final = "has the subject's field twice, so that no element can be taken out"
 
@@ -30,8 +27,7 @@ _NO_ELEMENTS: Final = "has the subject's field twice, so that no element can be 
 class ParquetEdits:
     """Erasures and corrections, ready to be applied to one file.
 
-    The fields are those of RowEdits; rows of parquet have no time of their own, so that of who is in `spare`
-    all of them stay.
+    The fields are those of `privacy.formats.readers.AskedOfFile`; `done` says what was done so far.
     """
 
     subject: str
@@ -41,7 +37,10 @@ class ParquetEdits:
     elements: bool = False
     spare: frozenset[str] = frozenset()
     done: Edited = field(default_factory=Edited)
-    _harmless: set[Subject] = field(default_factory=lambda: {None})
+    _concerned: Concerned = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._concerned = Concerned(self.reference, self.erase | self.changes.keys() | self.spare)
 
     def apply(self, file: IO[bytes], write: Callable[[bytes], object]) -> bool:
         """Write what the file becomes; return False where nothing changes and nothing was written.
@@ -72,23 +71,12 @@ class ParquetEdits:
         output.finish()
         return True
 
-    def concerns(self, subject: Subject) -> bool:
-        """Return whether anything is asked about who stands there, or it cannot be told who it is."""
-        if not isinstance(subject, str):
-            return isinstance(subject, Unreadable)
-        ref = self.reference(subject)
-        if ref is not None and (ref in self.erase or ref in self.changes or ref in self.spare):
-            return True
-        if len(subject) <= _SHORT:
-            if len(self._harmless) >= _REMEMBERED:
-                self._harmless = {None}
-            self._harmless.add(subject)
-        return False
-
     def codes_concerned(self, subjects: Sequence[Subject]) -> list[int]:
-        """Return at which places of the list somebody stands about whom something is asked."""
-        harmless = self._harmless
-        return [n for n, s in enumerate(subjects) if s not in harmless and self.concerns(s)]
+        """Return at which places of the list somebody stands about whom something is asked.
+
+        Also those at which it cannot be told who stands there.
+        """
+        return self._concerned.places(subjects)
 
     def report(self, reason: str, row: int | None = None) -> None:
         """Note what cannot be read or changed: a row by its number, from 1, or the file as a whole."""
@@ -111,7 +99,7 @@ class _GroupEdit:
 
     @property
     def changes_something(self) -> bool:
-        """Whether the row group becomes another."""
+        """Whether any row of the group goes or changes."""
         return bool(self._gone or self.columns)
 
     def keep(self) -> pa.Array | None:
@@ -121,7 +109,10 @@ class _GroupEdit:
         return columns.mask_without(self._source.rows_of(self._group), self._gone)
 
     def find(self, named: list[Named]) -> None:
-        """Find out what has to be done. Raises DamagedContentError."""
+        """Find out, by who stands where in the group, which rows go and which values change.
+
+        Notes it here and counts it in the edits' `done`. Raises DamagedContentError.
+        """
         with refusing_damage():
             concerned = self._concerned(named)
         if not concerned:

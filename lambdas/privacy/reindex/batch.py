@@ -1,4 +1,4 @@
-"""Comparing the objects of a reindex, one after the other, as far as the time reaches."""
+"""Comparing the objects of a reindex one after the other, until less than RESERVE_MILLISECONDS are left."""
 
 import logging
 from collections.abc import Callable

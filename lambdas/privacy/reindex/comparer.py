@@ -1,28 +1,27 @@
 """One object compared with what the index says of it, and the index put right."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from privacy import timestamps
 from privacy.customers.customer import Dataset
 from privacy.index import entries as index_entries
-from privacy.index.entries import EntryAbout, Marker
+from privacy.index.entries import Marker
 from privacy.index.indexer import Indexer
 from privacy.index.late_arrivals import Late, late_arrivals
 from privacy.reindex import items as comparison_items
-from privacy.reindex.content import Content, Held, read_content
+from privacy.reindex.content import Content, read_content
 from privacy.reindex.differences import (
-    _about,
-    _Compared,
-    _entry_difference,
-    _follows,
-    _mark_difference,
-    _name,
-    _Repair,
+    EntriesCompared,
+    Observed,
+    Repair,
+    marker_difference,
+    unreadable_versions,
+    wanted_marker,
 )
 from privacy.reindex.items import Comparison, Difference
 from privacy.vault import archived
@@ -30,9 +29,6 @@ from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectChangedError, Version
 from privacy.vault.sessions import Vault
-
-if TYPE_CHECKING:
-    pass
 
 _log: Final = logging.getLogger("privacy")
 
@@ -42,6 +38,7 @@ ATTEMPTS: Final = 5
 _PARALLEL: Final = 8
 _CHUNK: Final = 1000  # entries read, and repairs handed out, at a time
 _REMOVED: Final = {"superfluous-entry", "vanished-object"}
+"""Kinds of difference that deleting the item puts right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,153 +74,93 @@ class Comparer:
         raise ObjectChangedError
 
     def _compared(self, comparison: Comparison) -> bool:
-        """Compare once; return whether nobody interfered."""
-        key = comparison.key
-        listed = vault_objects.versions(self.vault, key)
-        versions = [version for version in listed if not version.is_marker]
-        dataset = self.vault.customer.dataset_of(key)
-        if dataset is not None and dataset.index == "scan":
+        """Compare once; return False where somebody wrote the object or its entries meanwhile."""
+        observed = self._observed(comparison)
+        if observed.dataset is not None and observed.dataset.index == "scan":
             return True
-        content = read_content(self.vault, dataset, key, versions) if dataset is not None else Content()
-        marker = index_entries.read_marker(self.vault, key)
-        marked = marker.version_id if marker else None
-        compared = self._entry_differences(comparison, dataset, versions, content, marker)
-        repairs = compared.repairs
-        if (difference := _mark_difference(comparison, dataset, versions, content, marked)) is not None:
-            repairs.append(difference)
-        lasting = [
-            Difference(
-                "unreadable-object", comparison.digest, _name(dataset), object_version=version, error=error
-            )
-            for version, error in content.unreadable.items()
-        ]
+        compared = self._compare_entries(observed)
+        if (repair := marker_difference(observed)) is not None:
+            compared.repairs.append(repair)
         # Listed again after the entries were read: an entry of a version that was not listed before is
         # about one that is gone, or the listing has changed.
-        if vault_objects.versions(self.vault, key) != listed:
+        if self._has_changed(observed):
             return False
-        found = [*(repair.difference for repair in repairs if repair.difference is not None), *lasting]
-        self._note(comparison, dataset, found)
-        if self.dry_run:
-            return True
+        self._note(compared)
+        return self.dry_run or self._put_right(compared)
+
+    def _observed(self, comparison: Comparison) -> Observed:
+        """List and read the object's versions, and read its marker. Scanned files are only listed."""
+        vault, key = self.vault, comparison.key
+        listed = vault_objects.versions(vault, key)
+        dataset = vault.customer.dataset_of(key)
+        if dataset is not None and dataset.index == "scan":
+            return Observed(vault.customer, comparison, dataset, listed, Content(), None)
+        content = Content()
         if dataset is not None:
-            self._note_unread(dataset, key, content, compared.indexed | {marked})
-        wanted = self._wanted_marker(dataset, content, marker, compared)
-        if wanted is not None and dataset is not None:
-            repairs += self._rebased(dataset, content, compared.followed)
-        if not self._put_right(repairs):
-            return False
-        unseen = content.current if marked != content.current_id else None
-        late = self._late(comparison, dataset, content, unseen) if dataset is not None else []
-        # As by the index function: before whoever was erased is gone, no version may pass for looked into.
-        unsettled = any(arrival.whole for _, arrivals in late for arrival in arrivals.values())
-        if unsettled and marked is not None:
-            pk = vault_items.object_pk(key)
-            vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marked)
-        if vault_objects.versions(self.vault, key) != listed:
-            return False
-        for version, arrivals in late:
-            self.indexer.erase_late(key, version.id, version.last_modified, arrivals)
-        if wanted is None or unsettled:
-            return True
-        return vault_items.put_over(self.vault, index_entries.marker_item(key, wanted), marked)
+            content = read_content(vault, dataset, key, [v for v in listed if not v.is_marker])
+        marker = index_entries.read_marker(vault, key)
+        return Observed(vault.customer, comparison, dataset, listed, content, marker)
 
-    def _wanted_marker(
-        self, dataset: Dataset | None, content: Content, marker: Marker | None, compared: _Compared
-    ) -> Marker | None:
-        """Return the marker to write: of the current version, and entries about it; None where all is well.
+    def _has_changed(self, observed: Observed) -> bool:
+        """Return whether the object has other versions by now than were listed."""
+        return vault_objects.versions(self.vault, observed.comparison.key) != observed.listed
 
-        A marker leads from entries of one version, its base, to the rows: so it has to be about the current
-        one as soon as some of the entries are.
-        """
-        current = content.current
-        if current is None or dataset is None:
-            return None
-        wanted = Marker.of(self.vault.customer, dataset, current.version.id, current.found)
-        if marker is not None and marker.version_id == wanted.version_id and not compared.exact:
-            return None
-        return wanted if marker != wanted else None
-
-    def _rebased(
-        self,
-        dataset: Dataset,
-        content: Content,
-        followed: Mapping[str, str],
-    ) -> list[_Repair]:
-        """Return entries about the current version, in place of those that are right by way of the marker."""
-        current = content.current
-        if current is None or not followed:
-            return []
-        about = _about(self.vault, dataset, current)
-        return [
-            _Repair(None, about.key_of(ref), over=indexed, wanted=about.entry(ref, current.found))
-            for ref, indexed in followed.items()
-        ]
-
-    def _note_unread(
-        self, dataset: Dataset, key: str, content: Content, indexed: Collection[str | None]
-    ) -> None:
-        """Have every erasure visit an object with an archived version that the index never looked into."""
-        unknown = next((version for version in content.archived if version not in indexed), None)
-        if unknown is not None:
-            archived.note_unread(self.vault, dataset, key, unknown)
-
-    def _entry_differences(
-        self,
-        comparison: Comparison,
-        dataset: Dataset | None,
-        versions: Sequence[Version],
-        content: Content,
-        marker: Marker | None,
-    ) -> _Compared:
-        compared = _Compared()
-        known = vault_items.subjects_of(self.vault, comparison.key)
-        refs = sorted({*known, *content.newest})
-        # Not made again for every subject: all of a version's entries have most in common.
-        abouts: dict[str, EntryAbout] = {}
-        there = {version.id for version in versions}
+    def _compare_entries(self, observed: Observed) -> EntriesCompared:
+        """Read the entries of everybody who has one for the object or should have one, and compare them."""
+        compared = EntriesCompared(observed)
+        object_key = observed.comparison.key
+        known = vault_items.subjects_of(self.vault, object_key)
+        refs = sorted({*known, *observed.content.newest})
+        sk = vault_items.object_sk(object_key)
         for start in range(0, len(refs), _CHUNK):
-            chunk = refs[start : start + _CHUNK]
-            sk = vault_items.object_sk(comparison.key)
-            keys = {ref: vault_items.key(vault_items.subject_pk(ref), sk) for ref in chunk}
+            keys = {
+                ref: vault_items.key(vault_items.subject_pk(ref), sk) for ref in refs[start : start + _CHUNK]
+            }
             entries = {
                 item["pk"]["S"].removeprefix("subject#"): item
                 for item in vault_items.batch_get(self.vault, list(keys.values()))
             }
-            for ref in chunk:
-                held, entry = content.newest.get(ref), entries.get(ref)
-                wanted = None
-                indexed = entry["version_id"]["S"] if entry else None
-                if indexed is not None:
-                    compared.indexed.add(indexed)
-                if held is not None and dataset is not None:
-                    if held.version.id not in abouts:
-                        abouts[held.version.id] = _about(self.vault, dataset, held)
-                    about = abouts[held.version.id]
-                    wanted = about.entry(ref, held.found)
-                    if held is content.current:
-                        if entry is not None and _follows(
-                            entry, wanted, marker, ref, held, about.reading, there
-                        ):
-                            compared.followed[ref] = entry["version_id"]["S"]
-                            continue
-                        compared.exact = True
-                difference = _entry_difference(comparison, dataset, versions, content, ref, entry, wanted)
-                if difference is not None:
-                    compared.repairs.append(_Repair(difference, keys[ref], over=indexed, wanted=wanted))
+            for ref, key in keys.items():
+                compared.take(ref, key, entries.get(ref))
         return compared
 
-    def _note(self, comparison: Comparison, dataset: Dataset | None, found: Sequence[Difference]) -> None:
+    def _note(self, compared: EntriesCompared) -> None:
+        """Write the differences down for the report."""
+        observed = compared.observed
+        found: list[Difference] = [
+            *(repair.difference for repair in compared.repairs if repair.difference is not None),
+            *unreadable_versions(observed),
+        ]
         comparison_items.note_differences(self.vault, self.reindex_id, found)
         _log.info(
             "object compared: customer=%s reindex=%s dataset=%s object=%s differences=%d",
             self.vault.customer.id,
             self.reindex_id,
-            _name(dataset),
-            comparison.digest[:12],
+            observed.name,
+            observed.comparison.digest[:12],
             len(found),
         )
 
-    def _put_right(self, repairs: Sequence[_Repair]) -> bool:
+    def _put_right(self, compared: EntriesCompared) -> bool:
+        """Write entries and marker as they have to be; return False where others wrote them meanwhile."""
+        self._note_unread(compared)
+        wanted = wanted_marker(compared)
+        repairs = compared.repairs
+        if wanted is not None:
+            repairs = [*repairs, *compared.rebased()]
+        return self._write(repairs) and self._mark(compared.observed, wanted)
+
+    def _note_unread(self, compared: EntriesCompared) -> None:
+        """Have every erasure visit an object with an archived version that the index never looked into."""
+        observed = compared.observed
+        if observed.dataset is None:
+            return
+        indexed = {*compared.indexed, observed.marked}
+        unknown = next((version for version in observed.content.archived if version not in indexed), None)
+        if unknown is not None:
+            archived.note_unread(self.vault, observed.dataset, observed.comparison.key, unknown)
+
+    def _write(self, repairs: Sequence[Repair]) -> bool:
         """Write and delete entries, none that somebody else wrote meanwhile; return whether nobody did."""
         _ = self.vault.dynamodb  # made before the threads share it
         undisturbed = True
@@ -232,7 +169,8 @@ class Comparer:
                 undisturbed &= all(list(pool.map(self._repair, repairs[start : start + _CHUNK])))
         return undisturbed
 
-    def _repair(self, repair: _Repair) -> bool:
+    def _repair(self, repair: Repair) -> bool:
+        """Write or delete one item; return False where somebody else wrote it meanwhile."""
         difference = repair.difference
         if repair.wanted is not None:
             return vault_items.put_over(self.vault, repair.wanted, repair.over)
@@ -241,21 +179,37 @@ class Comparer:
             vault_items.delete_version(self.vault, pk, sk, repair.over)
         return True
 
-    def _late(
-        self,
-        comparison: Comparison,
-        dataset: Dataset,
-        content: Content,
-        unseen: Held | None,
-    ) -> list[tuple[Version, dict[str, Late]]]:
-        """Return who was erased after the upload of a version that the index did not know, by version.
+    def _mark(self, observed: Observed, wanted: Marker | None) -> bool:
+        """Ask for the erasure of late arrivals and write the marker.
 
-        After the entries were written: whoever plans an erasure looks for entries after its tombstone. Those
-        who had no entry are read from what was noted, so that an attempt that ended after it wrote the
+        Return False where others wrote the object or the marker meanwhile. As by the index function: before
+        whoever was erased is gone, no version may pass for looked into.
+        """
+        key, marked = observed.comparison.key, observed.marked
+        late = self._late(observed, observed.dataset) if observed.dataset is not None else []
+        unsettled = any(arrival.whole for _, arrivals in late for arrival in arrivals.values())
+        if unsettled and marked is not None:
+            pk = vault_items.object_pk(key)
+            vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marked)
+        if self._has_changed(observed):
+            return False
+        for version, arrivals in late:
+            self.indexer.erase_late(key, version.id, version.last_modified, arrivals)
+        if wanted is None or unsettled:
+            return True
+        return vault_items.put_over(self.vault, index_entries.marker_item(key, wanted), marked)
+
+    def _late(self, observed: Observed, dataset: Dataset) -> list[tuple[Version, dict[str, Late]]]:
+        """Return each version that the index did not know, with those who were erased since it was uploaded.
+
+        Called after the entries were written: whoever plans an erasure looks for entries after its tombstone.
+        Those who had no entry are read from what was noted, so that an attempt that ended after it wrote the
         entries leaves none of them out.
         """
+        comparison, content = observed.comparison, observed.content
         concerned: dict[str, tuple[Version, set[str]]] = {}
-        if unseen is not None:
+        if content.current is not None and observed.marked != content.current_id:
+            unseen = content.current
             concerned[unseen.version.id] = (unseen.version, set(unseen.found.rows))
         for ref in comparison_items.missing(self.vault, self.reindex_id, comparison):
             if (held := content.oldest.get(ref)) is not None:

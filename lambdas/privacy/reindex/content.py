@@ -7,7 +7,7 @@ from privacy.customers.customer import Dataset
 from privacy.formats.blocks import LineTooLongError
 from privacy.formats.readers import DatasetUnknownError, Subjects
 from privacy.index import subjects as index_subjects
-from privacy.vault import objects as vault_objects
+from privacy.index.file_formats import open_version
 from privacy.vault.objects import ObjectArchivedError, ObjectChangedError, StoredObject, Version
 from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import Vault
@@ -15,7 +15,7 @@ from privacy.vault.sessions import Vault
 
 @dataclass(slots=True)
 class Held:
-    """A version that was read, and whose rows it holds."""
+    """A version that was read, and in `found` whose rows it holds."""
 
     version: Version
     stored: StoredObject
@@ -44,14 +44,14 @@ class Content:
 
 
 def read_content(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Version]) -> Content:
-    """Read the versions, newest first. Raises ObjectChangedError where one is gone meanwhile."""
+    """Read the versions of an object, given newest first, and return what they hold.
+
+    Of a version that cannot be read the reason is noted. Raises ObjectChangedError where one is gone.
+    """
     content = Content()
     for number, version in enumerate(versions):
         try:
-            if dataset.format == "object":
-                stored = vault_objects.describe_version(vault, key, version.id)
-            else:
-                stored = vault_objects.read_version(vault, key, version.id)
+            stored = open_version(vault, dataset, key, version.id)
             if stored is None:
                 raise ObjectChangedError
             found = index_subjects.subjects(vault, dataset, stored)

@@ -24,6 +24,8 @@ INDEXED: Final = "indexed"
 CHANGES: Final = "changes"
 LATE: Final = "late"
 REPLAY: Final = "replay"
+POINTER: Final = "subject"
+"""Sort key of the item, in a record's own partition, that names the subject the record belongs to."""
 
 _SK_BYTES: Final = 1024  # DynamoDB limit of a sort key
 _WRITE_LIMIT: Final = 25  # items in one BatchWriteItem

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 
-POINTER: Final = "subject"
-"""Sort key of the item, in a record's own partition, that names the subject the record belongs to."""
-
 _ATTEMPTS: Final = 5
 
 
@@ -86,7 +83,7 @@ def _delete(vault: Vault, ref: str, name: str, counting: "TransactWriteItemTypeD
     pointer: TransactWriteItemTypeDef = {
         "Delete": {
             "TableName": table,
-            "Key": vault_items.key(name, POINTER),
+            "Key": vault_items.key(name, vault_items.POINTER),
             "ConditionExpression": "attribute_not_exists(pk) OR #ref = :ref",
             "ExpressionAttributeNames": {"#ref": "ref"},
             "ExpressionAttributeValues": {":ref": {"S": ref}},

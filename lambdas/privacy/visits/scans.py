@@ -10,6 +10,7 @@ from typing import Final
 from privacy.customers.customer import Dataset
 from privacy.formats.blocks import LineTooLongError
 from privacy.index import subjects as index_subjects
+from privacy.index.file_formats import open_version
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError, StoredObject, Version
@@ -44,11 +45,8 @@ def older_versions_go(
 
 
 def _holds(vault: Vault, dataset: Dataset, key: str, version: Version, erase: frozenset[str]) -> bool:
-    if dataset.format == "object":
-        described = vault_objects.describe_version(vault, key, version.id)
-        return described is not None and index_subjects.subject_of_object(vault, described) in erase
     try:
-        stored = vault_objects.read_version(vault, key, version.id)
+        stored = open_version(vault, dataset, key, version.id)
         if stored is None:
             return False
         found = index_subjects.subjects(vault, dataset, stored)

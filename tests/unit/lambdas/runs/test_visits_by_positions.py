@@ -12,7 +12,7 @@ from privacy.formats.edits import RowEdits
 from privacy.identifiers import uuid7
 from privacy.index import entries as index_entries
 from privacy.vault import sessions, tombstones
-from privacy.visits import current_version
+from privacy.visits import rewriting
 
 if TYPE_CHECKING:
     from conftest import World
@@ -236,7 +236,7 @@ def test_a_large_set_of_positions_is_not_held_in_memory(
 def test_a_file_of_too_many_rows_is_left_to_the_index_function(
     world: "World", parses: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(current_version, "POSITIONS_BYTES", 10)
+    monkeypatch.setattr(rewriting, "POSITIONS_BYTES", 10)
     world.put(KEY, row(ANNA))
     world.put(KEY, row(ANNA) + row(BOB) + row(CARL), indexed=False)
     world.events.clear()
