@@ -5,10 +5,8 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import environment
 from privacy.api import corrections, http, intake
 from privacy.api.http import Answer, Call
-from privacy.customers.registry import Registry
 from privacy.identifiers import uuid7
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import (
@@ -20,10 +18,8 @@ from privacy.requests.store import (
 )
 from privacy.vault.sessions import Vault, open_vault
 
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(
-    environment.read(environment.REQUEST_TABLE), environment.read(environment.RUN_STATE_MACHINE_ARN)
-)
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 def create_correction_request(call: Call) -> Answer:
@@ -80,8 +76,4 @@ def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency 
     return created
 
 
-handler = http.authenticated(
-    "create_correction_request",
-    create_correction_request,
-    Registry(environment.read(environment.REGISTRY_TABLE)),
-)
+handler = http.authenticated("create_correction_request", create_correction_request)

@@ -2,12 +2,10 @@
 
 from datetime import UTC, datetime
 
-from privacy import environment
 from privacy.api import http, intake, problems, uploads
 from privacy.api.http import Answer, Call
 from privacy.api.problems import ProblemError
 from privacy.customers.references import is_named_in
-from privacy.customers.registry import Registry
 from privacy.timestamps import timestamp
 from privacy.vault.sessions import open_vault
 
@@ -36,6 +34,4 @@ def create_upload(call: Call) -> Answer:
     return Answer(200, body)
 
 
-handler = http.authenticated(
-    "create_upload", create_upload, Registry(environment.read(environment.REGISTRY_TABLE))
-)
+handler = http.authenticated("create_upload", create_upload)

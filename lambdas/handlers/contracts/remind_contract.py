@@ -7,8 +7,8 @@ from privacy.aws.failures import reported
 from privacy.contracts.remind import remind
 from privacy.customers.registry import Registry
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-environment.read(environment.EVENT_BUS)
+_registry: Final = Registry.from_environment()
+environment.read(environment.EVENT_BUS)  # a deployment without it fails here, not on the day of the reminder
 
 
 class Reminder(TypedDict):

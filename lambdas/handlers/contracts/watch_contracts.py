@@ -7,7 +7,7 @@ from privacy.aws.failures import reported
 from privacy.contracts.watch import watch
 from privacy.customers.registry import Registry
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_registry: Final = Registry.from_environment()
 _state_machine_arn: Final = environment.read(environment.CONTRACT_END_STATE_MACHINE_ARN)
 
 

@@ -66,12 +66,14 @@ class Answer:
 
 
 def authenticated(
-    operation_id: str, function: Callable[[Call], Answer], registry: Registry, *, in_grace: bool = False
+    operation_id: str, function: Callable[[Call], Answer], *, in_grace: bool = False
 ) -> Handler:
     """Return the Lambda handler of one operation that customers call.
 
     With `in_grace` it is open in the grace days, too: from the contract's end until destruction is due.
+    Opens the registry that the environment names: raises MissingEnvironmentVariableError.
     """
+    registry = Registry.from_environment()
 
     def answer(event: Event) -> Answer:
         operation = api_contract.operation(operation_id)

@@ -3,8 +3,9 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
+from privacy import environment
 from privacy.aws import clients as aws_clients
 from privacy.aws import executions
 from privacy.exports.store import Export
@@ -19,6 +20,11 @@ class ExportMachine:
     """The state machine: one execution an export."""
 
     state_machine_arn: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the region's state machine of exports. Raises MissingEnvironmentVariableError."""
+        return cls(environment.read(environment.EXPORT_STATE_MACHINE_ARN))
 
     def start(self, customer: str, export_id: str) -> None:
         """Start making the export, unless that was done before. Raises ClientError or BotoCoreError."""

@@ -5,10 +5,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from botocore.exceptions import ClientError
 
+from privacy import environment
 from privacy.aws import clients as aws_clients
 from privacy.aws.transactions import ATTEMPTS, pause, transact
 from privacy.requests import items as request_items
@@ -94,6 +95,11 @@ class ExportStore:
     """Reads and writes exports. AWS errors that retries did not cure are raised as they are."""
 
     table: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the region's exports. Raises MissingEnvironmentVariableError."""
+        return cls(environment.read(environment.REQUEST_TABLE))
 
     def create(
         self, customer: str, export_id: str, requested_at: datetime, idempotency: Idempotency | None

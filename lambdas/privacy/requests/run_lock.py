@@ -9,10 +9,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from privacy import environment
 from privacy.aws import clients as aws_clients
 from privacy.aws import executions
 from privacy.aws.failures import error_name
@@ -47,6 +48,13 @@ class RunLock:
 
     table: str
     state_machine_arn: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the region's run locks. Raises MissingEnvironmentVariableError."""
+        return cls(
+            environment.read(environment.REQUEST_TABLE), environment.read(environment.RUN_STATE_MACHINE_ARN)
+        )
 
     def start_run(self, customer: str) -> str | None:
         """Take the customer's lock and start a run; return its id, or None where a run is active.

@@ -9,10 +9,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from botocore.exceptions import ClientError
 
+from privacy import environment
 from privacy.aws import clients as aws_clients
 from privacy.aws.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
 from privacy.requests import items as request_items
@@ -120,6 +121,11 @@ class RequestStore:
     """Reads and writes the request table. AWS errors that retries did not cure are raised as they are."""
 
     table: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the region's requests. Raises MissingEnvironmentVariableError."""
+        return cls(environment.read(environment.REQUEST_TABLE))
 
     def create(
         self,
