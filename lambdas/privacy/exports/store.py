@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from botocore.exceptions import ClientError
-
 from privacy import environment
 from privacy.aws import clients as aws_clients
-from privacy.aws.transactions import ATTEMPTS, pause, transact
+from privacy.aws.conditions import ConditionMayFail
+from privacy.aws.retries import ATTEMPTS, pause
+from privacy.aws.transactions import transact
 from privacy.requests import items as request_items
 from privacy.requests.items import key
 from privacy.requests.store import IDEMPOTENCY_SECONDS, Created, Idempotency, RequestBusyError, RequestStore
@@ -212,7 +212,7 @@ class ExportStore:
         # Whatever it had written is gone with its state.
         forget = "" if more else " REMOVE #parts, #records, #files, #size, #fetch_until"
         names = {f"#{name}": name for name in ("parts", "records", "files", "size", "fetch_until")}
-        try:
+        with ConditionMayFail():
             aws_clients.dynamodb().update_item(
                 TableName=self.table,
                 Key=key(customer, f"{_SK}{export_id}"),
@@ -221,11 +221,8 @@ class ExportStore:
                 ExpressionAttributeNames={"#state": "state", **names},
                 ExpressionAttributeValues=values,
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+            return True
+        return False
 
 
 def _export(item: "Mapping[str, AttributeValueTypeDef]") -> Export:

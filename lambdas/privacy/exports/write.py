@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from privacy.aws.conditions import ConditionMayFail
 from privacy.aws.failures import StepFailedError
 from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.exports import files as export_files
@@ -214,9 +215,8 @@ class Exporter:
     def _note(self, walk: _Walk, seen: str) -> str | None:
         """Note how far the export has come, unless another call has; return the note's revision."""
         revision = secrets.token_hex(8)
-        client = self.vault.dynamodb
-        try:
-            client.put_item(
+        with ConditionMayFail():
+            self.vault.dynamodb.put_item(
                 TableName=self.vault.customer.table,
                 Item={
                     **vault_items.key(_pk(self.export_id), _WALK),
@@ -233,9 +233,8 @@ class Exporter:
                     **({":seen": {"S": seen}} if seen else {}),
                 },
             )
-        except client.exceptions.ConditionalCheckFailedException:
-            return None
-        return revision
+            return revision
+        return None
 
     def _forget(self) -> None:
         self.vault.dynamodb.delete_item(

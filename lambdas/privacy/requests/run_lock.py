@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from privacy import environment
 from privacy.aws import clients as aws_clients
 from privacy.aws import executions
+from privacy.aws.conditions import ConditionMayFail
 from privacy.aws.failures import error_name
 from privacy.identifiers import uuid7
 from privacy.timestamps import parse_timestamp, timestamp
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _log: Final = logging.getLogger("privacy")
-_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 CONTRACT_END: Final = "contract-end"
 """What the lock names instead of a run once the customer's data is being destroyed: no run starts again."""
@@ -100,16 +100,13 @@ class RunLock:
 
     def release_run(self, customer: str, run_id: str) -> None:
         """Give the lock back if this run still holds it; otherwise do nothing."""
-        try:
+        with ConditionMayFail():
             aws_clients.dynamodb().delete_item(
                 TableName=self.table,
                 Key=_key(customer),
                 ConditionExpression="run_id = :run_id",
                 ExpressionAttributeValues={":run_id": {"S": run_id}},
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != _CONDITION_FAILED:
-                raise
 
     def active_run(self, customer: str) -> ActiveRun | None:
         """Return the run that holds the customer's lock (strongly consistent), or None."""
@@ -158,7 +155,7 @@ class RunLock:
         more: "Mapping[str, AttributeValueTypeDef] | None" = None,
     ) -> bool:
         """Write the lock where there is none, or where it names that other run; return whether it is so."""
-        try:
+        with ConditionMayFail():
             aws_clients.dynamodb().put_item(
                 TableName=self.table,
                 Item={
@@ -170,11 +167,8 @@ class RunLock:
                 ConditionExpression="attribute_not_exists(sk) OR run_id = :run_id",
                 ExpressionAttributeValues={":run_id": {"S": instead_of}},
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == _CONDITION_FAILED:
-                return False
-            raise
-        return True
+            return True
+        return False
 
 
 def _key(customer: str) -> "Mapping[str, AttributeValueTypeDef]":

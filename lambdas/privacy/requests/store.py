@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from botocore.exceptions import ClientError
-
 from privacy import environment
 from privacy.aws import clients as aws_clients
-from privacy.aws.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
+from privacy.aws.conditions import ConditionMayFail
+from privacy.aws.retries import ATTEMPTS, pause
+from privacy.aws.transactions import CONDITION_FAILED, transact
 from privacy.requests import items as request_items
 from privacy.requests.due_dates import due_at
 from privacy.requests.items import key
@@ -191,7 +191,7 @@ class RequestStore:
 
         Takes the place of one of the items that the creation writes, so that it cannot go through any more.
         """
-        try:
+        with ConditionMayFail():
             aws_clients.dynamodb().put_item(
                 TableName=self.table,
                 Item={
@@ -200,11 +200,8 @@ class RequestStore:
                 },
                 ConditionExpression="attribute_not_exists(sk)",
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+            return True
+        return False
 
     def replay(self, customer: str, idempotency: Idempotency) -> dict[str, Any] | None:
         """Return the answer that the key got before, or None where it is new or has expired.
@@ -309,7 +306,7 @@ class RequestStore:
 
         A request that a dead run had taken is taken over.
         """
-        try:
+        with ConditionMayFail():
             aws_clients.dynamodb().update_item(
                 TableName=self.table,
                 Key=key(customer, f"request#{request_id}"),
@@ -322,11 +319,8 @@ class RequestStore:
                     ":run_id": {"S": run_id},
                 },
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+            return True
+        return False
 
     def finish(
         self,
