@@ -8,7 +8,7 @@ needs no mark of how far it got: whoever starts again finds what is left.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
@@ -144,18 +144,15 @@ def _abort(vault: Vault, key: str, upload: str) -> bool:
 
 
 def _pages(vault: Vault, prefix: str) -> Iterator[_Page]:
-    where: dict[str, Any] = {"Bucket": vault.customer.bucket, "Prefix": prefix}
-    while True:
-        listed = vault.s3.list_object_versions(**where)
-        versions, markers = (
-            _identifiers(listed.get("Versions", [])),
-            _identifiers(listed.get("DeleteMarkers", [])),
-        )
+    """Yield the pages of versions below the prefix; S3 goes on behind a version also where that is gone."""
+    pages = vault.s3.get_paginator("list_object_versions").paginate(
+        Bucket=vault.customer.bucket, Prefix=prefix
+    )
+    for listed in pages:
+        versions = _identifiers(listed.get("Versions", []))
+        markers = _identifiers(listed.get("DeleteMarkers", []))
         if versions or markers:
             yield _Page(versions, markers)
-        if not listed["IsTruncated"]:
-            return
-        where |= {"KeyMarker": listed["NextKeyMarker"], "VersionIdMarker": listed["NextVersionIdMarker"]}
 
 
 def _identifiers(
@@ -165,11 +162,6 @@ def _identifiers(
 
 
 def _uploads(vault: Vault) -> Iterator[tuple[str, str]]:
-    where: dict[str, Any] = {"Bucket": vault.customer.bucket}
-    while True:
-        listed = vault.s3.list_multipart_uploads(**where)
+    for listed in vault.s3.get_paginator("list_multipart_uploads").paginate(Bucket=vault.customer.bucket):
         for upload in listed.get("Uploads", []):
             yield upload["Key"], upload["UploadId"]
-        if not listed["IsTruncated"]:
-            return
-        where |= {"KeyMarker": listed["NextKeyMarker"], "UploadIdMarker": listed["NextUploadIdMarker"]}

@@ -142,6 +142,7 @@ class Exporter:
         raise ExportOvertakenError(f"export {self.export_id} was overtaken")
 
     def _page_of_records(self, walk: _Walk) -> Iterable[bytes]:
+        # No paginator here and below: the marker of the next page is noted, for the next call to go on with.
         after: Any = {"ExclusiveStartKey": walk.entry} if walk.entry else {}
         page = self.vault.dynamodb.scan(
             TableName=self.vault.customer.table,

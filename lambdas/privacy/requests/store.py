@@ -6,9 +6,10 @@ No personal data: subjects are references, a correction's values wait in the vau
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from privacy import environment
@@ -22,7 +23,11 @@ from privacy.requests.items import key
 from privacy.timestamps import timestamp
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+    from types_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        QueryOutputTypeDef,
+        TransactWriteItemTypeDef,
+    )
 
     Item = dict[str, AttributeValueTypeDef]
 
@@ -252,18 +257,15 @@ class RequestStore:
             query |= {"FilterExpression": filters, "ExpressionAttributeNames": names}
         else:
             query["Limit"] = limit + 1
+        if cursor is not None:
+            query["ExclusiveStartKey"] = key(customer, f"request#{cursor}")
         found: list[Request] = []
-        for _ in range(_LIST_QUERIES):
-            if cursor is not None:
-                query["ExclusiveStartKey"] = key(customer, f"request#{cursor}")
-            answer = aws_clients.dynamodb().query(**query)
+        for answer in islice(_queried(query), _LIST_QUERIES):
             found += [_request(item) for item in answer["Items"]]
             if len(found) > limit:
                 return Page(found[:limit], found[limit - 1].id)
             last = answer.get("LastEvaluatedKey")
-            if last is None:
-                return Page(found, None)
-            cursor = last["sk"]["S"].removeprefix("request#")
+            cursor = last["sk"]["S"].removeprefix("request#") if last else None
         return Page(found, cursor)
 
     def pending(self, customer: str, limit: int, *, waiting: bool = False) -> list[Request]:
@@ -283,12 +285,10 @@ class RequestStore:
             query["FilterExpression"] = "attribute_not_exists(not_before) OR not_before <= :now"
             query["ExpressionAttributeValues"][":now"] = {"S": timestamp(datetime.now(UTC))}
         ids: list[str] = []
-        while len(ids) < limit:
-            answer = aws_clients.dynamodb().query(**query)
+        for answer in _queried(query):
             ids += [item["sk"]["S"].removeprefix("pending#") for item in answer["Items"]]
-            if "LastEvaluatedKey" not in answer:
+            if len(ids) >= limit:
                 break
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
         del ids[limit:]
         found: dict[str, Request] = {}
         for start in range(0, len(ids), _BATCH_GET_LIMIT):
@@ -356,24 +356,20 @@ class RequestStore:
     def _search(
         self, customer: str, first_id: str, filters: str, names: Mapping[str, str], value: str
     ) -> list[Request]:
-        pages = (
-            aws_clients.dynamodb()
-            .get_paginator("query")
-            .paginate(
-                TableName=self.table,
-                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-                FilterExpression=filters,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues={
-                    ":pk": {"S": f"customer#{customer}"},
-                    ":first": {"S": f"request#{first_id}"},
-                    ":last": {"S": "request#~"},  # behind every id
-                    ":value": {"S": value},
-                },
-                ConsistentRead=True,
-            )
-        )
-        return [_request(item) for page in pages for item in page["Items"]]
+        query = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "FilterExpression": filters,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {
+                ":pk": {"S": f"customer#{customer}"},
+                ":first": {"S": f"request#{first_id}"},
+                ":last": {"S": "request#~"},  # behind every id
+                ":value": {"S": value},
+            },
+            "ConsistentRead": True,
+        }
+        return [_request(item) for answer in _queried(query) for item in answer["Items"]]
 
     def reopen(self, customer: str, request_id: str, run_id: str) -> bool:
         """Make a request that ended failed in this run pending again, with its marker, in one transaction.
@@ -426,6 +422,11 @@ class RequestStore:
             keys = [dict(key) for key in left["Keys"]]
             pause(attempt)
         raise RequestBusyError
+
+
+def _queried(query: Mapping[str, Any]) -> "Iterator[QueryOutputTypeDef]":
+    """Yield the answers to a query, one call each, as long as they are asked for."""
+    return iter(aws_clients.dynamodb().get_paginator("query").paginate(**query))
 
 
 def _request(item: "Mapping[str, AttributeValueTypeDef]") -> Request:
