@@ -8,14 +8,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from privacy.api import corrections, http, intake
 from privacy.api.http import Answer, Call
 from privacy.identifiers import uuid7
+from privacy.requests.idempotency import Created, Idempotency, IdempotencyKeyReusedError
 from privacy.requests.run_lock import RunLock
-from privacy.requests.store import (
-    Created,
-    Idempotency,
-    IdempotencyKeyReusedError,
-    RequestBusyError,
-    RequestStore,
-)
+from privacy.requests.store import RequestBusyError, RequestStore
 from privacy.vault.sessions import Vault, open_vault
 
 _requests: Final = RequestStore.from_environment()
@@ -31,7 +26,7 @@ def create_correction_request(call: Call) -> Answer:
     idempotency = intake.idempotency(call, secret)
     try:
         # A plain repetition is answered before anything is written.
-        answer = _requests.replay(call.customer.id, idempotency) if idempotency else None
+        answer = _requests.replay(call.customer.id, idempotency)
         if answer is not None:
             return intake.accepted(answer)
         created = _create(call, vault, refs, idempotency)

@@ -6,8 +6,9 @@ from typing import Final
 from privacy.api import http, intake
 from privacy.api.http import Answer, Call
 from privacy.identifiers import uuid7
+from privacy.requests.idempotency import IdempotencyKeyReusedError
 from privacy.requests.run_lock import RunLock
-from privacy.requests.store import IdempotencyKeyReusedError, RequestBusyError, RequestStore
+from privacy.requests.store import RequestBusyError, RequestStore
 from privacy.vault.sessions import open_vault
 
 _requests: Final = RequestStore.from_environment()

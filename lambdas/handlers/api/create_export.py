@@ -9,7 +9,8 @@ from privacy.api.problems import ProblemError
 from privacy.exports.machine import ExportMachine
 from privacy.exports.store import ExportStore
 from privacy.identifiers import uuid7
-from privacy.requests.store import Created, Idempotency, IdempotencyKeyReusedError, RequestBusyError
+from privacy.requests.idempotency import Created, Idempotency, IdempotencyKeyReusedError
+from privacy.requests.store import RequestBusyError
 
 _exports: Final = ExportStore.from_environment()
 _machine: Final = ExportMachine.from_environment()

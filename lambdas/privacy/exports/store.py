@@ -1,7 +1,6 @@
 """Exports in the request table: `export#<id>` under `customer#<customer>`, without any object's key."""
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +11,9 @@ from privacy.aws import clients as aws_clients
 from privacy.aws.conditions import ConditionMayFail
 from privacy.aws.retries import ATTEMPTS, pause
 from privacy.aws.transactions import transact
-from privacy.requests import items as request_items
+from privacy.requests.idempotency import Created, Idempotency, first_answer, keeping
 from privacy.requests.items import key
-from privacy.requests.store import IDEMPOTENCY_SECONDS, Created, Idempotency, RequestBusyError, RequestStore
+from privacy.requests.store import RequestBusyError
 from privacy.timestamps import parse_timestamp, timestamp
 
 if TYPE_CHECKING:
@@ -118,18 +117,7 @@ class ExportStore:
         }
         writes: list[TransactWriteItemTypeDef] = [{"Put": {"TableName": self.table, "Item": item}}]
         if idempotency is not None:
-            now = int(time.time())
-            writes.append(
-                request_items.kept_answer(
-                    self.table,
-                    customer,
-                    idempotency.key_digest,
-                    idempotency.body_digest,
-                    answer,
-                    now=now,
-                    until=now + IDEMPOTENCY_SECONDS,
-                )
-            )
+            writes.append(keeping(self.table, customer, idempotency, answer))
         for attempt in range(ATTEMPTS):
             if not transact(aws_clients.dynamodb(), writes):
                 return Created(answer, replayed=False)
@@ -140,8 +128,11 @@ class ExportStore:
         raise RequestBusyError
 
     def replay(self, customer: str, idempotency: Idempotency | None) -> dict[str, Any] | None:
-        """Return the answer that the key got before, or None where there is none."""
-        return RequestStore(self.table).replay(customer, idempotency) if idempotency is not None else None
+        """Return the answer that the key got before; None without a key, or where it is new or has expired.
+
+        Raises IdempotencyKeyReusedError where it came with another call.
+        """
+        return first_answer(self.table, customer, idempotency)
 
     def get(self, customer: str, export_id: str) -> Export | None:
         """Return the customer's export of that id (strongly consistent), or None."""

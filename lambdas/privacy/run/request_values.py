@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy.aws.conditions import ConditionMayFail
-from privacy.requests.store import Request
+from privacy.requests.request import Request
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 from privacy.visits.visit import Visit

@@ -21,7 +21,7 @@ from components.operations.alarms import LINES, PERIOD_SECONDS, alarm_specs
 from privacy.contracts import watch as contract_watch
 from privacy.customers.customer import Customer, Destruction
 from privacy.requests import sweep as request_sweep
-from privacy.requests.store import Request
+from privacy.requests.request import Request
 from privacy.run import complete as run_complete
 from privacy.visits.visit import RunNotes
 
