@@ -5,37 +5,28 @@ from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import environment
 from privacy.api import corrections, http, intake
 from privacy.api.http import Answer, Call
-from privacy.customers.registry import Registry
 from privacy.identifiers import uuid7
+from privacy.requests.idempotency import Created, Idempotency, IdempotencyKeyReusedError
 from privacy.requests.run_lock import RunLock
-from privacy.requests.store import (
-    Created,
-    Idempotency,
-    IdempotencyKeyReusedError,
-    RequestBusyError,
-    RequestStore,
-)
+from privacy.requests.store import RequestBusyError, RequestStore
 from privacy.vault.sessions import Vault, open_vault
 
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(
-    environment.read(environment.REQUEST_TABLE), environment.read(environment.RUN_STATE_MACHINE_ARN)
-)
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 def create_correction_request(call: Call) -> Answer:
     """Put the request on record, keep its values in the vault, and see that a run starts."""
-    intake.all_or_problem(corrections.faults(call.customer, call.body["changes"]))
+    intake.raise_faults(corrections.faults(call.customer, call.body["changes"]))
     vault = open_vault(call.customer, "intake")
     secret = vault.subject_secret()
     refs = intake.subject_references(call, secret, {"/subject": call.body["subject"]})
     idempotency = intake.idempotency(call, secret)
     try:
         # A plain repetition is answered before anything is written.
-        answer = _requests.replay(call.customer.id, idempotency) if idempotency else None
+        answer = _requests.replay(call.customer.id, idempotency)
         if answer is not None:
             return intake.accepted(answer)
         created = _create(call, vault, refs, idempotency)
@@ -80,8 +71,4 @@ def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency 
     return created
 
 
-handler = http.authenticated(
-    "create_correction_request",
-    create_correction_request,
-    Registry(environment.read(environment.REGISTRY_TABLE)),
-)
+handler = http.authenticated("create_correction_request", create_correction_request)

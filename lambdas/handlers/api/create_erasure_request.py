@@ -3,19 +3,16 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from privacy import environment
 from privacy.api import http, intake
 from privacy.api.http import Answer, Call
-from privacy.customers.registry import Registry
 from privacy.identifiers import uuid7
+from privacy.requests.idempotency import IdempotencyKeyReusedError
 from privacy.requests.run_lock import RunLock
-from privacy.requests.store import IdempotencyKeyReusedError, RequestBusyError, RequestStore
+from privacy.requests.store import RequestBusyError, RequestStore
 from privacy.vault.sessions import open_vault
 
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(
-    environment.read(environment.REQUEST_TABLE), environment.read(environment.RUN_STATE_MACHINE_ARN)
-)
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 def create_erasure_request(call: Call) -> Answer:
@@ -41,8 +38,4 @@ def create_erasure_request(call: Call) -> Answer:
     return intake.accepted(created.answer)
 
 
-handler = http.authenticated(
-    "create_erasure_request",
-    create_erasure_request,
-    Registry(environment.read(environment.REGISTRY_TABLE)),
-)
+handler = http.authenticated("create_erasure_request", create_erasure_request)

@@ -3,18 +3,17 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import environment
 from privacy.api import http, intake, problems
 from privacy.api.http import Answer, Call
 from privacy.api.problems import ProblemError
-from privacy.customers.registry import Registry
 from privacy.exports.machine import ExportMachine
 from privacy.exports.store import ExportStore
 from privacy.identifiers import uuid7
-from privacy.requests.store import Created, Idempotency, IdempotencyKeyReusedError, RequestBusyError
+from privacy.requests.idempotency import Created, Idempotency, IdempotencyKeyReusedError
+from privacy.requests.store import RequestBusyError
 
-_exports: Final = ExportStore(environment.read(environment.REQUEST_TABLE))
-_machine: Final = ExportMachine(environment.read(environment.EXPORT_STATE_MACHINE_ARN))
+_exports: Final = ExportStore.from_environment()
+_machine: Final = ExportMachine.from_environment()
 
 
 def create_export(call: Call) -> Answer:
@@ -44,6 +43,4 @@ def _accepted(answer: dict[str, Any]) -> Answer:
     return Answer(202, answer, {"Location": f"export/{answer['id']}"})
 
 
-handler = http.authenticated(
-    "create_export", create_export, Registry(environment.read(environment.REGISTRY_TABLE)), in_grace=True
-)
+handler = http.authenticated("create_export", create_export, in_grace=True)

@@ -2,12 +2,10 @@
 
 from datetime import UTC, datetime
 
-from privacy import environment
 from privacy.api import http, intake, problems, uploads
 from privacy.api.http import Answer, Call
 from privacy.api.problems import ProblemError
 from privacy.customers.references import is_named_in
-from privacy.customers.registry import Registry
 from privacy.timestamps import timestamp
 from privacy.vault.sessions import open_vault
 
@@ -18,7 +16,7 @@ def create_upload(call: Call) -> Answer:
     if dataset is None:
         raise ProblemError(problems.NOT_FOUND, "The customer has no such dataset.")
     key, subject = call.body["key"], call.body.get("subject")
-    intake.all_or_problem(uploads.faults(dataset, key, subject))
+    intake.raise_faults(uploads.faults(dataset, key, subject))
     vault = open_vault(call.customer, "ingest")
     ref = None
     if subject is not None:
@@ -36,6 +34,4 @@ def create_upload(call: Call) -> Answer:
     return Answer(200, body)
 
 
-handler = http.authenticated(
-    "create_upload", create_upload, Registry(environment.read(environment.REGISTRY_TABLE))
-)
+handler = http.authenticated("create_upload", create_upload)

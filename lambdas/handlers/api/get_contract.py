@@ -2,11 +2,9 @@
 
 from datetime import UTC, datetime
 
-from privacy import environment
 from privacy.api import http
 from privacy.api.http import Answer, Call
 from privacy.contracts import terms
-from privacy.customers.registry import Registry
 
 
 def get_contract(call: Call) -> Answer:
@@ -14,6 +12,4 @@ def get_contract(call: Call) -> Answer:
     return Answer(200, terms.terms(call.customer, datetime.now(UTC)))
 
 
-handler = http.authenticated(
-    "get_contract", get_contract, Registry(environment.read(environment.REGISTRY_TABLE)), in_grace=True
-)
+handler = http.authenticated("get_contract", get_contract, in_grace=True)

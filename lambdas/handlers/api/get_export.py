@@ -3,17 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import environment
 from privacy.api import export_downloads, http
 from privacy.api.http import Answer, Call
-from privacy.customers.registry import Registry
 from privacy.exports.machine import ExportMachine
 from privacy.exports.store import Export, ExportStore
 from privacy.timestamps import timestamp
 from privacy.vault.sessions import open_vault
 
-_exports: Final = ExportStore(environment.read(environment.REQUEST_TABLE))
-_machine: Final = ExportMachine(environment.read(environment.EXPORT_STATE_MACHINE_ARN))
+_exports: Final = ExportStore.from_environment()
+_machine: Final = ExportMachine.from_environment()
 
 
 def get_export(call: Call) -> Answer:
@@ -33,6 +31,4 @@ def _downloads(call: Call, export: Export, now: datetime) -> dict[str, Any]:
     }
 
 
-handler = http.authenticated(
-    "get_export", get_export, Registry(environment.read(environment.REGISTRY_TABLE)), in_grace=True
-)
+handler = http.authenticated("get_export", get_export, in_grace=True)

@@ -2,15 +2,13 @@
 
 from typing import Final
 
-from privacy import environment
 from privacy.api import http, problems
 from privacy.api.http import Answer, Call
 from privacy.api.problems import ProblemError
-from privacy.customers.registry import Registry
 from privacy.requests.store import RequestStore
 
 _ID_LENGTH: Final = 36
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_requests: Final = RequestStore.from_environment()
 
 
 def get_request(call: Call) -> Answer:
@@ -23,6 +21,4 @@ def get_request(call: Call) -> Answer:
     return Answer(200, request.public())
 
 
-handler = http.authenticated(
-    "get_request", get_request, Registry(environment.read(environment.REGISTRY_TABLE))
-)
+handler = http.authenticated("get_request", get_request)

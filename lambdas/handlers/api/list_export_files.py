@@ -3,15 +3,13 @@
 from datetime import UTC, datetime
 from typing import Final
 
-from privacy import environment
 from privacy.api import export_downloads, http
 from privacy.api.http import Answer, Call
-from privacy.customers.registry import Registry
 from privacy.exports.store import ExportStore
 from privacy.timestamps import timestamp
 from privacy.vault.sessions import open_vault
 
-_exports: Final = ExportStore(environment.read(environment.REQUEST_TABLE))
+_exports: Final = ExportStore.from_environment()
 
 
 def list_export_files(call: Call) -> Answer:
@@ -25,9 +23,4 @@ def list_export_files(call: Call) -> Answer:
     return Answer(200, {"files": page.files, "urls_expire_at": ends, **more})
 
 
-handler = http.authenticated(
-    "list_export_files",
-    list_export_files,
-    Registry(environment.read(environment.REGISTRY_TABLE)),
-    in_grace=True,
-)
+handler = http.authenticated("list_export_files", list_export_files, in_grace=True)

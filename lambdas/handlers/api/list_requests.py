@@ -4,13 +4,11 @@ import base64
 import uuid
 from typing import Final
 
-from privacy import environment
 from privacy.api import http
 from privacy.api.http import Answer, Call
-from privacy.customers.registry import Registry
 from privacy.requests.store import RequestStore
 
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_requests: Final = RequestStore.from_environment()
 
 
 def list_requests(call: Call) -> Answer:
@@ -37,6 +35,4 @@ def _id_of(cursor: str) -> str:
     return str(uuid.UUID(bytes=base64.urlsafe_b64decode(f"{cursor}==")))
 
 
-handler = http.authenticated(
-    "list_requests", list_requests, Registry(environment.read(environment.REGISTRY_TABLE))
-)
+handler = http.authenticated("list_requests", list_requests)

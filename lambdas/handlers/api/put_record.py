@@ -2,12 +2,10 @@
 
 from datetime import UTC, datetime
 
-from privacy import environment
 from privacy.api import http, intake, problems, records
 from privacy.api.http import Answer, Call
 from privacy.api.problems import ProblemError
 from privacy.customers.references import is_named_in
-from privacy.customers.registry import Registry
 from privacy.vault.sessions import open_vault
 
 
@@ -29,4 +27,4 @@ def put_record(call: Call) -> Answer:
     return Answer(204)
 
 
-handler = http.authenticated("put_record", put_record, Registry(environment.read(environment.REGISTRY_TABLE)))
+handler = http.authenticated("put_record", put_record)

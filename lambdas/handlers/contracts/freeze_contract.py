@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import environment
 from privacy.aws.failures import StepFailedError, reported
 from privacy.contracts import events as contract_events
 from privacy.contracts.destruction_steps import find_customer, reason_to_stop
@@ -12,8 +11,8 @@ from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.timestamps import timestamp
 
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 class ContractChangedError(StepFailedError):

@@ -1,4 +1,4 @@
-"""On the day that a schedule says: tell that a customer's contract ends soon, if it still does."""
+"""Called by a schedule, days before a customer's data is destroyed: put the event that reminds of it."""
 
 from typing import Final, TypedDict
 
@@ -7,8 +7,8 @@ from privacy.aws.failures import reported
 from privacy.contracts.remind import remind
 from privacy.customers.registry import Registry
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-environment.read(environment.EVENT_BUS)
+_registry: Final = Registry.from_environment()
+environment.read(environment.EVENT_BUS)  # a deployment without it fails here, not on the day of the reminder
 
 
 class Reminder(TypedDict):
@@ -20,5 +20,5 @@ class Reminder(TypedDict):
 
 @reported("remind")
 def handler(event: Reminder, _context: object) -> dict[str, bool]:
-    """Put the event, if it is true; return whether it was put."""
+    """{customer, days} → {reminded}: false where the data will not be destroyed in so many days any more."""
     return {"reminded": remind(_registry, event["customer"], event["days"])}

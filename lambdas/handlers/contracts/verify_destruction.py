@@ -2,14 +2,13 @@
 
 from typing import Any, Final
 
-from privacy import environment
 from privacy.aws.failures import reported
 from privacy.aws.time_left import Context
 from privacy.contracts.destruction_steps import open_destruction
 from privacy.contracts.witness import witness
 from privacy.requests.store import RequestStore
 
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_requests: Final = RequestStore.from_environment()
 
 
 @reported("verify-destruction")

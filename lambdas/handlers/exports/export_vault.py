@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from privacy import environment
 from privacy.aws.failures import reported
 from privacy.aws.time_left import Context
 from privacy.customers.registry import Registry, UnknownCustomerError
@@ -12,9 +11,10 @@ from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.vault.sessions import open_vault
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+_registry: Final = Registry.from_environment()
+_requests: Final = RequestStore.from_environment()
+_exports: Final = ExportStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 @reported("export")
@@ -27,7 +27,7 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     if customer is None:
         raise UnknownCustomerError
     vault, export_id = open_vault(customer, "export"), event["export_id"]
-    exporter = Exporter(vault, export_id, ExportStore(_requests.table), _requests, _lock)
+    exporter = Exporter(vault, export_id, _exports, _requests, _lock)
     ids = {"customer": customer.id, "export_id": export_id}
     if "error" in event:
         exporter.give_up()

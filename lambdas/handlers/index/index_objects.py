@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from privacy import environment
 from privacy.aws.failures import error_name, reported
 from privacy.customers.registry import Registry
 from privacy.formats.blocks import LineTooLongError
@@ -20,9 +19,9 @@ from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import open_vault
 
 _log: Final = logging.getLogger("privacy")
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+_registry: Final = Registry.from_environment()
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 class UnknownBucketError(Exception):

@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from privacy import environment
 from privacy.aws.failures import reported
 from privacy.aws.time_left import Context
 from privacy.customers.registry import Registry
@@ -13,9 +12,9 @@ from privacy.reindex.steps import open_reindex
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+_registry: Final = Registry.from_environment()
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 @reported("compare")

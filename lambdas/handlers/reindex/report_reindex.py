@@ -2,14 +2,13 @@
 
 from typing import Any, Final
 
-from privacy import environment
 from privacy.aws.failures import reported
 from privacy.aws.time_left import Context
 from privacy.customers.registry import Registry
 from privacy.reindex.report import report_reindex
 from privacy.reindex.steps import open_reindex
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_registry: Final = Registry.from_environment()
 
 
 @reported("report")

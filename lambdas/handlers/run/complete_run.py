@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from privacy import environment
 from privacy.aws.failures import reported
 from privacy.customers.registry import Registry
 from privacy.requests.run_lock import RunLock
@@ -10,9 +9,9 @@ from privacy.requests.store import RequestStore
 from privacy.run.complete import complete_run
 from privacy.run.steps import open_step
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+_registry: Final = Registry.from_environment()
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 @reported("complete")

@@ -3,16 +3,15 @@
 import re
 from typing import Any, Final
 
-from privacy import environment
 from privacy.aws.failures import reported
 from privacy.customers.registry import Registry
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.run.redrive import RedriveRefusedError, redrive_run
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+_registry: Final = Registry.from_environment()
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 _RUN_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

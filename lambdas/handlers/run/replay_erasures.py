@@ -4,16 +4,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import environment
 from privacy.customers.registry import Registry
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.run.replay import Page, ReplayInputError, replay_page
 from privacy.vault.sessions import open_vault
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(_requests.table, environment.read(environment.RUN_STATE_MACHINE_ARN))
+_registry: Final = Registry.from_environment()
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -2,18 +2,15 @@
 
 from typing import Final
 
-from privacy import environment
 from privacy.aws.failures import reported
 from privacy.customers.registry import Registry
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.requests.sweep import sweep
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
-_lock: Final = RunLock(
-    environment.read(environment.REQUEST_TABLE), environment.read(environment.RUN_STATE_MACHINE_ARN)
-)
+_registry: Final = Registry.from_environment()
+_requests: Final = RequestStore.from_environment()
+_lock: Final = RunLock.from_environment()
 
 
 @reported("sweep")

@@ -2,15 +2,14 @@
 
 from typing import Any, Final
 
-from privacy import environment
 from privacy.aws.failures import reported
 from privacy.customers.registry import Registry
 from privacy.requests.store import RequestStore
 from privacy.run.steps import open_step
 from privacy.run.verify import verify_run
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
-_requests: Final = RequestStore(environment.read(environment.REQUEST_TABLE))
+_registry: Final = Registry.from_environment()
+_requests: Final = RequestStore.from_environment()
 
 
 @reported("verify")

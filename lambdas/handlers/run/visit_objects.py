@@ -2,14 +2,13 @@
 
 from typing import Any, Final
 
-from privacy import environment
 from privacy.aws.failures import reported
 from privacy.aws.time_left import Context
 from privacy.customers.registry import Registry
 from privacy.run.steps import open_step
 from privacy.visits.batch import Visitor
 
-_registry: Final = Registry(environment.read(environment.REGISTRY_TABLE))
+_registry: Final = Registry.from_environment()
 
 
 @reported("visit")

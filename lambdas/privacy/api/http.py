@@ -66,12 +66,14 @@ class Answer:
 
 
 def authenticated(
-    operation_id: str, function: Callable[[Call], Answer], registry: Registry, *, in_grace: bool = False
+    operation_id: str, function: Callable[[Call], Answer], *, in_grace: bool = False
 ) -> Handler:
     """Return the Lambda handler of one operation that customers call.
 
     With `in_grace` it is open in the grace days, too: from the contract's end until destruction is due.
+    Opens the registry that the environment names: raises MissingEnvironmentVariableError.
     """
+    registry = Registry.from_environment()
 
     def answer(event: Event) -> Answer:
         operation = api_contract.operation(operation_id)
@@ -108,13 +110,7 @@ def _handler(answer: Callable[[Event], Answer]) -> Handler:
         except ProblemError as problem:
             return _problem(problem, instance)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in _THROTTLED:
-                detail = "The service is busy. Try again in a second."
-                busy = ProblemError(problems.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"})
-                return _problem(busy, instance)
-            _log.error("AWS refused: %s %s request=%s", error.operation_name, code, instance)
-            return _internal(instance)
+            return _refused(error, instance)
         except Exception as error:  # noqa: BLE001 - the last line: anything else would leak its text to the log
             _log.error("failed: %s at %s request=%s", type(error).__name__, where(error), instance)
             return _internal(instance)
@@ -252,6 +248,18 @@ def _response(answer: Answer, media_type: str = "application/json") -> Response:
 def _problem(problem: ProblemError, instance: str) -> Response:
     answer = Answer(problem.kind.status, problem.public(instance), problem.headers)
     return _response(answer, "application/problem+json")
+
+
+def _refused(error: ClientError, instance: str) -> Response:
+    """Return the answer to a call in which AWS refused something: 429 where it throttles, otherwise 500."""
+    code = error.response["Error"]["Code"]
+    if code in _THROTTLED:
+        detail = "The service is busy. Try again in a second."
+        return _problem(
+            ProblemError(problems.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"}), instance
+        )
+    _log.error("AWS refused: %s %s request=%s", error.operation_name, code, instance)
+    return _internal(instance)
 
 
 def _internal(instance: str) -> Response:

@@ -9,7 +9,8 @@ from privacy.api import problems
 from privacy.api.http import Answer, Call
 from privacy.api.problems import Fault, ProblemError
 from privacy.customers.references import is_blank, subject_reference
-from privacy.requests.store import Idempotency, IdempotencyKeyReusedError, RequestBusyError
+from privacy.requests.idempotency import Idempotency, IdempotencyKeyReusedError
+from privacy.requests.store import RequestBusyError
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _DIGEST_PURPOSE: Final = b"request body\n"
@@ -63,7 +64,7 @@ def problem_of(error: IdempotencyKeyReusedError | RequestBusyError) -> ProblemEr
     return ProblemError(problems.CONFLICT, "Send the same request again.")
 
 
-def all_or_problem(faults: Sequence[Fault]) -> None:
+def raise_faults(faults: Sequence[Fault]) -> None:
     """Raise ProblemError (422) with all the faults, if there are any."""
     if faults:
         raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)

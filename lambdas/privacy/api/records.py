@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from privacy.api import problems
 from privacy.api.problems import ProblemError
-from privacy.aws.transactions import ATTEMPTS, pause, transact
+from privacy.aws.retries import ATTEMPTS, pause
+from privacy.aws.transactions import transact
 from privacy.timestamps import instant
 from privacy.vault.items import POINTER, key, record_name, subject_pk
 from privacy.vault.sessions import Vault

@@ -1,7 +1,5 @@
-"""Table transactions that other callers may get in the way of: why one failed, and when to try again."""
+"""Table transactions that other callers may get in the way of: whether one was made, and why not."""
 
-import random
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,9 +8,6 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
-
-ATTEMPTS: Final = 6
-"""How often a write is tried before the caller is told that the table is busy."""
 
 CONDITION_FAILED: Final = "ConditionalCheckFailed"
 """Reason of a write whose condition did not hold."""
@@ -41,8 +36,3 @@ def transact(client: "DynamoDBClient", writes: "Sequence[TransactWriteItemTypeDe
             raise
         return reasons
     return []
-
-
-def pause(attempt: int) -> None:
-    """Wait with full jitter, at most 25 ms, 50 ms, 100 ms …, so that rivals do not meet again."""
-    time.sleep(random.uniform(0, 0.025 * 2**attempt))  # noqa: S311 - spreads retries, guards nothing

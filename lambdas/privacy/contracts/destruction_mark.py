@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from botocore.exceptions import ClientError
-
 from privacy.aws import clients as aws_clients
-from privacy.aws.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
+from privacy.aws.conditions import ConditionMayFail
+from privacy.aws.retries import ATTEMPTS, pause
+from privacy.aws.transactions import CONDITION_FAILED, transact
 from privacy.customers.registry import destruction_key
 from privacy.timestamps import timestamp
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
-
-_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 _log: Final = logging.getLogger("privacy")
 
@@ -98,7 +96,8 @@ def _write(
     *,
     condition: str,
 ) -> None:
-    try:
+    # Where it does not hold, the destruction has come further: what this call would note is noted.
+    with ConditionMayFail():
         aws_clients.dynamodb().update_item(
             TableName=table,
             Key=_key(customer_id),
@@ -107,10 +106,6 @@ def _write(
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues=values,
         )
-    except ClientError as error:
-        # It had come further: what this call would have noted is noted.
-        if error.response["Error"]["Code"] != _CONDITION_FAILED:
-            raise
 
 
 def _key(customer_id: str) -> "Mapping[str, AttributeValueTypeDef]":

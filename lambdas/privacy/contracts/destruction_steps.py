@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from privacy import environment
 from privacy.aws.failures import StepFailedError
 from privacy.customers.customer import Customer, Destruction
 from privacy.customers.registry import Registry
@@ -57,11 +56,11 @@ class DestructionStep:
 
 
 def find_customer(event: dict[str, Any]) -> tuple[Registry, Customer]:
-    """Return a registry without memory and the customer. Raises DestructionInputError."""
+    """Return a registry that has remembered nothing yet, and the customer. Raises DestructionInputError."""
     customer_id = event.get("customer")
     if not isinstance(customer_id, str):
         raise DestructionInputError('customer is missing: start with {"customer": "<id>"}')
-    registry = Registry(environment.read(environment.REGISTRY_TABLE))
+    registry = Registry.from_environment()
     customer = registry.customer(customer_id)
     if customer is None:
         raise DestructionInputError("customer is none of this region: write an id from the stack's config")

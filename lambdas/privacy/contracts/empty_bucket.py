@@ -1,14 +1,14 @@
 """Empties a vault's bucket at the end of a contract: versions, delete markers, unfinished uploads.
 
 One listing of 1,000 versions is one deletion of 1,000 versions (both the most that S3 takes). Listing goes
-ahead while deletions are under way, so few pages are in memory and S3 is asked nothing twice. What is deleted
-needs no mark of how far it got: whoever starts again finds what is left.
+ahead while deletions are under way, so few pages are in memory and no page is listed twice. How far a call
+came is not noted: the next call lists what is left.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
@@ -70,8 +70,8 @@ class _Deleted:
 def empty(vault: Vault, prefix: str, remaining: Callable[[], int], *, pages: int | None = None) -> Emptied:
     """Delete every version and marker below the prefix and, with an empty prefix, unfinished uploads.
 
-    `remaining` gives the milliseconds that the function has; what it has no time for, and what lies beyond
-    so many `pages`, the next call does (`done` is False then). Raises NotDeletedError.
+    `remaining` tells the milliseconds left. Stops, with `done` False, when they are fewer than
+    RESERVE_MILLISECONDS, or after `pages` pages: call again to go on. Raises NotDeletedError.
     """
     emptied = Emptied()
     for _ in range(_PASSES):
@@ -144,18 +144,15 @@ def _abort(vault: Vault, key: str, upload: str) -> bool:
 
 
 def _pages(vault: Vault, prefix: str) -> Iterator[_Page]:
-    where: dict[str, Any] = {"Bucket": vault.customer.bucket, "Prefix": prefix}
-    while True:
-        listed = vault.s3.list_object_versions(**where)
-        versions, markers = (
-            _identifiers(listed.get("Versions", [])),
-            _identifiers(listed.get("DeleteMarkers", [])),
-        )
+    """Yield the pages of versions below the prefix; S3 goes on behind a version also where that is gone."""
+    pages = vault.s3.get_paginator("list_object_versions").paginate(
+        Bucket=vault.customer.bucket, Prefix=prefix
+    )
+    for listed in pages:
+        versions = _identifiers(listed.get("Versions", []))
+        markers = _identifiers(listed.get("DeleteMarkers", []))
         if versions or markers:
             yield _Page(versions, markers)
-        if not listed["IsTruncated"]:
-            return
-        where |= {"KeyMarker": listed["NextKeyMarker"], "VersionIdMarker": listed["NextVersionIdMarker"]}
 
 
 def _identifiers(
@@ -165,11 +162,6 @@ def _identifiers(
 
 
 def _uploads(vault: Vault) -> Iterator[tuple[str, str]]:
-    where: dict[str, Any] = {"Bucket": vault.customer.bucket}
-    while True:
-        listed = vault.s3.list_multipart_uploads(**where)
+    for listed in vault.s3.get_paginator("list_multipart_uploads").paginate(Bucket=vault.customer.bucket):
         for upload in listed.get("Uploads", []):
             yield upload["Key"], upload["UploadId"]
-        if not listed["IsTruncated"]:
-            return
-        where |= {"KeyMarker": listed["NextKeyMarker"], "UploadIdMarker": listed["NextUploadIdMarker"]}

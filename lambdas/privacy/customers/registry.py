@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
+from privacy import environment
 from privacy.aws import clients as aws_clients
 from privacy.customers.customer import CsvDialect, Customer, Dataset, Destruction, Program
 
@@ -28,6 +29,11 @@ class Registry:
     table: str
     clock: Callable[[], float] = time.monotonic
     _entries: dict[str, tuple[float, "dict[str, AttributeValueTypeDef]"]] = field(default_factory=dict)
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the region's registry. Raises MissingEnvironmentVariableError."""
+        return cls(environment.read(environment.REGISTRY_TABLE))
 
     def program(self, client_id: str) -> Program | None:
         """Return the program that holds this OAuth2 client id, or None where no customer has it."""

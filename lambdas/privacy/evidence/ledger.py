@@ -108,12 +108,9 @@ def _erasures(documents: Iterable[dict[str, Any]]) -> Iterator[Erasure]:
 
 
 def _versions(vault: Vault, bucket: str, after: str) -> "Iterator[ObjectVersionTypeDef]":
-    where: dict[str, Any] = {"Bucket": bucket, "Prefix": f"{KIND}/{vault.customer.id}/"}
-    if after:
-        where["KeyMarker"] = after
-    while True:
-        page = vault.s3.list_object_versions(**where)
+    behind: Any = {"KeyMarker": after} if after else {}
+    pages = vault.s3.get_paginator("list_object_versions").paginate(
+        Bucket=bucket, Prefix=f"{KIND}/{vault.customer.id}/", **behind
+    )
+    for page in pages:
         yield from page.get("Versions", [])
-        if not page["IsTruncated"]:
-            return
-        where |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from privacy import environment
 from privacy.aws import clients as aws_clients
-from privacy.aws.transactions import ATTEMPTS, pause
+from privacy.aws.retries import ATTEMPTS, pause
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]*(/[a-z0-9][a-z0-9-]*)*")
 _THERE: Final = {"PreconditionFailed", "412"}

@@ -3,8 +3,9 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
+from privacy import environment
 from privacy.aws import clients as aws_clients
 from privacy.aws import executions
 from privacy.exports.store import Export
@@ -20,6 +21,11 @@ class ExportMachine:
 
     state_machine_arn: str
 
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the region's state machine of exports. Raises MissingEnvironmentVariableError."""
+        return cls(environment.read(environment.EXPORT_STATE_MACHINE_ARN))
+
     def start(self, customer: str, export_id: str) -> None:
         """Start making the export, unless that was done before. Raises ClientError or BotoCoreError."""
         client = aws_clients.stepfunctions()
@@ -33,7 +39,10 @@ class ExportMachine:
             return
 
     def checked(self, customer: str, export: Export, now: datetime) -> Export:
-        """Return the export, as failed where it is on record as running and nothing makes it any more."""
+        """Return the export; as failed where the table has it as running and its execution has ended.
+
+        The table then still says `running`, because the execution could not write how it ended.
+        """
         if export.state != "running" or now - parse_timestamp(export.requested_at) < _SETTLING:
             return export
         if executions.is_going(executions.arn(self.state_machine_arn, _name(customer, export.id))):

@@ -1,19 +1,19 @@
 """Exports in the request table: `export#<id>` under `customer#<customer>`, without any object's key."""
 
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from botocore.exceptions import ClientError
-
+from privacy import environment
 from privacy.aws import clients as aws_clients
-from privacy.aws.transactions import ATTEMPTS, pause, transact
-from privacy.requests import items as request_items
+from privacy.aws.conditions import ConditionMayFail
+from privacy.aws.retries import ATTEMPTS, pause
+from privacy.aws.transactions import transact
+from privacy.requests.idempotency import Created, Idempotency, first_answer, keeping
 from privacy.requests.items import key
-from privacy.requests.store import IDEMPOTENCY_SECONDS, Created, Idempotency, RequestBusyError, RequestStore
+from privacy.requests.store import RequestBusyError
 from privacy.timestamps import parse_timestamp, timestamp
 
 if TYPE_CHECKING:
@@ -95,6 +95,11 @@ class ExportStore:
 
     table: str
 
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the region's exports. Raises MissingEnvironmentVariableError."""
+        return cls(environment.read(environment.REQUEST_TABLE))
+
     def create(
         self, customer: str, export_id: str, requested_at: datetime, idempotency: Idempotency | None
     ) -> Created:
@@ -112,18 +117,7 @@ class ExportStore:
         }
         writes: list[TransactWriteItemTypeDef] = [{"Put": {"TableName": self.table, "Item": item}}]
         if idempotency is not None:
-            now = int(time.time())
-            writes.append(
-                request_items.kept_answer(
-                    self.table,
-                    customer,
-                    idempotency.key_digest,
-                    idempotency.body_digest,
-                    answer,
-                    now=now,
-                    until=now + IDEMPOTENCY_SECONDS,
-                )
-            )
+            writes.append(keeping(self.table, customer, idempotency, answer))
         for attempt in range(ATTEMPTS):
             if not transact(aws_clients.dynamodb(), writes):
                 return Created(answer, replayed=False)
@@ -134,8 +128,11 @@ class ExportStore:
         raise RequestBusyError
 
     def replay(self, customer: str, idempotency: Idempotency | None) -> dict[str, Any] | None:
-        """Return the answer that the key got before, or None where there is none."""
-        return RequestStore(self.table).replay(customer, idempotency) if idempotency is not None else None
+        """Return the answer that the key got before; None without a key, or where it is new or has expired.
+
+        Raises IdempotencyKeyReusedError where it came with another call.
+        """
+        return first_answer(self.table, customer, idempotency)
 
     def get(self, customer: str, export_id: str) -> Export | None:
         """Return the customer's export of that id (strongly consistent), or None."""
@@ -206,7 +203,7 @@ class ExportStore:
         # Whatever it had written is gone with its state.
         forget = "" if more else " REMOVE #parts, #records, #files, #size, #fetch_until"
         names = {f"#{name}": name for name in ("parts", "records", "files", "size", "fetch_until")}
-        try:
+        with ConditionMayFail():
             aws_clients.dynamodb().update_item(
                 TableName=self.table,
                 Key=key(customer, f"{_SK}{export_id}"),
@@ -215,11 +212,8 @@ class ExportStore:
                 ExpressionAttributeNames={"#state": "state", **names},
                 ExpressionAttributeValues=values,
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+            return True
+        return False
 
 
 def _export(item: "Mapping[str, AttributeValueTypeDef]") -> Export:

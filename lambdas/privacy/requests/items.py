@@ -1,6 +1,6 @@
 """Requests as items of the request table, all under `customer#<customer>`.
 
-`request#<id>`, `subjects#<id>`, `pending#<id>`, `idempotency#<digest>`.
+`request#<id>`, `subjects#<id>`, and the marker `pending#<id>` as long as the request has not ended.
 """
 
 import json
@@ -39,38 +39,6 @@ def creation(
     ]
     new = "attribute_not_exists(sk)"
     return [{"Put": {"TableName": table, "Item": item, "ConditionExpression": new}} for item in items]
-
-
-def kept_answer(
-    table: str,
-    customer: str,
-    key_digest: str,
-    body_digest: str,
-    answer: Mapping[str, Any],
-    *,
-    now: int,
-    until: int,
-) -> "TransactWriteItemTypeDef":
-    """Return the write that keeps the first answer of an idempotency key; `now` and `until` are Unix times.
-
-    It fails where the key has an answer already. One that has expired counts as none: DynamoDB removes
-    expired items some time later.
-    """
-    item: Item = {
-        **key(customer, f"idempotency#{key_digest}"),
-        "body_digest": {"S": body_digest},
-        "request_id": {"S": answer["id"]},
-        "answer": {"S": compact(answer)},
-        "expires_at": {"N": str(until)},
-    }
-    return {
-        "Put": {
-            "TableName": table,
-            "Item": item,
-            "ConditionExpression": "attribute_not_exists(sk) OR expires_at <= :now",
-            "ExpressionAttributeValues": {":now": {"N": str(now)}},
-        }
-    }
 
 
 def ending(

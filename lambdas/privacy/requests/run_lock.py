@@ -1,20 +1,22 @@
 """At most one run a customer at a time, and no export meanwhile: the lock, and who starts the next run.
 
-No wake-up is lost, because the two sides cross over: a request is written first and the lock tried after;
-a finished run releases the lock first and looks for pending requests after. Whatever falls between (a
-function that dies) is picked up by the sweep.
+No request is left without a run. Who makes a request writes it first and tries to take the lock after; a run
+that ends gives the lock back first and looks for pending requests after. So at least one of the two starts
+the next run. Where a function dies in between, the sweep does.
 """
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from privacy import environment
 from privacy.aws import clients as aws_clients
 from privacy.aws import executions
+from privacy.aws.conditions import ConditionMayFail
 from privacy.aws.failures import error_name
 from privacy.identifiers import uuid7
 from privacy.timestamps import parse_timestamp, timestamp
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _log: Final = logging.getLogger("privacy")
-_CONDITION_FAILED: Final = "ConditionalCheckFailedException"
 
 CONTRACT_END: Final = "contract-end"
 """What the lock names instead of a run once the customer's data is being destroyed: no run starts again."""
@@ -47,6 +48,13 @@ class RunLock:
 
     table: str
     state_machine_arn: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the region's run locks. Raises MissingEnvironmentVariableError."""
+        return cls(
+            environment.read(environment.REQUEST_TABLE), environment.read(environment.RUN_STATE_MACHINE_ARN)
+        )
 
     def start_run(self, customer: str) -> str | None:
         """Take the customer's lock and start a run; return its id, or None where a run is active.
@@ -92,16 +100,13 @@ class RunLock:
 
     def release_run(self, customer: str, run_id: str) -> None:
         """Give the lock back if this run still holds it; otherwise do nothing."""
-        try:
+        with ConditionMayFail():
             aws_clients.dynamodb().delete_item(
                 TableName=self.table,
                 Key=_key(customer),
                 ConditionExpression="run_id = :run_id",
                 ExpressionAttributeValues={":run_id": {"S": run_id}},
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != _CONDITION_FAILED:
-                raise
 
     def active_run(self, customer: str) -> ActiveRun | None:
         """Return the run that holds the customer's lock (strongly consistent), or None."""
@@ -120,7 +125,7 @@ class RunLock:
     def hold_for_contract_end(self, customer: str) -> None:
         """Stop the run or export that is active, and keep the customer's lock for ever.
 
-        What its functions are doing at this moment they end: at most the 15 minutes of a call.
+        Functions that it has called already work on to their end: at most for 15 minutes, Lambda's limit.
         """
         while (active := self.active_run(customer)) is None or active.run_id != CONTRACT_END:
             if active is not None:
@@ -149,8 +154,8 @@ class RunLock:
         instead_of: str,
         more: "Mapping[str, AttributeValueTypeDef] | None" = None,
     ) -> bool:
-        """Write the lock where there is none, or where it names that other run; return whether it is so."""
-        try:
+        """Write the lock where there is none or where it names `instead_of`; return whether it was."""
+        with ConditionMayFail():
             aws_clients.dynamodb().put_item(
                 TableName=self.table,
                 Item={
@@ -162,11 +167,8 @@ class RunLock:
                 ConditionExpression="attribute_not_exists(sk) OR run_id = :run_id",
                 ExpressionAttributeValues={":run_id": {"S": instead_of}},
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == _CONDITION_FAILED:
-                return False
-            raise
-        return True
+            return True
+        return False
 
 
 def _key(customer: str) -> "Mapping[str, AttributeValueTypeDef]":

@@ -1,110 +1,42 @@
-"""The request table: requests, which of them are pending, and the answers that idempotency keys keep.
+"""The request table: puts requests on record, finds them, and carries them from state to state.
 
 No personal data: subjects are references, a correction's values wait in the vault.
 """
 
-import hashlib
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Self
 
-from botocore.exceptions import ClientError
-
+from privacy import environment
 from privacy.aws import clients as aws_clients
-from privacy.aws.transactions import ATTEMPTS, CONDITION_FAILED, pause, transact
+from privacy.aws.conditions import ConditionMayFail
+from privacy.aws.retries import ATTEMPTS, pause
+from privacy.aws.transactions import CONDITION_FAILED, transact
 from privacy.requests import items as request_items
 from privacy.requests.due_dates import due_at
+from privacy.requests.idempotency import KEEP_SECONDS, Created, Idempotency, first_answer, keeping
 from privacy.requests.items import key
+from privacy.requests.request import EndState, Request, RequestType
 from privacy.timestamps import timestamp
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef, TransactWriteItemTypeDef
+    from types_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        QueryOutputTypeDef,
+        TransactWriteItemTypeDef,
+    )
 
     Item = dict[str, AttributeValueTypeDef]
-
-RequestType = Literal["erasure", "correction"]
-OpenState = Literal["pending", "running"]
-EndState = Literal["completed", "partial", "failed", "rejected"]
-State = OpenState | EndState
-
-IDEMPOTENCY_SECONDS: Final = 7 * 24 * 3600
-"""How long the answer of an idempotency key is kept: a script that retries after a weekend is safe."""
 
 _BATCH_GET_LIMIT: Final = 100  # items in one BatchGetItem
 _LIST_QUERIES: Final = 10  # at most 10 MB read for one page of a filtered list
 
 
-class IdempotencyKeyReusedError(Exception):
-    """The key was used before with another body."""
-
-
 class RequestBusyError(Exception):
     """Other calls kept writing the same items; nothing was written by this one. Trying again helps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request as the table keeps it; times are RFC 3339 texts, `subjects` counts references.
-
-    `redriven_from` is the last run in which it failed and was then made pending again.
-    """
-
-    id: str
-    type: RequestType
-    state: State
-    received_at: str
-    due_at: str
-    subjects: int
-    reason: str | None = None
-    run_id: str | None = None
-    completed_at: str | None = None
-    detail: dict[str, Any] | None = None
-    follows: str | None = None
-    redriven_from: str | None = None
-    restored_from: str | None = None
-
-    def public(self) -> dict[str, Any]:
-        """Return the request as the API shows it: what is not known yet is left out."""
-        shown = {
-            "id": self.id,
-            "type": self.type,
-            "state": self.state,
-            "received_at": self.received_at,
-            "due_at": self.due_at,
-            "subjects": self.subjects,
-            "reason": self.reason,
-            "run_id": self.run_id,
-            "completed_at": self.completed_at,
-            "detail": self.detail,
-            "follows": self.follows,
-            "restored_from": self.restored_from,
-        }
-        return {name: value for name, value in shown.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Idempotency:
-    """An idempotency key in the form that is kept: neither the key nor the body can be read from it."""
-
-    key_digest: str
-    body_digest: str
-
-    @classmethod
-    def of(cls, *, client_id: str, operation: str, key: str, body_digest: str) -> "Idempotency":
-        """Bind a key to the client and operation that sent it, so that equal keys of others are others."""
-        text = f"{client_id}\n{operation}\n{key}"
-        return cls(hashlib.sha256(text.encode()).hexdigest(), body_digest)
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """What `create` answers: the request's first answer, and whether it was there before."""
-
-    answer: dict[str, Any]
-    replayed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +52,11 @@ class RequestStore:
     """Reads and writes the request table. AWS errors that retries did not cure are raised as they are."""
 
     table: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Return the region's requests. Raises MissingEnvironmentVariableError."""
+        return cls(environment.read(environment.REQUEST_TABLE))
 
     def create(
         self,
@@ -153,26 +90,14 @@ class RequestStore:
         )
         puts = request_items.creation(self.table, customer, request.public(), refs)
         if idempotency is not None:
-            now = int(time.time())
-            puts.append(
-                request_items.kept_answer(
-                    self.table,
-                    customer,
-                    idempotency.key_digest,
-                    idempotency.body_digest,
-                    request.public(),
-                    now=now,
-                    until=now + IDEMPOTENCY_SECONDS,
-                )
-            )
+            puts.append(keeping(self.table, customer, idempotency, request.public()))
         for attempt in range(ATTEMPTS):
             reasons = transact(aws_clients.dynamodb(), puts)
             if not reasons:
                 return Created(request.public(), replayed=False)
-            if idempotency is not None:
-                answer = self.replay(customer, idempotency)
-                if answer is not None:
-                    return Created(answer, replayed=True)
+            answer = self.replay(customer, idempotency)
+            if answer is not None:
+                return Created(answer, replayed=True)
             if reasons[0] == CONDITION_FAILED:
                 existing = self.get(customer, request_id)
                 if existing is not None:
@@ -185,39 +110,29 @@ class RequestStore:
 
         Takes the place of one of the items that the creation writes, so that it cannot go through any more.
         """
-        try:
+        with ConditionMayFail():
             aws_clients.dynamodb().put_item(
                 TableName=self.table,
                 Item={
                     **key(customer, f"subjects#{request_id}"),
-                    "expires_at": {"N": str(int(time.time()) + IDEMPOTENCY_SECONDS)},
+                    "expires_at": {"N": str(int(time.time()) + KEEP_SECONDS)},
                 },
                 ConditionExpression="attribute_not_exists(sk)",
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+            return True
+        return False
 
-    def replay(self, customer: str, idempotency: Idempotency) -> dict[str, Any] | None:
-        """Return the answer that the key got before, or None where it is new or has expired.
+    def replay(self, customer: str, idempotency: Idempotency | None) -> dict[str, Any] | None:
+        """Return the answer that the key got before; None without a key, or where it is new or has expired.
 
         Raises IdempotencyKeyReusedError where it came with another body.
         """
-        item = self._get(customer, f"idempotency#{idempotency.key_digest}")
-        # DynamoDB removes expired items some time after they expired, not at the moment.
-        if item is None or int(item["expires_at"]["N"]) <= time.time():
-            return None
-        if item["body_digest"]["S"] != idempotency.body_digest:
-            raise IdempotencyKeyReusedError
-        answer: dict[str, Any] = json.loads(item["answer"]["S"])
-        return answer
+        return first_answer(self.table, customer, idempotency)
 
     def get(self, customer: str, request_id: str) -> Request | None:
         """Return the customer's request of that id (strongly consistent), or None."""
         item = self._get(customer, f"request#{request_id}")
-        return _request(item) if item else None
+        return Request.of_item(item) if item else None
 
     def page(
         self,
@@ -232,36 +147,37 @@ class RequestStore:
 
         A page can be short, even empty, and still have a cursor: the filters run over a bounded read.
         """
-        names, values = {}, {":pk": {"S": f"customer#{customer}"}, ":prefix": {"S": "request#"}}
-        for name, wanted in (("state", state), ("type", type)):
-            if wanted is not None:
-                names[f"#{name}"] = name
-                values[f":{name}"] = {"S": wanted}
-        filters = " AND ".join(f"{name} = :{name[1:]}" for name in names)
-        query: dict[str, Any] = {
-            "TableName": self.table,
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-            "ExpressionAttributeValues": values,
-            "ScanIndexForward": False,
-            "ConsistentRead": True,
-        }
-        if filters:
-            query |= {"FilterExpression": filters, "ExpressionAttributeNames": names}
-        else:
+        query = self._listing(customer, {"state": state, "type": type})
+        if "FilterExpression" not in query:
             query["Limit"] = limit + 1
+        if cursor is not None:
+            query["ExclusiveStartKey"] = key(customer, f"request#{cursor}")
         found: list[Request] = []
-        for _ in range(_LIST_QUERIES):
-            if cursor is not None:
-                query["ExclusiveStartKey"] = key(customer, f"request#{cursor}")
-            answer = aws_clients.dynamodb().query(**query)
-            found += [_request(item) for item in answer["Items"]]
+        for answer in islice(_queried(query), _LIST_QUERIES):
+            found += [Request.of_item(item) for item in answer["Items"]]
             if len(found) > limit:
                 return Page(found[:limit], found[limit - 1].id)
             last = answer.get("LastEvaluatedKey")
-            if last is None:
-                return Page(found, None)
-            cursor = last["sk"]["S"].removeprefix("request#")
+            cursor = last["sk"]["S"].removeprefix("request#") if last else None
         return Page(found, cursor)
+
+    def _listing(self, customer: str, wanted: Mapping[str, str | None]) -> dict[str, Any]:
+        """Return the query for those requests, newest first, that have the values in `wanted` (None: any)."""
+        query: dict[str, Any] = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+            "ExpressionAttributeValues": {":pk": {"S": f"customer#{customer}"}, ":prefix": {"S": "request#"}},
+            "ScanIndexForward": False,
+            "ConsistentRead": True,
+        }
+        filters = {name: value for name, value in wanted.items() if value is not None}
+        if filters:
+            query["FilterExpression"] = " AND ".join(f"#{name} = :{name}" for name in filters)
+            query["ExpressionAttributeNames"] = {f"#{name}": name for name in filters}
+            query["ExpressionAttributeValues"] |= {
+                f":{name}": {"S": value} for name, value in filters.items()
+            }
+        return query
 
     def pending(self, customer: str, limit: int, *, waiting: bool = False) -> list[Request]:
         """Return at most `limit` requests that have not ended, oldest first (strongly consistent).
@@ -269,6 +185,15 @@ class RequestStore:
         These are the ones with a marker: also those that a run which died had taken. Those that wait for a
         moment which is still to come are among them only with `waiting`.
         """
+        ids = self._markers(customer, limit, waiting=waiting)
+        found: dict[str, Request] = {}
+        for start in range(0, len(ids), _BATCH_GET_LIMIT):
+            keys = [key(customer, f"request#{id_}") for id_ in ids[start : start + _BATCH_GET_LIMIT]]
+            found |= {request.id: request for request in map(Request.of_item, self._batch_get(keys))}
+        return [found[id_] for id_ in ids]
+
+    def _markers(self, customer: str, limit: int, *, waiting: bool) -> list[str]:
+        """Return the ids of at most `limit` requests that have a marker, oldest first, as `pending` does."""
         query: dict[str, Any] = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
@@ -280,18 +205,11 @@ class RequestStore:
             query["FilterExpression"] = "attribute_not_exists(not_before) OR not_before <= :now"
             query["ExpressionAttributeValues"][":now"] = {"S": timestamp(datetime.now(UTC))}
         ids: list[str] = []
-        while len(ids) < limit:
-            answer = aws_clients.dynamodb().query(**query)
+        for answer in _queried(query):
             ids += [item["sk"]["S"].removeprefix("pending#") for item in answer["Items"]]
-            if "LastEvaluatedKey" not in answer:
+            if len(ids) >= limit:
                 break
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        del ids[limit:]
-        found: dict[str, Request] = {}
-        for start in range(0, len(ids), _BATCH_GET_LIMIT):
-            keys = [key(customer, f"request#{id_}") for id_ in ids[start : start + _BATCH_GET_LIMIT]]
-            found |= {request.id: request for request in map(_request, self._batch_get(keys))}
-        return [found[id_] for id_ in ids]
+        return ids[:limit]
 
     def refs(self, customer: str, request_id: str) -> list[str]:
         """Return the subject references that the request is about; empty for an unknown request."""
@@ -303,7 +221,7 @@ class RequestStore:
 
         A request that a dead run had taken is taken over.
         """
-        try:
+        with ConditionMayFail():
             aws_clients.dynamodb().update_item(
                 TableName=self.table,
                 Key=key(customer, f"request#{request_id}"),
@@ -316,11 +234,8 @@ class RequestStore:
                     ":run_id": {"S": run_id},
                 },
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
-                return False
-            raise
-        return True
+            return True
+        return False
 
     def finish(
         self,
@@ -356,24 +271,20 @@ class RequestStore:
     def _search(
         self, customer: str, first_id: str, filters: str, names: Mapping[str, str], value: str
     ) -> list[Request]:
-        pages = (
-            aws_clients.dynamodb()
-            .get_paginator("query")
-            .paginate(
-                TableName=self.table,
-                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
-                FilterExpression=filters,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues={
-                    ":pk": {"S": f"customer#{customer}"},
-                    ":first": {"S": f"request#{first_id}"},
-                    ":last": {"S": "request#~"},  # behind every id
-                    ":value": {"S": value},
-                },
-                ConsistentRead=True,
-            )
-        )
-        return [_request(item) for page in pages for item in page["Items"]]
+        query = {
+            "TableName": self.table,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+            "FilterExpression": filters,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": {
+                ":pk": {"S": f"customer#{customer}"},
+                ":first": {"S": f"request#{first_id}"},
+                ":last": {"S": "request#~"},  # behind every id
+                ":value": {"S": value},
+            },
+            "ConsistentRead": True,
+        }
+        return [Request.of_item(item) for answer in _queried(query) for item in answer["Items"]]
 
     def reopen(self, customer: str, request_id: str, run_id: str) -> bool:
         """Make a request that ended failed in this run pending again, with its marker, in one transaction.
@@ -428,26 +339,6 @@ class RequestStore:
         raise RequestBusyError
 
 
-def _request(item: "Mapping[str, AttributeValueTypeDef]") -> Request:
-    known: dict[str, Any] = {
-        name: item[name]["S"]
-        for name in (
-            "type",
-            "state",
-            "received_at",
-            "due_at",
-            "reason",
-            "run_id",
-            "completed_at",
-            "follows",
-            "redriven_from",
-            "restored_from",
-        )
-        if name in item
-    }
-    return Request(
-        id=item["sk"]["S"].removeprefix("request#"),
-        subjects=int(item["subjects"]["N"]),
-        detail=json.loads(item["detail"]["S"]) if "detail" in item else None,
-        **known,
-    )
+def _queried(query: Mapping[str, Any]) -> "Iterator[QueryOutputTypeDef]":
+    """Yield the answers to a query, one call each, as long as they are asked for."""
+    return iter(aws_clients.dynamodb().get_paginator("query").paginate(**query))

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from privacy.aws.failures import shown
+from privacy.requests.request import EndState, Request
 from privacy.requests.run_lock import RunLock
-from privacy.requests.store import EndState, Request, RequestStore
+from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import taken
 from privacy.run.verify import NOT_DONE

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from privacy.aws.failures import StepFailedError
+from privacy.requests.request import Request
 from privacy.requests.run_lock import RunLock
-from privacy.requests.store import Request, RequestStore
+from privacy.requests.store import RequestStore
 from privacy.run.request_values import REDRIVE_SECONDS
 from privacy.timestamps import parse_timestamp
 

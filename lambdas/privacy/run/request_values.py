@@ -10,7 +10,8 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy.requests.store import Request
+from privacy.aws.conditions import ConditionMayFail
+from privacy.requests.request import Request
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 from privacy.visits.visit import Visit
@@ -93,9 +94,8 @@ def sort_key(request: Request) -> str | None:
 
 def _expire(vault: Vault, request: Request, sk: str, at: str) -> "Item | None":
     """Set the Unix time at which DynamoDB removes the item, and return the item; None where it is gone."""
-    client = vault.dynamodb
-    try:
-        answer = client.update_item(
+    with ConditionMayFail():
+        answer = vault.dynamodb.update_item(
             TableName=vault.customer.table,
             Key=vault_items.key(vault_items.request_pk(request.id), sk),
             UpdateExpression="SET expires_at = :at",
@@ -103,6 +103,5 @@ def _expire(vault: Vault, request: Request, sk: str, at: str) -> "Item | None":
             ExpressionAttributeValues={":at": {"N": at}},
             ReturnValues="ALL_NEW",
         )
-    except client.exceptions.ConditionalCheckFailedException:
-        return None
-    return answer["Attributes"]
+        return answer["Attributes"]
+    return None

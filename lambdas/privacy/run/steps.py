@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from privacy.customers.registry import Registry, UnknownCustomerError
-from privacy.requests.store import Request, RequestStore
+from privacy.requests.request import Request
+from privacy.requests.store import RequestStore
 from privacy.vault.sessions import Vault, open_vault
 
 MAX_REQUESTS: Final = 1000

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Final
 
-from privacy.requests.store import Request
+from privacy.requests.request import Request
 from privacy.run.replay import Group
 from privacy.timestamps import instant, parse_timestamp
 from privacy.vault import items as vault_items

@@ -1,7 +1,6 @@
 """Keys and items of a vault's table, and the few ways in which they are read and written in bulk."""
 
 import hashlib
-import random
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
-from privacy.vault import items as vault_items
+from privacy.aws.conditions import ConditionMayFail
+from privacy.aws.retries import pause
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
@@ -31,9 +31,8 @@ _SK_BYTES: Final = 1024  # DynamoDB limit of a sort key
 _WRITE_LIMIT: Final = 25  # items in one BatchWriteItem
 _READ_LIMIT: Final = 100  # items in one BatchGetItem
 _ATTEMPTS: Final = 10
-_BACKSTOP_SECONDS: Final = (
-    120 * 24 * 3600
-)  # longer than the longest an answer may take (Art. 12(3): 3 months)
+_FIRST_PAUSE: Final = 0.05  # seconds: a busy table needs longer than a rival
+_BACKSTOP_SECONDS: Final = 120 * 24 * 3600  # an answer takes three months at most (Art. 12(3))
 
 
 class TableBusyError(Exception):
@@ -142,7 +141,7 @@ def batch_get(vault: Vault, keys: "Sequence[Item]") -> "list[Item]":
             if not left:
                 break
             wanted = list(left["Keys"])
-            pause(attempt)
+            pause(attempt, first_seconds=_FIRST_PAUSE)
         else:
             raise TableBusyError
     return found
@@ -161,7 +160,7 @@ def batch_write(vault: Vault, *, put: "Iterable[Item]" = (), delete: "Iterable[I
             if not left.get(table):
                 break
             wanted = list(left[table])
-            pause(attempt)
+            pause(attempt, first_seconds=_FIRST_PAUSE)
         else:
             raise TableBusyError
 
@@ -180,16 +179,13 @@ def subjects_of(vault: Vault, object_key: str) -> list[str]:
 
 def delete_version(vault: Vault, pk: str, sk: str, version_id: str) -> None:
     """Delete the item if it is still about this version of its object; otherwise do nothing."""
-    client = vault.dynamodb
-    try:
-        client.delete_item(
+    with ConditionMayFail():
+        vault.dynamodb.delete_item(
             TableName=vault.customer.table,
             Key=key(pk, sk),
             ConditionExpression="version_id = :version_id",
             ExpressionAttributeValues={":version_id": {"S": version_id}},
         )
-    except client.exceptions.ConditionalCheckFailedException:
-        return
 
 
 def put_over(vault: Vault, item: "Item", version_id: str | None) -> bool:
@@ -197,23 +193,16 @@ def put_over(vault: Vault, item: "Item", version_id: str | None) -> bool:
 
     Returns whether it was put: otherwise somebody else wrote it meanwhile.
     """
-    client = vault.dynamodb
     condition: Any = {"ConditionExpression": "attribute_not_exists(sk)"}
     if version_id is not None:
         condition = {
             "ConditionExpression": "version_id = :version_id",
             "ExpressionAttributeValues": {":version_id": {"S": version_id}},
         }
-    try:
-        client.put_item(TableName=vault.customer.table, Item=item, **condition)
-    except client.exceptions.ConditionalCheckFailedException:
-        return False
-    return True
-
-
-def pause(attempt: int) -> None:
-    """Wait with full jitter, at most 50 ms, 100 ms, 200 ms … 5 s."""
-    time.sleep(random.uniform(0, min(5.0, 0.05 * 2**attempt)))  # noqa: S311 - spreads retries, guards nothing
+    with ConditionMayFail():
+        vault.dynamodb.put_item(TableName=vault.customer.table, Item=item, **condition)
+        return True
+    return False
 
 
 _PIECE: Final = 250  # items: ten calls
@@ -221,17 +210,17 @@ _PIECE: Final = 250  # items: ten calls
 _PARALLEL: Final = 8
 
 
-def put_all(vault: Vault, items: "Iterable[vault_items.Item]") -> int:
+def put_all(vault: Vault, items: "Iterable[Item]") -> int:
     """Put the items, whatever was there before, several pieces at a time; return how many.
 
     No key may occur twice. Raises TableBusyError.
     """
-    return _each_piece(vault, items, lambda piece: vault_items.batch_write(vault, put=piece))
+    return _each_piece(vault, items, lambda piece: batch_write(vault, put=piece))
 
 
-def delete_all(vault: Vault, keys: "Iterable[vault_items.Item]") -> int:
+def delete_all(vault: Vault, keys: "Iterable[Item]") -> int:
     """Delete the items, several pieces at a time; return how many. Raises TableBusyError."""
-    return _each_piece(vault, keys, lambda piece: vault_items.batch_write(vault, delete=piece))
+    return _each_piece(vault, keys, lambda piece: batch_write(vault, delete=piece))
 
 
 def _each_piece(vault: Vault, items: Iterable[Any], write: Any) -> int:  # noqa: ANN401 - one of the two above

@@ -1,4 +1,4 @@
-"""The door to a customer's vault: credentials for one purpose and one customer, and the vault's secret."""
+"""Access to a customer's vault: credentials for one purpose and one customer, and the vault's secret."""
 
 import logging
 import time
@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from privacy import environment
 from privacy.aws import clients as aws_clients
+from privacy.aws.conditions import is_failed_condition
 from privacy.customers.customer import Customer
 from privacy.vault.session_policies import VaultResources, encryption_context, session_policy
 
@@ -135,7 +136,7 @@ class Vault:
                 ConditionExpression="attribute_not_exists(sk)",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if not is_failed_condition(error):
                 raise
             first = self._stored_secret()
             if first is None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from privacy.aws.conditions import ConditionMayFail
 from privacy.vault.items import batch_get, get, key, subject_pk
 from privacy.vault.sessions import Vault
 
@@ -28,24 +29,20 @@ def last_erasure(vault: Vault) -> str:
 
 def note_erasure(vault: Vault, at: str) -> None:
     """Set the instant of the vault's last erasure, unless a later one is there."""
-    client = vault.dynamodb
-    try:
-        client.update_item(
+    with ConditionMayFail():
+        vault.dynamodb.update_item(
             TableName=vault.customer.table,
             Key=key(*_LAST_ERASURE),
             UpdateExpression="SET erased_at = :at",
             ConditionExpression="attribute_not_exists(sk) OR erased_at < :at",
             ExpressionAttributeValues={":at": {"S": at}},
         )
-    except client.exceptions.ConditionalCheckFailedException:
-        return
 
 
 def put_tombstone_back(vault: Vault, ref: str, erased_at: str, request_id: str) -> None:
     """Leave a tombstone that a restoration took away, unless the same or a later one is there."""
-    client = vault.dynamodb
-    try:
-        client.update_item(
+    with ConditionMayFail():
+        vault.dynamodb.update_item(
             TableName=vault.customer.table,
             Key=key(subject_pk(ref), ERASED),
             UpdateExpression="SET erased_at = :at, #request = :request",
@@ -53,8 +50,6 @@ def put_tombstone_back(vault: Vault, ref: str, erased_at: str, request_id: str) 
             ExpressionAttributeNames={"#request": "request"},
             ExpressionAttributeValues={":at": {"S": erased_at}, ":request": {"S": request_id}},
         )
-    except client.exceptions.ConditionalCheckFailedException:
-        return
 
 
 def tombstones(vault: Vault, refs: Iterable[str]) -> dict[str, Tombstone]:
@@ -68,7 +63,7 @@ def tombstones(vault: Vault, refs: Iterable[str]) -> dict[str, Tombstone]:
 def erased_since(vault: Vault, refs: Iterable[str], uploaded_at: str) -> dict[str, Tombstone]:
     """Return the tombstones of those of the subjects that were erased at or after `uploaded_at`.
 
-    What was uploaded before an erasure and is found after it has arrived late, and is erased too.
+    They are the late arrivals: what was uploaded before an erasure and is found after it is erased, too.
     """
     if last_erasure(vault) < uploaded_at:
         return {}

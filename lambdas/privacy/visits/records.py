@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy import timestamps
+from privacy.aws.retries import pause
 from privacy.aws.transactions import CONDITION_FAILED, transact
 from privacy.formats import json_values
 from privacy.vault import items as vault_items
@@ -105,7 +106,7 @@ def _delete(vault: Vault, ref: str, name: str, counting: "TransactWriteItemTypeD
                 TableName=table, Key=vault_items.key(vault_items.subject_pk(ref), name)
             )
             return False
-        vault_items.pause(attempt)
+        pause(attempt)
     raise RecordChangedError
 
 
@@ -144,6 +145,6 @@ def _patch(
         }
         if not transact(vault.dynamodb, [record, counting]):
             return True
-        vault_items.pause(attempt)
+        pause(attempt)
         found = vault_items.get(vault, found["pk"]["S"], found["sk"]["S"])
     raise RecordChangedError

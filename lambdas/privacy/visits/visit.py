@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
 
 from privacy import timestamps
+from privacy.aws.conditions import ConditionMayFail
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 from privacy.visits import visit as visit_items
@@ -179,9 +180,9 @@ def note_request_problem(vault: Vault, run_id: str, request_id: str, problem: st
 
 
 def _set(vault: Vault, run_id: str, number: int, attribute: str, value: str) -> None:
-    client = vault.dynamodb
-    try:
-        client.update_item(
+    # The visit may be done and forgotten, although the answer to that was lost.
+    with ConditionMayFail():
+        vault.dynamodb.update_item(
             TableName=vault.customer.table,
             Key=vault_items.key(vault_items.run_pk(run_id), _sk(number)),
             UpdateExpression="SET #attribute = :value",
@@ -189,8 +190,6 @@ def _set(vault: Vault, run_id: str, number: int, attribute: str, value: str) -> 
             ExpressionAttributeNames={"#attribute": attribute},
             ExpressionAttributeValues={":value": {"S": value}},
         )
-    except client.exceptions.ConditionalCheckFailedException:
-        return  # done and forgotten, although the answer to that was lost
 
 
 def _note(vault: Vault, run_id: str, sk: str, problem: str | None) -> None:

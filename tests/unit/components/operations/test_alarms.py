@@ -20,7 +20,7 @@ from components.settings.settings import parse_settings
 from privacy.contracts import watch as contract_watch
 from privacy.customers.customer import Customer, Destruction
 from privacy.requests import sweep as request_sweep
-from privacy.requests.store import Request
+from privacy.requests.request import Request
 from privacy.run import complete as run_complete
 from privacy.visits.visit import RunNotes
 

@@ -9,14 +9,11 @@ from hypothesis import strategies as st
 
 from privacy.aws import clients as aws_clients
 from privacy.identifiers import uuid7
+from privacy.requests import idempotency
 from privacy.requests import store as request_store
-from privacy.requests.store import (
-    Idempotency,
-    IdempotencyKeyReusedError,
-    RequestBusyError,
-    RequestStore,
-    RequestType,
-)
+from privacy.requests.idempotency import Idempotency, IdempotencyKeyReusedError
+from privacy.requests.request import RequestType
+from privacy.requests.store import RequestBusyError, RequestStore
 
 from .conftest import Cloud, make_table
 from .interleaving import Interleaving, interleavings
@@ -164,7 +161,7 @@ def test_pending_is_oldest_first_and_bounded(store: RequestStore) -> None:
 
 def test_an_expired_key_may_be_used_again(store: RequestStore, monkeypatch: pytest.MonkeyPatch) -> None:
     key = Idempotency.of(client_id="c", operation="o", key="k", body_digest="one")
-    monkeypatch.setattr(request_store, "IDEMPOTENCY_SECONDS", -1)
+    monkeypatch.setattr(idempotency, "KEEP_SECONDS", -1)
     first = create(store, idempotency=key)
     monkeypatch.undo()
     other = Idempotency(key.key_digest, "two")

@@ -18,7 +18,8 @@ from privacy.aws import clients as aws_clients
 from privacy.customers.customer import CsvDialect, Customer, Dataset
 from privacy.customers.references import subject_reference
 from privacy.identifiers import uuid7
-from privacy.requests.store import Request, RequestStore
+from privacy.requests.request import Request
+from privacy.requests.store import RequestStore
 from privacy.vault import sessions
 
 if TYPE_CHECKING:

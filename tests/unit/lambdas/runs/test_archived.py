@@ -11,8 +11,8 @@ from moto.s3 import models
 
 from privacy.identifiers import uuid7
 from privacy.requests import store as request_store
+from privacy.requests.request import Request
 from privacy.requests.run_lock import RunLock
-from privacy.requests.store import Request
 from privacy.run.complete import complete_run
 from privacy.vault import archived
 from privacy.vault import objects as vault_objects
