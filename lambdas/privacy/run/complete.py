@@ -15,7 +15,7 @@ from privacy.run.verify import NOT_DONE
 from privacy.timestamps import parse_timestamp
 from privacy.vault import archived
 from privacy.vault.sessions import Vault
-from privacy.visits import visit as visit_items
+from privacy.visits.items import Visits
 from privacy.visits.visit import RunNotes, Visit
 
 _log: Final = logging.getLogger("privacy")
@@ -42,8 +42,9 @@ def complete_run(
     this is told, go last.
     """
     customer = vault.customer.id
+    visits = Visits(vault, run_id)
     # A run that broke off may have left a million visits undone: a redrive walks again to what was walked to.
-    noted = visit_items.notes(vault, run_id, walked=not error)
+    noted = visits.notes(walked=not error)
     mine = taken(requests, customer, run_id)
     for request in mine:
         restoring = [] if error else _restoring(request, noted)
@@ -60,7 +61,7 @@ def complete_run(
             request_values.drop(vault, request)
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
             _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
-    visit_items.clear(vault, run_id)
+    visits.clear()
     lock.release_run(customer, run_id)
     if error and not mine:
         # The run failed before it took a request: the next would as well. The sweep tries again later.

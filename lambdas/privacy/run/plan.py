@@ -22,7 +22,7 @@ from privacy.run.work import PARALLEL, TakenRequest, asked_of_all_files, planned
 from privacy.vault import archived, tombstones
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
-from privacy.visits import visit as visit_items
+from privacy.visits.items import Visits
 
 _log: Final = logging.getLogger("privacy")
 
@@ -58,11 +58,12 @@ def plan_run(
     unread = archived.unread(vault)
     wide = asked_of_all_files(vault, taken, unread)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
-    planned = visit_items.write(vault, run_id, shared, planned_visits(vault, taken, wide, unread, outliving))
+    visits = Visits(vault, run_id)
+    planned = visits.write(shared, planned_visits(vault, taken, wide, unread, outliving))
     for t in taken:
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
-            visit_items.note_request_problem(vault, run_id, t.request.id, DETAILS_GONE)
+            visits.note_request_problem(t.request.id, DETAILS_GONE)
     _log.info(
         "run planned: customer=%s run=%s requests=%d visits=%d",
         vault.customer.id,

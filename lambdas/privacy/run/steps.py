@@ -6,6 +6,7 @@ from typing import Any, Final
 from privacy.customers.registry import Registry, UnknownCustomerError
 from privacy.requests.store import Request, RequestStore
 from privacy.vault.sessions import Vault, open_vault
+from privacy.visits.items import Visits
 
 MAX_REQUESTS: Final = 1000
 """A run takes no more requests; the rest goes with the next run, which starts when it ends."""
@@ -17,6 +18,11 @@ class RunStep:
 
     vault: Vault
     run_id: str
+
+    @property
+    def visits(self) -> Visits:
+        """The run's visits."""
+        return Visits(self.vault, self.run_id)
 
     @property
     def ids(self) -> dict[str, str]:

@@ -19,10 +19,10 @@ from privacy.vault.items import TableBusyError
 from privacy.vault.objects import ObjectChangedError, PurgeIncompleteError
 from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import Vault
-from privacy.visits import visit as visit_items
+from privacy.visits.items import Visits
 from privacy.visits.objects import visit_object
 from privacy.visits.records import RecordChange, RecordChangedError, visit_records
-from privacy.visits.visit import Journal, Visit
+from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
 
@@ -58,8 +58,7 @@ class VisitsFailedError(StepFailedError):
 class Visitor:
     """Carries out visits of one run."""
 
-    vault: Vault
-    run_id: str
+    visits: Visits
     _changes: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     def visit_batch(
@@ -71,7 +70,7 @@ class Visitor:
         do not suffice, None at the end. Raises VisitsFailedError, after the others, where some failed.
         """
         done = failed = 0
-        for visit in visit_items.between(self.vault, self.run_id, first, last, backward=backward):
+        for visit in self.visits.between(first, last, backward=backward):
             if visit.done_at is not None:
                 continue
             if remaining() < RESERVE_MILLISECONDS:
@@ -96,28 +95,28 @@ class Visitor:
 
         A visit that takes its function down with it (too little memory, or time) cannot note that itself.
         """
-        for visit in visit_items.between(self.vault, self.run_id, first, last):
+        for visit in self.visits.between(first, last):
             if visit.done_at is None and visit.failure is None:
                 self._note_failure(visit, error)
 
     def _carry_out(self, visit: Visit) -> None:
         if visit.kind == "records":
             changes = self._record_changes(visit)
-            outcome: dict[str, Any] = visit_records(self.vault, self.run_id, visit, changes).noted()
+            outcome: dict[str, Any] = visit_records(self.visits, visit, changes).noted()
         elif visit.kind == "exports":
-            outcome = {"versions_removed": export_files.purge(self.vault)}
+            outcome = {"versions_removed": export_files.purge(self._vault)}
         else:
-            journal = Journal.of(self.vault, self.run_id, visit)
-            outcome = visit_object(self.vault, visit, self._row_changes(visit), journal).noted()
+            journal = self.visits.journal(visit)
+            outcome = visit_object(self._vault, visit, self._row_changes(visit), journal).noted()
         if visit.scan and not any(outcome[name] for name in _TELLING):
-            visit_items.forget(self.vault, self.run_id, visit.number)
+            self.visits.forget(visit.number)
         else:
-            visit_items.mark_done(self.vault, self.run_id, visit.number, datetime.now(UTC), outcome)
+            self.visits.mark_done(visit.number, datetime.now(UTC), outcome)
         counts = " ".join(f"{name}={value}" for name, value in outcome.items() if isinstance(value, int))
         _log.info(
             "visit done: customer=%s run=%s visit=%d %s",
-            self.vault.customer.id,
-            self.run_id,
+            self._vault.customer.id,
+            self.visits.run_id,
             visit.number,
             counts,
         )
@@ -126,12 +125,12 @@ class Visitor:
         """Log why the visit failed, and note it for whoever made the requests. Never raises an AWS error."""
         # Only the kind: an error's text may quote an object key.
         text = "visit failed: customer=%s run=%s visit=%d error=%s"
-        _log.error(text, self.vault.customer.id, self.run_id, visit.number, error)
+        _log.error(text, self._vault.customer.id, self.visits.run_id, visit.number, error)
         try:
-            visit_items.note_failure(self.vault, self.run_id, visit.number, error)
+            self.visits.note_failure(visit.number, error)
         except (BotoCoreError, ClientError) as failure:
             # The other visits go on; this one's request ends failed all the same, and the log says why.
-            _log.error(text, self.vault.customer.id, self.run_id, visit.number, error_name(failure))
+            _log.error(text, self._vault.customer.id, self.visits.run_id, visit.number, error_name(failure))
 
     def _row_changes(self, visit: Visit) -> dict[str, list[dict[str, Any]]]:
         found: dict[str, list[dict[str, Any]]] = {}
@@ -153,12 +152,16 @@ class Visitor:
     def _changes_of(self, request_id: str) -> list[dict[str, Any]]:
         """Return a correction's changes, restricted to the fields that their datasets declare."""
         if request_id not in self._changes:
-            item = vault_items.get(self.vault, vault_items.request_pk(request_id), vault_items.CHANGES)
+            item = vault_items.get(self._vault, vault_items.request_pk(request_id), vault_items.CHANGES)
             changes = loads_exactly(item["changes"]["S"]) if item else []
             self._changes[request_id] = [change | {"set": self._declared(change)} for change in changes]
         return self._changes[request_id]
 
     def _declared(self, change: dict[str, Any]) -> dict[str, Any]:
-        dataset = self.vault.customer.dataset(change["dataset"])
+        dataset = self._vault.customer.dataset(change["dataset"])
         personal = dataset.personal if dataset else {}
         return {name: value for name, value in change["set"].items() if name in personal}
+
+    @property
+    def _vault(self) -> Vault:
+        return self.visits.vault

@@ -28,7 +28,8 @@ from privacy.vault.scratch import on_disk
 from privacy.vault.sessions import Vault
 from privacy.visits import limits as erasure_limits
 from privacy.visits import scans
-from privacy.visits.visit import Journal, Visit
+from privacy.visits.items import Journal
+from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
 

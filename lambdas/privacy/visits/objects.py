@@ -15,7 +15,8 @@ from privacy.vault.objects import ObjectArchivedError, ObjectChangedError
 from privacy.vault.sessions import Vault
 from privacy.visits import scans
 from privacy.visits.current_version import Outcome, asked_of, changed_version
-from privacy.visits.visit import Journal, Visit
+from privacy.visits.items import Journal
+from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
 

@@ -14,7 +14,8 @@ from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError, StoredObject, Version
 from privacy.vault.sessions import Vault
-from privacy.visits.visit import Journal, Visit
+from privacy.visits.items import Journal
+from privacy.visits.visit import Visit
 
 CHECKED: Final = "checked"
 """Sort key of the note that a version's rows were checked against all tombstones by their own time."""
