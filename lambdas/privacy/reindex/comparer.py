@@ -13,7 +13,6 @@ from privacy.index import entries as index_entries
 from privacy.index.entries import EntryAbout, Marker
 from privacy.index.indexer import Indexer
 from privacy.index.late_arrivals import Late, late_arrivals
-from privacy.reindex import items as comparison_items
 from privacy.reindex.content import Content, Held, read_content
 from privacy.reindex.differences import (
     _about,
@@ -24,7 +23,7 @@ from privacy.reindex.differences import (
     _name,
     _Repair,
 )
-from privacy.reindex.items import Comparison, Difference
+from privacy.reindex.items import Comparison, Comparisons, Difference
 from privacy.vault import archived
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
@@ -49,7 +48,7 @@ class Comparer:
     """Compares objects of one reindex. With `dry_run` it looks and notes, and puts nothing right."""
 
     indexer: Indexer
-    reindex_id: str
+    comparisons: Comparisons
     dry_run: bool
 
     @property
@@ -213,11 +212,11 @@ class Comparer:
         return compared
 
     def _note(self, comparison: Comparison, dataset: Dataset | None, found: Sequence[Difference]) -> None:
-        comparison_items.note_differences(self.vault, self.reindex_id, found)
+        self.comparisons.note_differences(found)
         _log.info(
             "object compared: customer=%s reindex=%s dataset=%s object=%s differences=%d",
             self.vault.customer.id,
-            self.reindex_id,
+            self.comparisons.reindex_id,
             _name(dataset),
             comparison.digest[:12],
             len(found),
@@ -257,7 +256,7 @@ class Comparer:
         concerned: dict[str, tuple[Version, set[str]]] = {}
         if unseen is not None:
             concerned[unseen.version.id] = (unseen.version, set(unseen.found.rows))
-        for ref in comparison_items.missing(self.vault, self.reindex_id, comparison):
+        for ref in self.comparisons.missing(comparison):
             if (held := content.oldest.get(ref)) is not None:
                 concerned.setdefault(held.version.id, (held.version, set()))[1].add(ref)
         found = []
