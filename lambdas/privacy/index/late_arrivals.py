@@ -29,11 +29,6 @@ class Late:
         """What tells this erasure from others."""
         return [self.request, self.erased_at, "whole" if self.whole else "older"]
 
-    @property
-    def until(self) -> str | None:
-        """The instant up to which rows go by their own time; None where all of them go."""
-        return None if self.whole else self.erased_at
-
 
 def late_arrivals(
     vault: Vault,

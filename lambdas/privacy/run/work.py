@@ -12,7 +12,7 @@ from privacy.timestamps import instant, parse_timestamp
 from privacy.vault import items as vault_items
 from privacy.vault.objects import Found, files_below
 from privacy.vault.sessions import Vault
-from privacy.visits.limits import NEVER, ErasureLimit
+from privacy.visits.limits import NEVER, ErasureLimit, Extent
 from privacy.visits.visit import Visit
 
 PARALLEL: Final = 8
@@ -75,7 +75,7 @@ class _Work:
 
     dataset: str | None = None
     requests: dict[str, None] = field(default_factory=dict)
-    erase: dict[str, str | None] = field(default_factory=dict)
+    erase: dict[str, Extent] = field(default_factory=dict)
     limits: dict[str, ErasureLimit] = field(default_factory=dict)
     correct: list[tuple[str, str]] = field(default_factory=list)
     journal: Mapping[str, Any] = field(default_factory=dict)
@@ -86,28 +86,27 @@ class _Work:
         if limit is not None:
             self.limits[ref] = limit.widened(self.limits.get(ref))
         if taken.erases and not taken.replayed:
-            until = self.erase.get(ref, "")
-            at = taken.erased_at
-            self.erase[ref] = None if until is None or at is None else max(until, at)
+            self.erase[ref] = Extent(taken.erased_at).widened(self.erase.get(ref))
         elif not taken.erases:
             self.correct.append((taken.request.id, ref))
 
     def join(self, other: "_Work") -> None:
         """Ask also what the other asks, which is about subjects as a whole."""
         self.requests |= other.requests
-        self.erase |= other.erase
+        self.erase |= {ref: extent.widened(self.erase.get(ref)) for ref, extent in other.erase.items()}
         self.limits |= {ref: limit.widened(self.limits.get(ref)) for ref, limit in other.limits.items()}
         self.correct += [pair for pair in other.correct if pair not in self.correct]
 
     def visit(self, number: int, key: str | None) -> Visit:
+        wholly = {ref for ref, extent in self.erase.items() if extent.takes_all}
         return Visit(
             number=number,
             kind="records" if key is None else "object",
             requests=tuple(sorted(self.requests)),
             erase=frozenset(self.erase.keys() | self.limits.keys()),
-            until={ref: until for ref, until in self.erase.items() if until is not None},
+            until={ref: extent.until for ref, extent in self.erase.items() if extent.until is not None},
             # Who is to be erased whatever the time needs no limit.
-            limits={r: limit for r, limit in self.limits.items() if self.erase.get(r, "") is not None},
+            limits={ref: limit for ref, limit in self.limits.items() if ref not in wholly},
             correct=tuple(sorted(self.correct)),
             key=key,
             dataset=self.dataset,

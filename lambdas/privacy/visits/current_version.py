@@ -26,7 +26,6 @@ from privacy.vault.objects import ObjectChangedError, StoredObject
 from privacy.vault.rewrite import Rewrite
 from privacy.vault.scratch import on_disk
 from privacy.vault.sessions import Vault
-from privacy.visits import limits as erasure_limits
 from privacy.visits import scans
 from privacy.visits.items import Journal
 from privacy.visits.visit import Visit
@@ -159,11 +158,7 @@ def asked_of(visit: Visit, uploaded_at: str) -> dict[str, str | None]:
 
     Each with the instant up to which rows go by their own time; None where all of the person's rows go.
     """
-    if not visit.limits:
-        return {ref: visit.until.get(ref) for ref in visit.erase}
-    reached = erasure_limits.for_object(visit.erase, visit.limits, uploaded_at)
-    wholly = reached - visit.until.keys() | reached & visit.limits.keys()
-    return dict.fromkeys(wholly) | {ref: at for ref, at in visit.until.items() if ref not in wholly}
+    return {ref: extent.until for ref, extent in visit.extents(uploaded_at).items()}
 
 
 def _read_again(vault: Vault, stored: StoredObject) -> StoredObject:

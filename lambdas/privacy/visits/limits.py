@@ -1,4 +1,8 @@
-"""What an erasure may take that is repeated: what was there before or came back, and nothing that is new."""
+"""How far an erasure reaches: which of a subject's rows it takes, and from which versions.
+
+`Extent` tells the rows. `ErasureLimit` tells the versions, and the records, of an erasure that is repeated:
+it takes what was there before or came back, and nothing that is new.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +17,32 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _REF_BYTES: Final = 32
 _TIME_BYTES: Final = 8
 _PACKED: Final = _REF_BYTES + 2 * _TIME_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which of an erased subject's rows go: those that are by their own time not after `until`, or all.
+
+    `until` is an instant, and None where all of them go. Who keeps every row has no extent.
+    """
+
+    until: str | None = None
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether all of the subject's rows go."""
+        return self.until is None
+
+    def widened(self, other: Self | None) -> "Extent":
+        """Return the extent that takes what either of the two takes; None takes nothing."""
+        if other is None:
+            return self
+        if self.until is None or other.until is None:
+            return ALL_ROWS
+        return Extent(max(self.until, other.until))
+
+
+ALL_ROWS: Final = Extent()
 
 
 @dataclass(frozen=True, slots=True)

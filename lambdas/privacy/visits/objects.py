@@ -14,7 +14,7 @@ from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError, ObjectChangedError
 from privacy.vault.sessions import Vault
 from privacy.visits import scans
-from privacy.visits.current_version import Outcome, asked_of, changed_version
+from privacy.visits.current_version import Outcome, changed_version
 from privacy.visits.items import Journal
 from privacy.visits.visit import Visit
 
@@ -88,8 +88,8 @@ def _changed(vault: Vault, dataset: Dataset, visit: Visit, changes: ChangesOf, j
                 )
                 outcome.new_version = outcome.kept_version = current[0]
                 # It cannot tell any more of whom rows have stayed.
-                asked = asked_of(visit, journal.facts["uploaded_at"])
-                outcome.spared = {ref for ref, until in asked.items() if until is not None}
+                extents = visit.extents(journal.facts["uploaded_at"])
+                outcome.spared = {ref for ref, extent in extents.items() if not extent.takes_all}
                 return outcome
         return Outcome(archived=archived.deal_with(vault, dataset, key, error), purged=False)
 

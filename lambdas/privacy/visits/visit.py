@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from privacy.visits.limits import Limits
+from privacy.visits.limits import ALL_ROWS, Extent, Limits, for_object
 
 Kind = Literal["object", "records", "exports"]
 Counted = Literal["records_deleted", "records_changed"]
@@ -45,6 +45,19 @@ class Visit:
     scan: bool = False
     sole: str | None = None
     shared: str | None = None
+
+    def extents(self, uploaded_at: str) -> dict[str, Extent]:
+        """Return whom to erase from an object's version that was uploaded then, and which of their rows.
+
+        The instant counts only where the visit has `limits`.
+        """
+        if not self.limits:
+            return {ref: Extent(self.until.get(ref)) for ref in self.erase}
+        reached = for_object(self.erase, self.limits, uploaded_at)
+        wholly = reached - self.until.keys() | reached & self.limits.keys()
+        return dict.fromkeys(wholly, ALL_ROWS) | {
+            ref: Extent(at) for ref, at in self.until.items() if ref not in wholly
+        }
 
 
 @dataclass(slots=True)
