@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,11 +16,11 @@ from privacy.exports import files as export_files
 from privacy.exports.store import ExportStore
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
-from privacy.run.replay import groups
 from privacy.run.steps import MAX_REQUESTS
 from privacy.run.work import PARALLEL, TakenRequest, asked_of_all_files, planned_visits
-from privacy.vault import archived, tombstones
+from privacy.vault import archived, request_items, tombstones
 from privacy.vault import items as vault_items
+from privacy.vault.request_items import Group
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
 
@@ -99,22 +99,24 @@ def _take(vault: Vault, requests: RequestStore, run_id: str) -> list[TakenReques
 
 
 def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
-    if taken.erases and taken.request.follows is None and taken.request.restored_from is None:
-        return taken
-    # They go just before the request ends: a run that was lost in between leaves a request without them.
-    item = request_values.take(vault, taken.request)
-    if item is None:
-        return replace(taken, refs=(), details_gone=True)
-    if "key" in item:
-        return replace(
-            taken,
-            late_key=item["key"]["S"],
-            erased_at=item["erased_at"]["S"],
-            whole=item["whole"]["BOOL"],
-        )
-    if taken.erases:
-        return replace(taken, replayed={ref: group for group in groups(item) for ref in group.subjects})
-    changes: list[dict[str, Any]] = json.loads(item["changes"]["S"])
+    """Return the request with what waits for it in the vault, as far as that is still there."""
+    request_id = taken.request.id
+    detailed: TakenRequest | None = taken
+    match request_values.kind_of(taken.request):
+        case "changes":
+            changes = request_items.hold_changes(vault, request_id)
+            detailed = None if changes is None else _with_changes(vault, taken, json.loads(changes))
+        case "late":
+            follow_up = request_items.hold_follow_up(vault, request_id)
+            detailed = None if follow_up is None else replace(taken, follow_up=follow_up)
+        case "replay":
+            groups = request_items.hold_groups(vault, request_id)
+            detailed = None if groups is None else replace(taken, replayed=_by_subject(groups))
+    # What waits goes just before the request ends: a run that was lost in between leaves one without it.
+    return replace(taken, refs=(), details_gone=True) if detailed is None else detailed
+
+
+def _with_changes(vault: Vault, taken: TakenRequest, changes: Sequence[Mapping[str, Any]]) -> TakenRequest:
     formats = {dataset.name: dataset.format for dataset in vault.customer.datasets}
     return replace(
         taken,
@@ -123,6 +125,10 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
             (c["dataset"], c.get("record")) for c in changes if formats.get(c["dataset"]) == "records"
         ),
     )
+
+
+def _by_subject(groups: Iterable[Group]) -> dict[str, Group]:
+    return {ref: group for group in groups for ref in group.subjects}
 
 
 def _erasure(taken: TakenRequest) -> Erasure:
@@ -137,7 +143,7 @@ def _erasure(taken: TakenRequest) -> Erasure:
 
 def _leave_tombstones(vault: Vault, taken: Sequence[TakenRequest], at: str) -> None:
     # A follow-up leaves the first erasure's tombstone: what came legitimately after that one is not late.
-    first = [t for t in reversed(taken) if t.erases and t.late_key is None and not t.replayed]
+    first = [t for t in reversed(taken) if t.erases and t.follow_up is None and not t.replayed]
     erased = {ref: t.request.id for t in first for ref in t.refs}
     if not erased:
         return

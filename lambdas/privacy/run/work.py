@@ -7,12 +7,12 @@ from itertools import count
 from typing import Any, Final
 
 from privacy.requests.store import Request
-from privacy.run.replay import Group
 from privacy.timestamps import instant, parse_timestamp
 from privacy.vault import items as vault_items
 from privacy.vault.objects import Found, files_below
+from privacy.vault.request_items import FollowUp, Group
 from privacy.vault.sessions import Vault
-from privacy.visits.limits import NEVER, ErasureLimit, Extent
+from privacy.visits.limits import ALL_ROWS, NEVER, ErasureLimit, Extent
 from privacy.visits.visit import Visit
 
 PARALLEL: Final = 8
@@ -22,21 +22,18 @@ PARALLEL: Final = 8
 class TakenRequest:
     """A request of the run with what it asks.
 
-    `late_key` is set for an erasure that follows an earlier one: it is about this object alone, and about
-    what is not after `erased_at`. That is decided by a row's own time, and with `whole` by the time at which
-    the object's version was uploaded as well. `replayed` is set for one that is repeated after a restoration:
-    by reference, what it repeats.
-    `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
-    the subject's records), and datasets of rows; `details_gone` is set where that is
-    no longer known. `redriven` are the objects of the run that the request failed in, with their journals.
+    - `follow_up`: set for an erasure that follows an earlier one, and is about one object alone.
+    - `replayed`: set for an erasure that is repeated after a restoration: by reference, what it repeats.
+    - `datasets`, `records`: what a correction is about: datasets of rows, and pairs of dataset and record id
+      (None: all of the subject's records).
+    - `details_gone`: set where what the request is about is no longer known; `refs` is then empty.
+    - `redriven`: the objects of the run that the request failed in, with their visits' journals.
     """
 
     request: Request
     refs: tuple[str, ...]
-    late_key: str | None = None
+    follow_up: FollowUp | None = None
     replayed: Mapping[str, Group] = field(default_factory=dict)
-    erased_at: str | None = None
-    whole: bool = False
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
     details_gone: bool = False
@@ -49,12 +46,17 @@ class TakenRequest:
 
     def limit(self, ref: str) -> ErasureLimit | None:
         """Which versions a repeated erasure takes all of this subject's rows from; None for a first one."""
-        if self.whole and self.erased_at is not None:
-            return ErasureLimit(self.erased_at, NEVER)
+        if self.follow_up is not None and self.follow_up.whole:
+            return ErasureLimit(self.follow_up.erased_at, NEVER)
         restored_from = self.request.restored_from
         if restored_from is None:
             return None
         return ErasureLimit(self.replayed[ref].erased_at, instant(parse_timestamp(restored_from)))
+
+    @property
+    def extent(self) -> Extent:
+        """Which of a subject's rows the erasure takes by their own time."""
+        return ALL_ROWS if self.follow_up is None else Extent(self.follow_up.erased_at)
 
     def wants_record(self, dataset: str, record_id: str) -> bool:
         """Whether a correction is about this record."""
@@ -86,7 +88,7 @@ class _Work:
         if limit is not None:
             self.limits[ref] = limit.widened(self.limits.get(ref))
         if taken.erases and not taken.replayed:
-            self.erase[ref] = Extent(taken.erased_at).widened(self.erase.get(ref))
+            self.erase[ref] = taken.extent.widened(self.erase.get(ref))
         elif not taken.erases:
             self.correct.append((taken.request.id, ref))
 
@@ -122,7 +124,7 @@ def asked_of_all_files(
     for dataset in vault.customer.datasets:
         work = _Work(dataset.name)
         for t in taken if dataset.index == "scan" or dataset.name in unread else ():
-            if t.late_key is None and (t.erases or dataset.name in t.datasets):
+            if t.follow_up is None and (t.erases or dataset.name in t.datasets):
                 for ref in t.refs:
                     work.add(t, ref)
         if work.requests:
@@ -141,12 +143,12 @@ def planned_visits(
     scanned = {d.name: wide[d.name] for d in vault.customer.datasets if d.name in wide and d.index == "scan"}
     objects: dict[str, _Work] = {}
     by_subject: dict[str, _Work] = {}
-    holdings = _holdings(vault, {ref for t in taken if t.late_key is None for ref in t.refs})
+    holdings = _holdings(vault, {ref for t in taken if t.follow_up is None for ref in t.refs})
     _drop_entries_of(vault, scanned, holdings)
     for t in taken:
         for ref in t.refs:
-            if t.late_key is not None:
-                objects.setdefault(t.late_key, _Work()).add(t, ref)
+            if t.follow_up is not None:
+                objects.setdefault(t.follow_up.key, _Work()).add(t, ref)
                 continue
             for key, journal in t.redriven.items():
                 work = objects.setdefault(key, _Work())

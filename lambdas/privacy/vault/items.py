@@ -21,9 +21,6 @@ OBJECTS_INDEX: Final = "objects"
 """The sparse index that finds an object's entries by its key."""
 
 INDEXED: Final = "indexed"
-CHANGES: Final = "changes"
-LATE: Final = "late"
-REPLAY: Final = "replay"
 
 _SK_BYTES: Final = 1024  # DynamoDB limit of a sort key
 _WRITE_LIMIT: Final = 25  # items in one BatchWriteItem

@@ -14,7 +14,7 @@ from privacy.exports import files as export_files
 from privacy.formats.blocks import LineTooLongError, UnreadableRowError
 from privacy.formats.json_values import loads_exactly
 from privacy.formats.readers import DatasetUnknownError
-from privacy.vault import items as vault_items
+from privacy.vault import request_items
 from privacy.vault.items import TableBusyError
 from privacy.vault.objects import ObjectChangedError, PurgeIncompleteError
 from privacy.vault.scratch import ObjectTooLargeError
@@ -152,8 +152,8 @@ class Visitor:
     def _changes_of(self, request_id: str) -> list[dict[str, Any]]:
         """Return a correction's changes, restricted to the fields that their datasets declare."""
         if request_id not in self._changes:
-            item = vault_items.get(self._vault, vault_items.request_pk(request_id), vault_items.CHANGES)
-            changes = loads_exactly(item["changes"]["S"]) if item else []
+            kept = request_items.read_changes(self._vault, request_id)
+            changes = loads_exactly(kept) if kept is not None else []
             self._changes[request_id] = [change | {"set": self._declared(change)} for change in changes]
         return self._changes[request_id]
 
