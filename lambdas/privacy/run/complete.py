@@ -37,9 +37,10 @@ def complete_run(
     """End the run's requests, remove what was kept for it, release the lock; start the next run if need be.
 
     `error` is the name of what ended the run early, `step` where that was: its requests then end failed.
-    Returns the next run's id, or None. Can be done again at any point: the values kept for a request go
-    first (of one that failed, they are given some days more), then it ends, and the visits, from which all of
-    this is told, go last.
+    Returns the next run's id, or None where none was started. AWS errors and TableBusyError are raised.
+
+    Can be done again at any point, because the order is: the values kept for a request go (of one that
+    failed, after some days only), then the request ends, and the visits, which say how it ends, go last.
     """
     customer = vault.customer.id
     visits = Visits(vault, run_id)
@@ -78,7 +79,7 @@ def _failed_run(error: str, step: str | None) -> tuple[EndState, dict[str, Any]]
 
 
 def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any] | None]:
-    """Return how the request ends, and what its answer says about it. Names no object key and no content."""
+    """Return the state in which the request ends, and the detail of its answer: no object key, no content."""
     concerned = noted.of(request.id)
     problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
     if request.id in noted.problems:

@@ -31,7 +31,6 @@ MAX_SUBJECTS: Final = 5000
 starts when it ends. So a visit, which carries the references of its object's subjects, stays below the
 400 KB of a table item."""
 
-
 DETAILS_GONE: Final = "details-gone"
 """Problem of a correction whose new values, or a follow-up whose object's key, are no longer kept."""
 
@@ -43,11 +42,14 @@ def plan_run(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int:
-    """Take the customer's pending requests and write the run's visits down; return how many there are.
+    """Take the customer's pending requests and write the run's visits; return how many visits there are.
 
-    Can be done again as a whole: what an earlier attempt wrote is replaced. Tombstones come before the
-    look-up, so that what is indexed meanwhile is either found here or recognised there as a late arrival.
-    The ledger comes before the tombstones: nothing is erased that it does not know.
+    Can be done again as a whole: what an earlier attempt wrote is replaced. AWS errors and TableBusyError are
+    raised.
+
+    The ledger is written before the tombstones: nothing is erased that it does not know. Tombstones are
+    written before entries are read: what is indexed meanwhile is either found here, or recognised by the
+    index as a late arrival.
     """
     taken = _take(vault, requests, run_id)
     at = timestamps.instant(clock())
@@ -182,9 +184,9 @@ def _put_tombstones_back(vault: Vault, taken: Sequence[TakenRequest]) -> None:
 def _withdraw_exports(
     vault: Vault, requests: RequestStore, taken: Sequence[TakenRequest], now: datetime
 ) -> tuple[str, ...]:
-    """Withdraw the customer's exports if anybody is erased; return the erasures that they must not outlive.
+    """Withdraw the customer's exports if anybody is erased; return the ids of these erasures.
 
-    None where there is nothing to remove. None can come meanwhile: the run holds the lock.
+    Empty where there is no export to remove. No export can be made meanwhile: the run holds the lock.
     """
     erasures = tuple(t.request.id for t in taken if t.erases)
     store = ExportStore(requests.table)

@@ -31,7 +31,7 @@ _PARALLEL: Final = 8
 def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
     """Check every visit and every erased subject, note the problems down, and return how many there are.
 
-    Can be done again: what is in order by then is no longer a problem.
+    Can be done again: the note of a problem that is gone by then is removed. AWS errors are raised.
     """
     visits = Visits(vault, run_id)
     noted = visits.notes()

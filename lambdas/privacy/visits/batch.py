@@ -1,4 +1,4 @@
-"""Carrying out a run's visits, one after the other, as far as the time reaches."""
+"""Carrying out a run's visits, one after the other, until less than RESERVE_MILLISECONDS are left."""
 
 import logging
 from collections.abc import Callable
@@ -34,7 +34,8 @@ _TELLING: Final = (
     "damaged",
     "archived",
 )
-"""What of an object's visit is worth keeping until the run ends: a scan's million visits tell nothing."""
+"""Parts of an outcome that the end of the run needs. The visit of a walked file that has none of them is
+removed once it is done: there may be a million."""
 
 _FAILURES: Final = (
     BotoCoreError,
@@ -66,8 +67,9 @@ class Visitor:
     ) -> tuple[int, int] | None:
         """Carry out the visits numbered `first` to `last` that are not done yet, or the same `backward`.
 
-        `remaining` tells the milliseconds left. Returns the first and last of those to go on with where they
-        do not suffice, None at the end. Raises VisitsFailedError, after the others, where some failed.
+        `remaining` tells the milliseconds left. Returns None when all are done; where the time was too short,
+        the first and last number with which to call again. Raises VisitsFailedError, after the others, where
+        some failed.
         """
         done = failed = 0
         for visit in self.visits.between(first, last, backward=backward):
@@ -77,7 +79,7 @@ class Visitor:
                 if not failed:
                     return (first, visit.number) if backward else (visit.number, last)
                 if done:
-                    # What failed comes again with the rest. As long as a call gets on, that is no failed one.
+                    # What failed is tried again with the rest. A call that did some of it has not failed.
                     return first, last
                 break
             try:
@@ -91,15 +93,17 @@ class Visitor:
         return None
 
     def note_abandoned(self, first: int, last: int, error: str) -> None:
-        """Note what the batch was given up with on each visit that is not done and has no failure of its own.
+        """Note an error's name on each of these visits that is not done and has noted no failure itself.
 
-        A visit that takes its function down with it (too little memory, or time) cannot note that itself.
+        It is the error that their batch was given up with. A visit that ends its function's process (too
+        little memory, or time) cannot note that itself.
         """
         for visit in self.visits.between(first, last):
             if visit.done_at is None and visit.failure is None:
                 self._note_failure(visit, error)
 
     def _carry_out(self, visit: Visit) -> None:
+        """Do what the visit asks, note that it is done, and log its counts. Raises one of _FAILURES."""
         if visit.kind == "records":
             changes = self._record_changes(visit)
             outcome: dict[str, Any] = visit_records(self.visits, visit, changes).noted()
@@ -133,6 +137,7 @@ class Visitor:
             _log.error(text, self._vault.customer.id, self.visits.run_id, visit.number, error_name(failure))
 
     def _row_changes(self, visit: Visit) -> dict[str, list[dict[str, Any]]]:
+        """Return the fields to set in rows of the visit's object: by subject, in the order asked for."""
         found: dict[str, list[dict[str, Any]]] = {}
         for request_id, ref in visit.correct:
             found.setdefault(ref, []).extend(
@@ -141,6 +146,7 @@ class Visitor:
         return found
 
     def _record_changes(self, visit: Visit) -> dict[str, list[RecordChange]]:
+        """Return the changes to records: by subject, in the order asked for."""
         found: dict[str, list[RecordChange]] = {}
         for request_id, ref in visit.correct:
             found.setdefault(ref, []).extend(

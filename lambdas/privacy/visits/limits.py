@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 NEVER: Final = "9999-12-31T23:59:59.999999Z"
-"""Where nothing was put back."""
+"""Stands for `restored_from` where nothing was put back."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -49,7 +49,7 @@ ALL_ROWS: Final = Extent()
 class ErasureLimit:
     """When a subject was erased, and from when on data was put back (or NEVER). Both are instants.
 
-    Records come back with their own times, objects as copies with the time at which they were put back.
+    Data that a restoration puts back: a record keeps the time it had, an object is a copy with a new time.
     """
 
     erased_at: str
