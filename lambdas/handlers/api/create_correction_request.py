@@ -11,6 +11,7 @@ from privacy.identifiers import uuid7
 from privacy.requests.idempotency import Created, Idempotency, IdempotencyKeyReusedError
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestBusyError, RequestStore
+from privacy.vault import request_items
 from privacy.vault.sessions import Vault, open_vault
 
 _requests: Final = RequestStore.from_environment()
@@ -46,9 +47,9 @@ def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency 
     now = datetime.now(UTC)
     request_id = uuid7(now)
     try:
-        corrections.keep_changes(vault, request_id, call.body["changes"], now)
+        corrections.keep_changes(vault, request_id, call.body["changes"])
     except (BotoCoreError, ClientError):
-        corrections.drop_changes(vault, request_id)
+        request_items.drop_changes(vault, request_id)
         raise
     try:
         created = _requests.create(
@@ -60,14 +61,14 @@ def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency 
             idempotency=idempotency,
         )
     except (IdempotencyKeyReusedError, RequestBusyError):
-        corrections.drop_changes(vault, request_id)
+        request_items.drop_changes(vault, request_id)
         raise
     except (BotoCoreError, ClientError):
         if _requests.forestall(call.customer.id, request_id):
-            corrections.drop_changes(vault, request_id)
+            request_items.drop_changes(vault, request_id)
         raise
     if created.replayed:
-        corrections.drop_changes(vault, request_id)
+        request_items.drop_changes(vault, request_id)
     return created
 
 

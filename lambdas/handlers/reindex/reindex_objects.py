@@ -21,7 +21,7 @@ _lock: Final = RunLock.from_environment()
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """{customer, reindex_id, dry_run, first, last} → the same with `done`; if not done, call again."""
     step = open_reindex(_registry, event, "reindex")
-    comparer = Comparer(Indexer(step.vault, _requests, _lock), step.reindex_id, step.dry_run)
+    comparer = Comparer(Indexer(step.vault, _requests, _lock), step.comparisons, step.dry_run)
     first, last = event["first"], event["last"]
     done = compare_between(comparer, first, last, context.get_remaining_time_in_millis)
     return {**step.ids, "first": first, "last": last, "done": done}

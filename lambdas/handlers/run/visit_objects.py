@@ -18,7 +18,7 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     With an `error`, which the batch was given up with, nothing is visited: it is noted on what is not done.
     """
     step = open_step(_registry, event, "visit")
-    visitor, first, last = Visitor(step.vault, step.run_id), event["first"], event["last"]
+    visitor, first, last = Visitor(step.visits), event["first"], event["last"]
     if "error" in event:
         visitor.note_abandoned(first, last, event["error"])
         return {**step.ids, "first": first, "last": last, "done": True}

@@ -2,22 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 from privacy.api import problems
 from privacy.api.problems import Fault, ProblemError
 from privacy.customers.customer import Customer, Dataset
 from privacy.customers.references import EMAIL, EXACT
-from privacy.vault.items import CHANGES, key, request_pk
+from privacy.vault import request_items
 from privacy.vault.sessions import Vault
 
 MAX_CHANGES_BYTES: Final = 64 * 1024
 """With the largest record (`records.MAX_FIELDS_BYTES`) this stays below the 400 KB of a table item."""
-
-KEEP_SECONDS: Final = 120 * 24 * 3600
-"""Values go when their request ends. Should that fail, they go after 120 days: longer than any lawful period
-for an answer (one month, extended once by two)."""
 
 _IDENTIFYING_KIND: Final = {EMAIL: "email", EXACT: "id"}
 """How the customer tells people apart → the kind of field that holds it, in a dataset that names none."""
@@ -36,24 +31,12 @@ def faults(customer: Customer, changes: Sequence[Mapping[str, Any]]) -> list[Fau
     ]
 
 
-def keep_changes(vault: Vault, request_id: str, changes: Sequence[Mapping[str, Any]], now: datetime) -> None:
+def keep_changes(vault: Vault, request_id: str, changes: Sequence[Mapping[str, Any]]) -> None:
     """Write the changes to the vault, where they wait for the run. Raises ProblemError (413) for too many."""
     text = json.dumps(changes, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode()) > MAX_CHANGES_BYTES:
         raise ProblemError(problems.TOO_LARGE, f"Changes take at most {MAX_CHANGES_BYTES} bytes.")
-    vault.dynamodb.put_item(
-        TableName=vault.customer.table,
-        Item={
-            **key(request_pk(request_id), CHANGES),
-            "changes": {"S": text},
-            "expires_at": {"N": str(int(now.timestamp()) + KEEP_SECONDS)},
-        },
-    )
-
-
-def drop_changes(vault: Vault, request_id: str) -> None:
-    """Remove changes that no request came to need."""
-    vault.dynamodb.delete_item(TableName=vault.customer.table, Key=key(request_pk(request_id), CHANGES))
+    request_items.put_changes(vault, request_id, text)
 
 
 def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -21,10 +21,11 @@ from privacy.index.late_arrivals import Late, late_arrivals
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.timestamps import instant
-from privacy.vault import archived
+from privacy.vault import archived, request_items
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError
+from privacy.vault.request_items import FollowUp
 from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
@@ -146,17 +147,8 @@ class Indexer:
                 # The same event makes the same id, so that a repeated event makes no second request.
                 text = "\n".join([self.vault.customer.bucket, key, version_id, *arrival.words, *chunk])
                 request_id = uuid7(at, hashlib.sha256(text.encode()).digest())
-                vault_items.batch_write(
-                    self.vault,
-                    put=[
-                        {
-                            **vault_items.key(vault_items.request_pk(request_id), vault_items.LATE),
-                            "key": {"S": key},
-                            "erased_at": {"S": arrival.erased_at},
-                            "whole": {"BOOL": arrival.whole},
-                            **vault_items.backstop(),
-                        }
-                    ],
+                request_items.put_follow_up(
+                    self.vault, request_id, FollowUp(key, arrival.erased_at, arrival.whole)
                 )
                 self.requests.create(
                     customer,

@@ -30,11 +30,6 @@ class Late:
         """The erasure as texts: no other erasure has the same."""
         return [self.request, self.erased_at, "whole" if self.whole else "older"]
 
-    @property
-    def until(self) -> str | None:
-        """The instant up to which rows go by their own time; None where all of them go."""
-        return None if self.whole else self.erased_at
-
 
 def late_arrivals(
     vault: Vault,

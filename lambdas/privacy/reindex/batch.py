@@ -8,7 +8,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy.aws.failures import StepFailedError, error_name
 from privacy.aws.time_left import RESERVE_MILLISECONDS
-from privacy.reindex import items as comparison_items
 from privacy.reindex.comparer import Comparer
 from privacy.reindex.items import Comparison
 from privacy.requests.store import RequestBusyError
@@ -30,17 +29,17 @@ def compare_between(comparer: Comparer, first: str, last: str, remaining: Callab
     `remaining` tells the milliseconds left. Returns whether they sufficed. Raises ComparisonsFailedError,
     after the others, where some failed.
     """
-    vault, reindex_id = comparer.vault, comparer.reindex_id
-    waiting = [each for each in comparison_items.between(vault, reindex_id, first, last) if not each.done]
+    comparisons = comparer.comparisons
+    waiting = [each for each in comparisons.between(first, last) if not each.done]
     failed = 0
     # What was tried least comes first: an object that ends the function's process keeps no other waiting.
     for comparison in sorted(waiting, key=lambda each: each.tries):
         if remaining() < RESERVE_MILLISECONDS:
             return False
         try:
-            comparison_items.begin(vault, reindex_id, comparison)
+            comparisons.begin(comparison)
             comparer.compare(comparison)
-            comparison_items.mark_done(vault, reindex_id, comparison)
+            comparisons.mark_done(comparison)
         except _FAILURES as error:
             failed += 1
             _note_failure(comparer, comparison, error_name(error))
@@ -52,10 +51,10 @@ def compare_between(comparer: Comparer, first: str, last: str, remaining: Callab
 def _note_failure(comparer: Comparer, comparison: Comparison, error: str) -> None:
     # Only the kind: an error's text may quote an object key.
     text = "object not compared: customer=%s reindex=%s object=%s error=%s"
-    place = (comparer.vault.customer.id, comparer.reindex_id, comparison.digest[:12])
+    place = (comparer.vault.customer.id, comparer.comparisons.reindex_id, comparison.digest[:12])
     _log.error(text, *place, error)
     try:
-        comparison_items.note_failure(comparer.vault, comparer.reindex_id, comparison, error)
+        comparer.comparisons.note_failure(comparison, error)
     except (BotoCoreError, ClientError) as failure:
         # The others go on; the report says that this one was not compared all the same.
         _log.error(text, *place, error_name(failure))

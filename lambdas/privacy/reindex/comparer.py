@@ -13,7 +13,6 @@ from privacy.index import entries as index_entries
 from privacy.index.entries import Marker
 from privacy.index.indexer import Indexer
 from privacy.index.late_arrivals import Late, late_arrivals
-from privacy.reindex import items as comparison_items
 from privacy.reindex.content import Content, read_content
 from privacy.reindex.differences import (
     EntriesCompared,
@@ -23,7 +22,7 @@ from privacy.reindex.differences import (
     unreadable_versions,
     wanted_marker,
 )
-from privacy.reindex.items import Comparison, Difference
+from privacy.reindex.items import Comparison, Comparisons, Difference
 from privacy.vault import archived
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
@@ -46,7 +45,7 @@ class Comparer:
     """Compares objects of one reindex. With `dry_run` it looks and notes, and puts nothing right."""
 
     indexer: Indexer
-    reindex_id: str
+    comparisons: Comparisons
     dry_run: bool
 
     @property
@@ -131,11 +130,11 @@ class Comparer:
             *(repair.difference for repair in compared.repairs if repair.difference is not None),
             *unreadable_versions(observed),
         ]
-        comparison_items.note_differences(self.vault, self.reindex_id, found)
+        self.comparisons.note_differences(found)
         _log.info(
             "object compared: customer=%s reindex=%s dataset=%s object=%s differences=%d",
             self.vault.customer.id,
-            self.reindex_id,
+            self.comparisons.reindex_id,
             observed.name,
             observed.comparison.digest[:12],
             len(found),
@@ -211,7 +210,7 @@ class Comparer:
         if content.current is not None and observed.marked != content.current_id:
             unseen = content.current
             concerned[unseen.version.id] = (unseen.version, set(unseen.found.rows))
-        for ref in comparison_items.missing(self.vault, self.reindex_id, comparison):
+        for ref in self.comparisons.missing(comparison):
             if (held := content.oldest.get(ref)) is not None:
                 concerned.setdefault(held.version.id, (held.version, set()))[1].add(ref)
         found = []

@@ -7,7 +7,7 @@ which may travel through the state machine where keys may not.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -18,6 +18,8 @@ from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    from privacy.vault.items import Item
 
 Kind = Literal[
     "missing-entry",
@@ -91,118 +93,123 @@ class Difference:
         return {name: value for name, value in shown.items() if value is not None} | {"repaired": repaired}
 
 
-def write(vault: Vault, reindex_id: str, keys: Iterable[str]) -> None:
-    """Write down that these objects are to be compared. No key may occur twice."""
-    vault_items.batch_write(
-        vault,
-        put=[
-            {
-                **_key(reindex_id, Comparison(key).digest),
-                "key": {"S": key},  # not `object`: that would put the item into the index of objects
-                **vault_items.backstop(),
-            }
-            for key in keys
-        ],
-    )
+@dataclass(frozen=True, slots=True)
+class Comparisons:
+    """What one reindex has to compare and has found, kept in the table of the customer's vault.
+
+    AWS errors are raised. What writes several items raises TableBusyError.
+    """
+
+    vault: Vault
+    reindex_id: str
+
+    def write(self, keys: Iterable[str]) -> None:
+        """Write down that these objects are to be compared. No key may occur twice."""
+        vault_items.batch_write(
+            self.vault,
+            put=[
+                {
+                    **self._object_key(Comparison(key)),
+                    "key": {"S": key},  # not `object`: that would put the item into the index of objects
+                    **vault_items.backstop(),
+                }
+                for key in keys
+            ],
+        )
+
+    def between(self, first: str, last: str) -> Iterator[Comparison]:
+        """Yield the objects whose digests begin with `first` to `last` (hex), both included."""
+        last = f"{_COMPARE}{last}{_AFTER_HEX}"
+        for item in vault_items.query(self.vault, self._pk, first=f"{_COMPARE}{first}", last=last):
+            if "key" in item:
+                yield _comparison(item)
+
+    def begin(self, comparison: Comparison) -> None:
+        """Count one more attempt at the object."""
+        self.vault.dynamodb.update_item(
+            TableName=self.vault.customer.table,
+            Key=self._object_key(comparison),
+            UpdateExpression="ADD tries :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+
+    def mark_done(self, comparison: Comparison) -> None:
+        """Note that the object was compared and, unless it was only to be looked at, put right."""
+        self._set(comparison, "done_at", timestamps.instant(datetime.now(UTC)))
+
+    def note_failure(self, comparison: Comparison, error: str) -> None:
+        """Note the name of the error that ended an attempt at the object."""
+        self._set(comparison, "failure", error)
+
+    def note_differences(self, differences: Iterable[Difference]) -> None:
+        """Keep the differences. Before anything is put right: a step that is cut short still tells them."""
+        vault_items.batch_write(
+            self.vault,
+            put=[{**self._key(_difference_sk(each)), **_difference_item(each)} for each in differences],
+        )
+
+    def missing(self, comparison: Comparison) -> Iterator[str]:
+        """Yield the subjects that were found without an entry for the object, by earlier attempts too."""
+        kind: Kind = "missing-entry"
+        first = f"{_COMPARE}{comparison.digest}#{kind}#"
+        for item in vault_items.query(self.vault, self._pk, first=first):
+            yield item["ref"]["S"]
+
+    def found(self, after: str = "") -> Iterator[tuple[str, Comparison | Difference]]:
+        """Yield what lies behind the sort key `after`, with sort keys: each object, then its differences."""
+        for item in vault_items.query(
+            self.vault, self._pk, first=after or _COMPARE, last=f"{_COMPARE}{_AFTER_HEX}"
+        ):
+            sk = item["sk"]["S"]
+            if sk != after:
+                yield sk, _comparison(item) if "key" in item else _difference(item)
+
+    def note_progress(self, step: str, progress: Mapping[str, Any]) -> None:
+        """Keep how far a step has come, under the step's name."""
+        item: Item = {
+            **self._key(step),
+            "progress": {"S": json.dumps(progress, separators=(",", ":"))},
+            **vault_items.backstop(),
+        }
+        vault_items.batch_write(self.vault, put=[item])
+
+    def progress(self, step: str) -> dict[str, Any]:
+        """Return how far the step had come; nothing where it has not begun."""
+        for item in vault_items.query(self.vault, self._pk, first=step, last=step):
+            progress: dict[str, Any] = json.loads(item["progress"]["S"])
+            return progress
+        return {}
+
+    def sort_keys(self) -> Iterator[str]:
+        """Yield the sort key of everything that is kept for the reindex."""
+        for item in vault_items.query(self.vault, self._pk):
+            yield item["sk"]["S"]
+
+    def remove(self, sort_keys: Iterable[str]) -> None:
+        """Remove these items of the reindex."""
+        vault_items.batch_write(self.vault, delete=[self._key(sk) for sk in sort_keys])
+
+    def _set(self, comparison: Comparison, attribute: str, value: str) -> None:
+        self.vault.dynamodb.update_item(
+            TableName=self.vault.customer.table,
+            Key=self._object_key(comparison),
+            UpdateExpression="SET #attribute = :value",
+            ExpressionAttributeNames={"#attribute": attribute},
+            ExpressionAttributeValues={":value": {"S": value}},
+        )
+
+    @property
+    def _pk(self) -> str:
+        return vault_items.reindex_pk(self.reindex_id)
+
+    def _key(self, sk: str) -> "dict[str, AttributeValueTypeDef]":
+        return vault_items.key(self._pk, sk)
+
+    def _object_key(self, comparison: Comparison) -> "dict[str, AttributeValueTypeDef]":
+        return self._key(f"{_COMPARE}{comparison.digest}")
 
 
-def between(vault: Vault, reindex_id: str, first: str, last: str) -> Iterator[Comparison]:
-    """Yield the objects whose digests begin with `first` to `last` (hex), both included."""
-    for item in vault_items.query(
-        vault,
-        vault_items.reindex_pk(reindex_id),
-        first=f"{_COMPARE}{first}",
-        last=f"{_COMPARE}{last}{_AFTER_HEX}",
-    ):
-        if "key" in item:
-            yield _comparison(item)
-
-
-def begin(vault: Vault, reindex_id: str, comparison: Comparison) -> None:
-    """Count one more attempt at the object."""
-    vault.dynamodb.update_item(
-        TableName=vault.customer.table,
-        Key=_key(reindex_id, comparison.digest),
-        UpdateExpression="ADD tries :one",
-        ExpressionAttributeValues={":one": {"N": "1"}},
-    )
-
-
-def mark_done(vault: Vault, reindex_id: str, comparison: Comparison) -> None:
-    """Note that the object was compared and, unless it was only to be looked at, put right."""
-    _set(vault, reindex_id, comparison, "done_at", timestamps.instant(datetime.now(UTC)))
-
-
-def note_failure(vault: Vault, reindex_id: str, comparison: Comparison, error: str) -> None:
-    """Note the name of the error that ended an attempt at the object."""
-    _set(vault, reindex_id, comparison, "failure", error)
-
-
-def note_differences(vault: Vault, reindex_id: str, differences: Iterable[Difference]) -> None:
-    """Keep the differences, before anything is put right: a step that is cut short then still tells them."""
-    vault_items.batch_write(vault, put=[_difference_item(reindex_id, each) for each in differences])
-
-
-def missing(vault: Vault, reindex_id: str, comparison: Comparison) -> Iterator[str]:
-    """Yield the subjects that were found without an entry for the object, by earlier attempts too."""
-    kind: Kind = "missing-entry"
-    first = f"{_COMPARE}{comparison.digest}#{kind}#"
-    for item in vault_items.query(vault, vault_items.reindex_pk(reindex_id), first=first):
-        yield item["ref"]["S"]
-
-
-def found(vault: Vault, reindex_id: str, after: str = "") -> Iterator[tuple[str, Comparison | Difference]]:
-    """Yield what is behind the sort key `after`: each object, then its differences; with their sort keys."""
-    for item in vault_items.query(
-        vault,
-        vault_items.reindex_pk(reindex_id),
-        first=after or _COMPARE,
-        last=f"{_COMPARE}{_AFTER_HEX}",
-    ):
-        sk = item["sk"]["S"]
-        if sk != after:
-            yield sk, _comparison(item) if "key" in item else _difference(item)
-
-
-def note(vault: Vault, reindex_id: str, name: str, progress: Mapping[str, Any]) -> None:
-    """Keep how far a step has come, under the step's name."""
-    item: dict[str, AttributeValueTypeDef] = {
-        **vault_items.key(vault_items.reindex_pk(reindex_id), name),
-        "progress": {"S": json.dumps(progress, separators=(",", ":"))},
-        **vault_items.backstop(),
-    }
-    vault_items.batch_write(vault, put=[item])
-
-
-def noted(vault: Vault, reindex_id: str, name: str) -> dict[str, Any]:
-    """Return how far the step had come; nothing where it has not begun."""
-    for item in vault_items.query(vault, vault_items.reindex_pk(reindex_id), first=name, last=name):
-        progress: dict[str, Any] = json.loads(item["progress"]["S"])
-        return progress
-    return {}
-
-
-def clear(vault: Vault, reindex_id: str, sort_keys: Sequence[str]) -> None:
-    """Remove these items of the reindex."""
-    pk = vault_items.reindex_pk(reindex_id)
-    vault_items.batch_write(vault, delete=[vault_items.key(pk, sk) for sk in sort_keys])
-
-
-def _key(reindex_id: str, digest: str) -> "dict[str, AttributeValueTypeDef]":
-    return vault_items.key(vault_items.reindex_pk(reindex_id), f"{_COMPARE}{digest}")
-
-
-def _set(vault: Vault, reindex_id: str, comparison: Comparison, attribute: str, value: str) -> None:
-    vault.dynamodb.update_item(
-        TableName=vault.customer.table,
-        Key=_key(reindex_id, comparison.digest),
-        UpdateExpression="SET #attribute = :value",
-        ExpressionAttributeNames={"#attribute": attribute},
-        ExpressionAttributeValues={":value": {"S": value}},
-    )
-
-
-def _comparison(item: "vault_items.Item") -> Comparison:
+def _comparison(item: "Item") -> Comparison:
     return Comparison(
         key=item["key"]["S"],
         done="done_at" in item,
@@ -211,12 +218,14 @@ def _comparison(item: "vault_items.Item") -> Comparison:
     )
 
 
-def _difference_item(reindex_id: str, difference: Difference) -> "vault_items.Item":
+def _difference_sk(difference: Difference) -> str:
     # An object may have several versions that cannot be read, but a subject has one entry for an object.
     which = difference.ref or difference.object_version or _NOBODY
-    item = vault_items.key(
-        vault_items.reindex_pk(reindex_id), f"{_COMPARE}{difference.digest}#{difference.kind}#{which}"
-    )
+    return f"{_COMPARE}{difference.digest}#{difference.kind}#{which}"
+
+
+def _difference_item(difference: Difference) -> "Item":
+    item: dict[str, AttributeValueTypeDef] = {}
     for name in ("dataset", "ref", "index_version", "object_version", "error"):
         value = getattr(difference, name)
         if value is not None:
@@ -226,7 +235,7 @@ def _difference_item(reindex_id: str, difference: Difference) -> "vault_items.It
     return {**item, **vault_items.backstop()}
 
 
-def _difference(item: "vault_items.Item") -> Difference:
+def _difference(item: "Item") -> Difference:
     digest, kind, _ = item["sk"]["S"].removeprefix(_COMPARE).split("#", 2)
     text = {name: value["S"] for name, value in item.items() if "S" in value}
     return Difference(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from privacy.aws.executions import BATCH_VISITS, MAX_BATCHES
 from privacy.aws.time_left import RESERVE_MILLISECONDS
-from privacy.reindex import items as comparison_items
+from privacy.reindex.items import Comparisons
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 
@@ -46,15 +46,16 @@ def plan_reindex(vault: Vault, reindex_id: str, remaining: Callable[[], int]) ->
     whose object is gone is found that way. Files that are scanned have no index, and are left out. An object
     that is uploaded behind the walk is left to its event.
     """
-    walk = _Walk(**comparison_items.noted(vault, reindex_id, _WALK))
+    comparisons = Comparisons(vault, reindex_id)
+    walk = _Walk(**comparisons.progress(_WALK))
     while not walk.done:
         if remaining() < RESERVE_MILLISECONDS:
             return None
         if walk.prefix is not None:
-            _walk_bucket(vault, reindex_id, walk)
+            _walk_bucket(comparisons, walk)
         else:
-            _walk_index(vault, reindex_id, walk)
-        comparison_items.note(vault, reindex_id, _WALK, asdict(walk))
+            _walk_index(comparisons, walk)
+        comparisons.note_progress(_WALK, asdict(walk))
     _log.info(
         "reindex planned: customer=%s reindex=%s objects=%d indexed=%d",
         vault.customer.id,
@@ -75,8 +76,9 @@ def batches(objects: int) -> list[dict[str, str]]:
     ]
 
 
-def _walk_bucket(vault: Vault, reindex_id: str, walk: _Walk) -> None:
+def _walk_bucket(comparisons: Comparisons, walk: _Walk) -> None:
     """Take one page of the bucket's listing."""
+    vault = comparisons.vault
     datasets = [dataset for dataset in vault.customer.datasets if dataset.index != "scan"]
     prefixes = sorted(dataset.prefix for dataset in datasets if dataset.prefix)
     walk.prefix = next((prefix for prefix in prefixes if prefix >= (walk.prefix or "")), None)
@@ -87,15 +89,16 @@ def _walk_bucket(vault: Vault, reindex_id: str, walk: _Walk) -> None:
     if walk.key is not None:
         after = {"KeyMarker": walk.key, "VersionIdMarker": walk.version}
     page = vault.s3.list_object_versions(Bucket=vault.customer.bucket, Prefix=walk.prefix, **after)
-    walk.objects += _write(vault, reindex_id, walk, (version["Key"] for version in page.get("Versions", [])))
+    walk.objects += _write(comparisons, walk, (version["Key"] for version in page.get("Versions", [])))
     walk.key, walk.version = page.get("NextKeyMarker"), page.get("NextVersionIdMarker")
     if not page["IsTruncated"]:
         walk.key = walk.version = walk.last = None
         walk.prefix = next((prefix for prefix in prefixes if prefix > walk.prefix), None)
 
 
-def _walk_index(vault: Vault, reindex_id: str, walk: _Walk) -> None:
+def _walk_index(comparisons: Comparisons, walk: _Walk) -> None:
     """Take one page of the index of objects, where the entries of one object stand together."""
+    vault = comparisons.vault
     after: Any = {"ExclusiveStartKey": walk.entry} if walk.entry else {}
     page = vault.dynamodb.scan(
         TableName=vault.customer.table,
@@ -104,19 +107,19 @@ def _walk_index(vault: Vault, reindex_id: str, walk: _Walk) -> None:
         ExpressionAttributeNames={"#object": "object"},
         **after,
     )
-    walk.indexed += _write(vault, reindex_id, walk, (item["object"]["S"] for item in page["Items"]))
+    walk.indexed += _write(comparisons, walk, (item["object"]["S"] for item in page["Items"]))
     walk.entry = page.get("LastEvaluatedKey")
     walk.done = walk.entry is None
 
 
-def _write(vault: Vault, reindex_id: str, walk: _Walk, page: Iterable[str]) -> int:
+def _write(comparisons: Comparisons, walk: _Walk, page: Iterable[str]) -> int:
     """Write down the objects of a page that were not on the one before; return how many they are."""
     keys = dict.fromkeys(page)
     if walk.last is not None:
         keys.pop(walk.last, None)
     walk.last = next(reversed(keys), walk.last)
-    compared = [key for key in keys if not _scanned(vault, key)]
-    comparison_items.write(vault, reindex_id, compared)
+    compared = [key for key in keys if not _scanned(comparisons.vault, key)]
+    comparisons.write(compared)
     return len(compared)
 
 

@@ -8,10 +8,8 @@ from typing import Any, Final
 
 from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.evidence import store as evidence_store
-from privacy.reindex import items as comparison_items
 from privacy.reindex.items import LASTING, Comparison, Difference
 from privacy.reindex.steps import ReindexStep
-from privacy.vault import items as vault_items
 
 _log: Final = logging.getLogger("privacy")
 
@@ -73,10 +71,10 @@ def report_reindex(step: ReindexStep, remaining: Callable[[], int]) -> dict[str,
 
     Called again it goes on where it stopped. Pages `<id>-00000`, … hold the differences, `<id>` the counts.
     """
-    report = _Report(**comparison_items.noted(step.vault, step.reindex_id, _REPORT))
+    report = _Report(**step.comparisons.progress(_REPORT))
     page: list[dict[str, Any]] = []
     looked_at = 0
-    for sk, each in comparison_items.found(step.vault, step.reindex_id, report.after):
+    for sk, each in step.comparisons.found(report.after):
         report.after = sk
         if (shown := report.take(step, each)) is not None:
             page.append(shown)
@@ -105,14 +103,14 @@ def report_reindex(step: ReindexStep, remaining: Callable[[], int]) -> dict[str,
 def clear_reindex(step: ReindexStep, remaining: Callable[[], int]) -> bool:
     """Remove everything written down for the reindex; return whether the time sufficed."""
     held: list[str] = []
-    for item in vault_items.query(step.vault, vault_items.reindex_pk(step.reindex_id)):
-        held.append(item["sk"]["S"])
+    for sk in step.comparisons.sort_keys():
+        held.append(sk)
         if len(held) == _CLEARED:
-            comparison_items.clear(step.vault, step.reindex_id, held)
+            step.comparisons.remove(held)
             held = []
             if remaining() < RESERVE_MILLISECONDS:
                 return False
-    comparison_items.clear(step.vault, step.reindex_id, held)
+    step.comparisons.remove(held)
     return True
 
 
@@ -123,4 +121,4 @@ def _write(step: ReindexStep, report: _Report, page: list[dict[str, Any]]) -> No
         document = {**step.ids, "page": report.pages, "differences": page}
         evidence_store.put(EVIDENCE, step.vault.customer.id, name, document)
         report.pages += 1
-    comparison_items.note(step.vault, step.reindex_id, _REPORT, asdict(report))
+    step.comparisons.note_progress(_REPORT, asdict(report))

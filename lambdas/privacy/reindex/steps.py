@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from privacy.aws.failures import StepFailedError
 from privacy.customers.registry import Registry, UnknownCustomerError
+from privacy.reindex.items import Comparisons
 from privacy.vault.sessions import Vault, open_vault
 
 _EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")  # it becomes a part of the evidence's keys
@@ -22,6 +23,11 @@ class ReindexStep:
     vault: Vault
     reindex_id: str
     dry_run: bool
+
+    @property
+    def comparisons(self) -> Comparisons:
+        """What the reindex has to compare and has found."""
+        return Comparisons(self.vault, self.reindex_id)
 
     @property
     def ids(self) -> dict[str, Any]:

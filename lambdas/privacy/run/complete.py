@@ -16,7 +16,7 @@ from privacy.run.verify import NOT_DONE
 from privacy.timestamps import parse_timestamp
 from privacy.vault import archived
 from privacy.vault.sessions import Vault
-from privacy.visits import visit as visit_items
+from privacy.visits.items import Visits
 from privacy.visits.visit import RunNotes, Visit
 
 _log: Final = logging.getLogger("privacy")
@@ -38,13 +38,15 @@ def complete_run(
     """End the run's requests, remove what was kept for it, release the lock; start the next run if need be.
 
     `error` is the name of what ended the run early, `step` where that was: its requests then end failed.
-    Returns the next run's id, or None. Can be done again at any point: the values kept for a request go
-    first (of one that failed, they are given some days more), then it ends, and the visits, from which all of
-    this is told, go last.
+    Returns the next run's id, or None where none was started. AWS errors and TableBusyError are raised.
+
+    Can be done again at any point, because the order is: the values kept for a request go (of one that
+    failed, after some days only), then the request ends, and the visits, which say how it ends, go last.
     """
     customer = vault.customer.id
+    visits = Visits(vault, run_id)
     # A run that broke off may have left a million visits undone: a redrive walks again to what was walked to.
-    noted = visit_items.notes(vault, run_id, walked=not error)
+    noted = visits.notes(walked=not error)
     mine = taken(requests, customer, run_id)
     for request in mine:
         restoring = [] if error else _restoring(request, noted)
@@ -61,7 +63,7 @@ def complete_run(
             request_values.drop(vault, request)
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
             _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
-    visit_items.clear(vault, run_id)
+    visits.clear()
     lock.release_run(customer, run_id)
     if error and not mine:
         # The run failed before it took a request: the next would as well. The sweep tries again later.
@@ -78,7 +80,7 @@ def _failed_run(error: str, step: str | None) -> tuple[EndState, dict[str, Any]]
 
 
 def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any] | None]:
-    """Return how the request ends, and what its answer says about it. Names no object key and no content."""
+    """Return the state in which the request ends, and the detail of its answer: no object key, no content."""
     concerned = noted.of(request.id)
     problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
     if request.id in noted.problems:

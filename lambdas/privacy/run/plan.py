@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ from privacy.exports import files as export_files
 from privacy.exports.store import ExportStore
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
-from privacy.run.replay import groups
 from privacy.run.steps import MAX_REQUESTS
 from privacy.run.work import PARALLEL, TakenRequest, asked_of_all_files, planned_visits
-from privacy.vault import archived, tombstones
+from privacy.vault import archived, request_items, tombstones
 from privacy.vault import items as vault_items
+from privacy.vault.request_items import Group
 from privacy.vault.sessions import Vault
-from privacy.visits import visit as visit_items
+from privacy.visits.items import Visits
 
 _log: Final = logging.getLogger("privacy")
 
@@ -30,7 +30,6 @@ MAX_SUBJECTS: Final = 5000
 """A run takes requests about no more subjects (one request always); the rest goes with the next run, which
 starts when it ends. So a visit, which carries the references of its object's subjects, stays below the
 400 KB of a table item."""
-
 
 DETAILS_GONE: Final = "details-gone"
 """Problem of a correction whose new values, or a follow-up whose object's key, are no longer kept."""
@@ -43,11 +42,14 @@ def plan_run(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> int:
-    """Take the customer's pending requests and write the run's visits down; return how many there are.
+    """Take the customer's pending requests and write the run's visits; return how many visits there are.
 
-    Can be done again as a whole: what an earlier attempt wrote is replaced. Tombstones come before the
-    look-up, so that what is indexed meanwhile is either found here or recognised there as a late arrival.
-    The ledger comes before the tombstones: nothing is erased that it does not know.
+    Can be done again as a whole: what an earlier attempt wrote is replaced. AWS errors and TableBusyError are
+    raised.
+
+    The ledger is written before the tombstones: nothing is erased that it does not know. Tombstones are
+    written before entries are read: what is indexed meanwhile is either found here, or recognised by the
+    index as a late arrival.
     """
     taken = _take(vault, requests, run_id)
     at = timestamps.instant(clock())
@@ -58,11 +60,12 @@ def plan_run(
     unread = archived.unread(vault)
     wide = asked_of_all_files(vault, taken, unread)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
-    planned = visit_items.write(vault, run_id, shared, planned_visits(vault, taken, wide, unread, outliving))
+    visits = Visits(vault, run_id)
+    planned = visits.write(shared, planned_visits(vault, taken, wide, unread, outliving))
     for t in taken:
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
-            visit_items.note_request_problem(vault, run_id, t.request.id, DETAILS_GONE)
+            visits.note_request_problem(t.request.id, DETAILS_GONE)
     _log.info(
         "run planned: customer=%s run=%s requests=%d visits=%d",
         vault.customer.id,
@@ -98,22 +101,24 @@ def _take(vault: Vault, requests: RequestStore, run_id: str) -> list[TakenReques
 
 
 def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
-    if taken.erases and taken.request.follows is None and taken.request.restored_from is None:
-        return taken
-    # They go just before the request ends: a run that was lost in between leaves a request without them.
-    item = request_values.take(vault, taken.request)
-    if item is None:
-        return replace(taken, refs=(), details_gone=True)
-    if "key" in item:
-        return replace(
-            taken,
-            late_key=item["key"]["S"],
-            erased_at=item["erased_at"]["S"],
-            whole=item["whole"]["BOOL"],
-        )
-    if taken.erases:
-        return replace(taken, replayed={ref: group for group in groups(item) for ref in group.subjects})
-    changes: list[dict[str, Any]] = json.loads(item["changes"]["S"])
+    """Return the request with what waits for it in the vault, as far as that is still there."""
+    request_id = taken.request.id
+    detailed: TakenRequest | None = taken
+    match request_values.kind_of(taken.request):
+        case "changes":
+            changes = request_items.hold_changes(vault, request_id)
+            detailed = None if changes is None else _with_changes(vault, taken, json.loads(changes))
+        case "late":
+            follow_up = request_items.hold_follow_up(vault, request_id)
+            detailed = None if follow_up is None else replace(taken, follow_up=follow_up)
+        case "replay":
+            groups = request_items.hold_groups(vault, request_id)
+            detailed = None if groups is None else replace(taken, replayed=_by_subject(groups))
+    # What waits goes just before the request ends: a run that was lost in between leaves one without it.
+    return replace(taken, refs=(), details_gone=True) if detailed is None else detailed
+
+
+def _with_changes(vault: Vault, taken: TakenRequest, changes: Sequence[Mapping[str, Any]]) -> TakenRequest:
     formats = {dataset.name: dataset.format for dataset in vault.customer.datasets}
     return replace(
         taken,
@@ -122,6 +127,10 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
             (c["dataset"], c.get("record")) for c in changes if formats.get(c["dataset"]) == "records"
         ),
     )
+
+
+def _by_subject(groups: Iterable[Group]) -> dict[str, Group]:
+    return {ref: group for group in groups for ref in group.subjects}
 
 
 def _erasure(taken: TakenRequest) -> Erasure:
@@ -136,7 +145,7 @@ def _erasure(taken: TakenRequest) -> Erasure:
 
 def _leave_tombstones(vault: Vault, taken: Sequence[TakenRequest], at: str) -> None:
     # A follow-up leaves the first erasure's tombstone: what came legitimately after that one is not late.
-    first = [t for t in reversed(taken) if t.erases and t.late_key is None and not t.replayed]
+    first = [t for t in reversed(taken) if t.erases and t.follow_up is None and not t.replayed]
     erased = {ref: t.request.id for t in first for ref in t.refs}
     if not erased:
         return
@@ -175,9 +184,9 @@ def _put_tombstones_back(vault: Vault, taken: Sequence[TakenRequest]) -> None:
 def _withdraw_exports(
     vault: Vault, requests: RequestStore, taken: Sequence[TakenRequest], now: datetime
 ) -> tuple[str, ...]:
-    """Withdraw the customer's exports if anybody is erased; return the erasures that they must not outlive.
+    """Withdraw the customer's exports if anybody is erased; return the ids of these erasures.
 
-    None where there is nothing to remove. None can come meanwhile: the run holds the lock.
+    Empty where there is no export to remove. No export can be made meanwhile: the run holds the lock.
     """
     erasures = tuple(t.request.id for t in taken if t.erases)
     store = ExportStore(requests.table)

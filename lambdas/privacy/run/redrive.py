@@ -1,6 +1,6 @@
 """Redriving a run: its requests that ended failed are pending again, and the next run takes them.
 
-For the operator, once the cause is mended. What the failed run did is found done; the rest is done now.
+For the operator, once the cause is mended. The next run skips what the failed one did, and does the rest.
 """
 
 import logging

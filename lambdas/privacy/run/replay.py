@@ -4,7 +4,6 @@ It turns the erasure ledger into erasure requests with limits, which runs then c
 """
 
 import hashlib
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ from privacy.identifiers import uuid7
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
-from privacy.vault import items as vault_items
+from privacy.vault import request_items
+from privacy.vault.request_items import Group
 from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
@@ -82,15 +82,6 @@ class Page:
         return page
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Subjects of one request that were erased at one instant."""
-
-    request: str
-    erased_at: str
-    subjects: tuple[str, ...]
-
-
 def replay_page(
     vault: Vault,
     requests: RequestStore,
@@ -149,13 +140,6 @@ def replay_page(
     return gone_on, read.done
 
 
-def groups(item: "vault_items.Item") -> list[Group]:
-    """Return whom a replay's request is about, from the vault's item of it."""
-    return [
-        Group(**{**each, "subjects": tuple(each["subjects"])}) for each in json.loads(item["groups"]["S"])
-    ]
-
-
 @dataclass(slots=True)
 class _Read:
     """What a page has of the ledger: the same at each attempt. `after` is the key of the last entry."""
@@ -212,10 +196,7 @@ def _grouped(chunk: Mapping[str, Group]) -> list[Group]:
 def _ask(vault: Vault, requests: RequestStore, restored_from: str, chunk: list[Group], now: datetime) -> str:
     """Make the erasure request of one chunk, unless it is there and went well; return its id."""
     customer = vault.customer.id
-    text = json.dumps(
-        [{"request": g.request, "erased_at": g.erased_at, "subjects": g.subjects} for g in chunk],
-        separators=(",", ":"),
-    )
+    text = request_items.groups_text(chunk)
     for attempt in count():
         # Sorted before what was asked for since the restoration, so that the next run begins with it.
         request_id = uuid7(
@@ -225,16 +206,7 @@ def _ask(vault: Vault, requests: RequestStore, restored_from: str, chunk: list[G
         if known is None or known.state not in {"failed", "partial"}:
             break
     if known is None:
-        vault_items.batch_write(
-            vault,
-            put=[
-                {
-                    **vault_items.key(vault_items.request_pk(request_id), vault_items.REPLAY),
-                    "groups": {"S": text},
-                    **vault_items.backstop(),
-                }
-            ],
-        )
+        request_items.put_groups(vault, request_id, chunk)
         requests.create(
             customer,
             type="erasure",

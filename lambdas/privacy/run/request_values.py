@@ -1,5 +1,4 @@
-"""What waits in the vault for a request: a correction's new values, the key that a follow-up is about, or
-what an erasure repeats after a restoration.
+"""How long what waits in the vault for a request is kept (`privacy.vault.request_items`).
 
 It goes just before the request ends. Where the request failed, it waits some days more, so that the operator
 can redrive the run.
@@ -8,16 +7,13 @@ can redrive the run.
 import json
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from privacy.aws.conditions import ConditionMayFail
 from privacy.requests.request import Request
 from privacy.vault import items as vault_items
+from privacy.vault import request_items
 from privacy.vault.sessions import Vault
 from privacy.visits.visit import Visit
-
-if TYPE_CHECKING:
-    from privacy.vault.items import Item
 
 REDRIVE_SECONDS: Final = 14 * 24 * 3600
 """How long what a request that failed needs waits for a redrive: as long as a dead letter waits."""
@@ -25,21 +21,24 @@ REDRIVE_SECONDS: Final = 14 * 24 * 3600
 _OBJECT: Final = "object#"
 
 
-def take(vault: Vault, request: Request) -> "Item | None":
-    """Return what waits for the request, or None where it is no longer there; it stays for the whole run."""
-    sk = sort_key(request)
-    return _expire(vault, request, sk, vault_items.backstop()["expires_at"]["N"]) if sk else None
+def kind_of(request: Request) -> request_items.Kind | None:
+    """Return what waits for such a request, or None where it needs nothing."""
+    if request.type == "correction":
+        return request_items.CHANGES
+    if request.follows is not None:
+        return request_items.FOLLOW_UP
+    return request_items.REPLAY if request.restored_from is not None else None
 
 
 def keep_for_redrive(vault: Vault, request: Request, visits: Iterable[Visit]) -> None:
-    """Let what a request that failed needs go after REDRIVE_SECONDS.
+    """Let what a request that failed needs go after REDRIVE_SECONDS. Raises TableBusyError.
 
     That is also which objects its run was to visit, and how far each visit came: the index knows nothing any
     more of an object whose rows are gone, but older versions of it, or lines to report, may be left.
     """
     at = str(int(time.time()) + REDRIVE_SECONDS)
-    if sk := sort_key(request):
-        _expire(vault, request, sk, at)
+    if kind := kind_of(request):
+        request_items.expire(vault, request.id, kind, at)
     if request.follows is None:
         pk = vault_items.request_pk(request.id)
         vault_items.batch_write(
@@ -67,9 +66,9 @@ def objects_to_redrive(vault: Vault, request: Request) -> dict[str, Mapping[str,
 
 
 def drop(vault: Vault, request: Request) -> None:
-    """Remove what waits for the request."""
-    pk, sk = vault_items.request_pk(request.id), sort_key(request)
-    waiting = [sk] if sk else []
+    """Remove what waits for the request, and what was kept to redrive it. Raises TableBusyError."""
+    pk, kind = vault_items.request_pk(request.id), kind_of(request)
+    waiting: list[str] = [kind] if kind else []
     if request.redriven_from is not None:
         waiting += [item["sk"]["S"] for item in vault_items.query(vault, pk, first=_OBJECT)]
     if waiting:
@@ -81,27 +80,3 @@ def _progress(visit: Visit) -> Mapping[str, Any]:
     if visit.outcome is None or visit.outcome.get("damaged"):
         return visit.journal
     return {"outcome": visit.outcome, "indexed": False}
-
-
-def sort_key(request: Request) -> str | None:
-    """Return under which sort key something waits for such a request, or None where it needs nothing."""
-    if request.type == "correction":
-        return vault_items.CHANGES
-    if request.follows is not None:
-        return vault_items.LATE
-    return vault_items.REPLAY if request.restored_from is not None else None
-
-
-def _expire(vault: Vault, request: Request, sk: str, at: str) -> "Item | None":
-    """Set the Unix time at which DynamoDB removes the item, and return the item; None where it is gone."""
-    with ConditionMayFail():
-        answer = vault.dynamodb.update_item(
-            TableName=vault.customer.table,
-            Key=vault_items.key(vault_items.request_pk(request.id), sk),
-            UpdateExpression="SET expires_at = :at",
-            ConditionExpression="attribute_exists(sk)",
-            ExpressionAttributeValues={":at": {"N": at}},
-            ReturnValues="ALL_NEW",
-        )
-        return answer["Attributes"]
-    return None

@@ -7,6 +7,7 @@ from privacy.customers.registry import Registry, UnknownCustomerError
 from privacy.requests.request import Request
 from privacy.requests.store import RequestStore
 from privacy.vault.sessions import Vault, open_vault
+from privacy.visits.items import Visits
 
 MAX_REQUESTS: Final = 1000
 """A run takes no more requests; the rest goes with the next run, which starts when it ends."""
@@ -18,6 +19,11 @@ class RunStep:
 
     vault: Vault
     run_id: str
+
+    @property
+    def visits(self) -> Visits:
+        """The run's visits."""
+        return Visits(self.vault, self.run_id)
 
     @property
     def ids(self) -> dict[str, str]:

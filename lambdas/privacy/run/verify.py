@@ -14,7 +14,7 @@ from privacy.vault import objects as vault_objects
 from privacy.vault import tombstones
 from privacy.vault.objects import Version
 from privacy.vault.sessions import Vault
-from privacy.visits import visit as visit_items
+from privacy.visits.items import Visits
 from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
@@ -31,16 +31,17 @@ _PARALLEL: Final = 8
 def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
     """Check every visit and every erased subject, note the problems down, and return how many there are.
 
-    Can be done again: what is in order by then is no longer a problem.
+    Can be done again: the note of a problem that is gone by then is removed. AWS errors are raised.
     """
-    noted = visit_items.notes(vault, run_id)
+    visits = Visits(vault, run_id)
+    noted = visits.notes()
     archived = {visit.key for visit in noted.visits if visit.outcome and visit.outcome.get("archived")}
     found = 0
     for visit in noted.visits:
         problem = _visit_problem(vault, visit)
         found += problem is not None
         if problem != visit.problem:
-            visit_items.note_visit_problem(vault, run_id, visit.number, problem)
+            visits.note_visit_problem(visit.number, problem)
     for request in taken(requests, vault.customer.id, run_id):
         if request.type != "erasure" or request.follows is not None:
             # What a follow-up is about, its visit has checked: the subject may have come back since.
@@ -54,7 +55,7 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
         )
         found += problem is not None
         if problem != noted.problems.get(request.id):
-            visit_items.note_request_problem(vault, run_id, request.id, problem)
+            visits.note_request_problem(request.id, problem)
     _log.info("run verified: customer=%s run=%s problems=%d", vault.customer.id, run_id, found)
     return found
 

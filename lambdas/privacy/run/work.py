@@ -1,18 +1,18 @@
 """What a run has to do: its requests turned into visits of the objects and records that they touch."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Final
 
 from privacy.requests.request import Request
-from privacy.run.replay import Group
 from privacy.timestamps import instant, parse_timestamp
 from privacy.vault import items as vault_items
 from privacy.vault.objects import Found, files_below
+from privacy.vault.request_items import FollowUp, Group
 from privacy.vault.sessions import Vault
-from privacy.visits.limits import NEVER, ErasureLimit
+from privacy.visits.limits import ALL_ROWS, NEVER, ErasureLimit, Extent
 from privacy.visits.visit import Visit
 
 PARALLEL: Final = 8
@@ -22,21 +22,18 @@ PARALLEL: Final = 8
 class TakenRequest:
     """A request of the run with what it asks.
 
-    `late_key` is set for an erasure that follows an earlier one: it is about this object alone, and about
-    what is not after `erased_at`. That is decided by a row's own time, and with `whole` by the time at which
-    the object's version was uploaded as well. `replayed` is set for one that is repeated after a restoration:
-    by reference, what it repeats.
-    `records` and `datasets` say what a correction is about: pairs of dataset and record id (None: all of
-    the subject's records), and datasets of rows; `details_gone` is set where that is
-    no longer known. `redriven` are the objects of the run that the request failed in, with their journals.
+    - `follow_up`: set for an erasure that follows an earlier one, and is about one object alone.
+    - `replayed`: set for an erasure that is repeated after a restoration: by reference, what it repeats.
+    - `datasets`, `records`: what a correction is about: datasets of rows, and pairs of dataset and record id
+      (None: all of the subject's records).
+    - `details_gone`: set where what the request is about is no longer known; `refs` is then empty.
+    - `redriven`: the objects of the run that the request failed in, with their visits' journals.
     """
 
     request: Request
     refs: tuple[str, ...]
-    late_key: str | None = None
+    follow_up: FollowUp | None = None
     replayed: Mapping[str, Group] = field(default_factory=dict)
-    erased_at: str | None = None
-    whole: bool = False
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
     details_gone: bool = False
@@ -49,12 +46,17 @@ class TakenRequest:
 
     def limit(self, ref: str) -> ErasureLimit | None:
         """Which versions a repeated erasure takes all of this subject's rows from; None for a first one."""
-        if self.whole and self.erased_at is not None:
-            return ErasureLimit(self.erased_at, NEVER)
+        if self.follow_up is not None and self.follow_up.whole:
+            return ErasureLimit(self.follow_up.erased_at, NEVER)
         restored_from = self.request.restored_from
         if restored_from is None:
             return None
         return ErasureLimit(self.replayed[ref].erased_at, instant(parse_timestamp(restored_from)))
+
+    @property
+    def extent(self) -> Extent:
+        """Which of a subject's rows the erasure takes by their own time."""
+        return ALL_ROWS if self.follow_up is None else Extent(self.follow_up.erased_at)
 
     def wants_record(self, dataset: str, record_id: str) -> bool:
         """Whether a correction is about this record."""
@@ -70,44 +72,45 @@ class _Holdings:
 
 
 @dataclass(slots=True)
-class _Work:
+class Work:
     """What is asked of one object, or of the records of some subjects."""
 
     dataset: str | None = None
     requests: dict[str, None] = field(default_factory=dict)
-    erase: dict[str, str | None] = field(default_factory=dict)
+    erase: dict[str, Extent] = field(default_factory=dict)
     limits: dict[str, ErasureLimit] = field(default_factory=dict)
     correct: list[tuple[str, str]] = field(default_factory=list)
     journal: Mapping[str, Any] = field(default_factory=dict)
 
     def add(self, taken: TakenRequest, ref: str) -> None:
+        """Ask also what the request asks about this subject."""
         self.requests[taken.request.id] = None
         limit = taken.limit(ref)
         if limit is not None:
             self.limits[ref] = limit.widened(self.limits.get(ref))
         if taken.erases and not taken.replayed:
-            until = self.erase.get(ref, "")
-            at = taken.erased_at
-            self.erase[ref] = None if until is None or at is None else max(until, at)
+            self.erase[ref] = taken.extent.widened(self.erase.get(ref))
         elif not taken.erases:
             self.correct.append((taken.request.id, ref))
 
-    def join(self, other: "_Work") -> None:
+    def join(self, other: "Work") -> None:
         """Ask also what the other asks, which is about subjects as a whole."""
         self.requests |= other.requests
-        self.erase |= other.erase
+        self.erase |= {ref: extent.widened(self.erase.get(ref)) for ref, extent in other.erase.items()}
         self.limits |= {ref: limit.widened(self.limits.get(ref)) for ref, limit in other.limits.items()}
         self.correct += [pair for pair in other.correct if pair not in self.correct]
 
     def visit(self, number: int, key: str | None) -> Visit:
+        """Return the visit with this number: of the object with this key, or (None) of records."""
+        wholly = {ref for ref, extent in self.erase.items() if extent.takes_all}
         return Visit(
             number=number,
             kind="records" if key is None else "object",
             requests=tuple(sorted(self.requests)),
             erase=frozenset(self.erase.keys() | self.limits.keys()),
-            until={ref: until for ref, until in self.erase.items() if until is not None},
+            until={ref: extent.until for ref, extent in self.erase.items() if extent.until is not None},
             # Who is to be erased whatever the time needs no limit.
-            limits={r: limit for r, limit in self.limits.items() if self.erase.get(r, "") is not None},
+            limits={ref: limit for ref, limit in self.limits.items() if ref not in wholly},
             correct=tuple(sorted(self.correct)),
             key=key,
             dataset=self.dataset,
@@ -117,13 +120,13 @@ class _Work:
 
 def asked_of_all_files(
     vault: Vault, taken: Sequence[TakenRequest], unread: Mapping[str, list[str]]
-) -> dict[str, _Work]:
+) -> dict[str, Work]:
     """Return what is asked of every file of a dataset that is scanned or could not be read, by its name."""
-    found: dict[str, _Work] = {}
+    found: dict[str, Work] = {}
     for dataset in vault.customer.datasets:
-        work = _Work(dataset.name)
+        work = Work(dataset.name)
         for t in taken if dataset.index == "scan" or dataset.name in unread else ():
-            if t.late_key is None and (t.erases or dataset.name in t.datasets):
+            if t.follow_up is None and (t.erases or dataset.name in t.datasets):
                 for ref in t.refs:
                     work.add(t, ref)
         if work.requests:
@@ -134,70 +137,101 @@ def asked_of_all_files(
 def planned_visits(
     vault: Vault,
     taken: Sequence[TakenRequest],
-    wide: Mapping[str, _Work],
+    wide: Mapping[str, Work],
     unread: Mapping[str, list[str]],
     outliving: tuple[str, ...],
 ) -> Iterator[Visit]:
-    """Yield the visits of a run: exports, records of each subject, files that are walked, single objects."""
+    """Yield the visits of a run: exports, records of each subject, files that are walked, single objects.
+
+    `wide` is what is asked of every file of a dataset, by the dataset's name (`asked_of_all_files`); `unread`
+    are the keys of the files that could not be read, by dataset; `outliving` the erasures that the customer's
+    exports must not outlive, none where there is no export. AWS errors and TableBusyError are raised.
+    """
     scanned = {d.name: wide[d.name] for d in vault.customer.datasets if d.name in wide and d.index == "scan"}
-    objects: dict[str, _Work] = {}
-    by_subject: dict[str, _Work] = {}
-    holdings = _holdings(vault, {ref for t in taken if t.late_key is None for ref in t.refs})
+    holdings = _holdings(vault, {ref for t in taken if t.follow_up is None for ref in t.refs})
     _drop_entries_of(vault, scanned, holdings)
-    for t in taken:
-        for ref in t.refs:
-            if t.late_key is not None:
-                objects.setdefault(t.late_key, _Work()).add(t, ref)
-                continue
-            for key, journal in t.redriven.items():
-                work = objects.setdefault(key, _Work())
-                work.add(t, ref)
-                work.journal = work.journal or journal
-            held = holdings[ref]
-            for key, dataset in held.objects.items():
-                if dataset in scanned:
-                    continue
-                if t.erases or dataset in t.datasets:
-                    objects.setdefault(key, _Work()).add(t, ref)
-            if held.records and (t.erases or any(t.wants_record(*record) for record in held.records)):
-                by_subject.setdefault(ref, _Work()).add(t, ref)
+    records = _asked_of_records(taken, holdings)
+    objects = _asked_of_objects(taken, holdings, scanned)
     numbers = count()
     if outliving:
         yield Visit(number=next(numbers), kind="exports", requests=outliving)
     # A visit for each subject: records that cannot be dealt with are then nobody else's problem.
-    for _, work in sorted(by_subject.items()):
+    for _, work in sorted(records.items()):
         yield work.visit(next(numbers), None)
-    for walked in vault.customer.datasets:
-        if walked.name not in wide:
-            continue
-        files: Iterable[Found] = (
-            files_below(vault, walked.prefix or "")
-            if walked.name in scanned
-            else (Found(key, None) for key in unread[walked.name])
-        )
-        for file in files:
-            if own := objects.pop(file.key, None):
-                own.join(wide[walked.name])
-                own.dataset = walked.name
-                yield replace(own.visit(next(numbers), file.key), scan=True, sole=file.sole)
-                continue
-            yield Visit(
-                number=next(numbers),
-                kind="object",
-                requests=(),
-                key=file.key,
-                dataset=walked.name,
-                scan=True,
-                sole=file.sole,
-                shared=walked.name,
+    for dataset in vault.customer.datasets:
+        if dataset.name in wide:
+            files = (
+                files_below(vault, dataset.prefix or "")
+                if dataset.name in scanned
+                else [Found(key, None) for key in unread[dataset.name]]
             )
+            yield from _visits_of_files(files, wide[dataset.name], objects, numbers)
     for key, work in sorted(objects.items()):
         below = vault.customer.dataset_of(key)
         work.dataset = below.name if below else None
         yield work.visit(next(numbers), key)
 
 
-def _drop_entries_of(vault: Vault, scanned: Mapping[str, _Work], holdings: Mapping[str, _Holdings]) -> None:
+def _asked_of_records(taken: Sequence[TakenRequest], holdings: Mapping[str, _Holdings]) -> dict[str, Work]:
+    """Return what is asked of the records of each subject who has any that a request is about."""
+    found: dict[str, Work] = {}
+    for t in taken:
+        for ref in t.refs if t.follow_up is None else ():
+            records = holdings[ref].records
+            if records and (t.erases or any(t.wants_record(*record) for record in records)):
+                found.setdefault(ref, Work()).add(t, ref)
+    return found
+
+
+def _asked_of_objects(
+    taken: Sequence[TakenRequest], holdings: Mapping[str, _Holdings], scanned: Container[str]
+) -> dict[str, Work]:
+    """Return what is asked of single objects, by key: of those that the index names or a failed run had.
+
+    Objects of `scanned` datasets are left to the walk.
+    """
+    found: dict[str, Work] = {}
+    for t in taken:
+        for ref in t.refs:
+            if t.follow_up is not None:
+                found.setdefault(t.follow_up.key, Work()).add(t, ref)
+                continue
+            for key, journal in t.redriven.items():
+                work = found.setdefault(key, Work())
+                work.add(t, ref)
+                work.journal = work.journal or journal
+            for key, dataset in holdings[ref].objects.items():
+                if dataset not in scanned and (t.erases or dataset in t.datasets):
+                    found.setdefault(key, Work()).add(t, ref)
+    return found
+
+
+def _visits_of_files(
+    files: Iterable[Found], asked: Work, objects: dict[str, Work], numbers: Iterator[int]
+) -> Iterator[Visit]:
+    """Yield a visit of every file of a dataset of which all are asked the same.
+
+    A file of which more is asked has a visit with both, and is taken out of `objects`.
+    """
+    for file in files:
+        if own := objects.pop(file.key, None):
+            own.join(asked)
+            own.dataset = asked.dataset
+            yield replace(own.visit(next(numbers), file.key), scan=True, sole=file.sole)
+            continue
+        yield Visit(
+            number=next(numbers),
+            kind="object",
+            requests=(),
+            key=file.key,
+            dataset=asked.dataset,
+            scan=True,
+            sole=file.sole,
+            shared=asked.dataset,
+        )
+
+
+def _drop_entries_of(vault: Vault, scanned: Mapping[str, Work], holdings: Mapping[str, _Holdings]) -> None:
     """Remove the erased subjects' entries for datasets that had an index before they came to be scanned."""
     stale = [
         vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))

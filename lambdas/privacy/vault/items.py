@@ -21,9 +21,6 @@ OBJECTS_INDEX: Final = "objects"
 """The sparse index that finds an object's entries by its key."""
 
 INDEXED: Final = "indexed"
-CHANGES: Final = "changes"
-LATE: Final = "late"
-REPLAY: Final = "replay"
 POINTER: Final = "subject"
 """Sort key of the item, in a record's own partition, that names the subject the record belongs to."""
 

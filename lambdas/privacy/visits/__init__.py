@@ -1,1 +1,1 @@
-"""Visits: one object, or the records of one subject, dealt with for everything that is asked of it."""
+"""Visits: one object, or the records of one subject, erased and corrected as a run's requests ask."""

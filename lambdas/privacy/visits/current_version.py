@@ -15,13 +15,11 @@ from privacy.vault import objects as vault_objects
 from privacy.vault import tombstones
 from privacy.vault.objects import StoredObject
 from privacy.vault.sessions import Vault
-from privacy.visits import limits as erasure_limits
 from privacy.visits import scans
+from privacy.visits.items import Journal
 from privacy.visits.outcome import Outcome
 from privacy.visits.rewriting import Rewriting, read_again
-from privacy.visits.visit import Journal, Visit
-
-__all__ = ["Outcome", "asked_of", "changed_version"]
+from privacy.visits.visit import Visit
 
 
 def changed_version(
@@ -64,11 +62,7 @@ def asked_of(visit: Visit, uploaded_at: str) -> dict[str, str | None]:
 
     Each with the instant up to which rows go by their own time; None where all of the person's rows go.
     """
-    if not visit.limits:
-        return {ref: visit.until.get(ref) for ref in visit.erase}
-    reached = erasure_limits.for_object(visit.erase, visit.limits, uploaded_at)
-    wholly = reached - visit.until.keys() | reached & visit.limits.keys()
-    return dict.fromkeys(wholly) | {ref: at for ref, at in visit.until.items() if ref not in wholly}
+    return {ref: extent.until for ref, extent in visit.extents(uploaded_at).items()}
 
 
 def _marker_of(vault: Vault, stored: StoredObject) -> Marker | None:

@@ -1,4 +1,8 @@
-"""What an erasure may take that is repeated: what was there before or came back, and nothing that is new."""
+"""How far an erasure reaches: which of a subject's rows it takes, and from which versions.
+
+`Extent` tells the rows. `ErasureLimit` tells the versions, and the records, of an erasure that is repeated:
+it takes what was there before or came back, and nothing that is new.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
 NEVER: Final = "9999-12-31T23:59:59.999999Z"
-"""Where nothing was put back."""
+"""Stands for `restored_from` where nothing was put back."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -16,10 +20,36 @@ _PACKED: Final = _REF_BYTES + 2 * _TIME_BYTES
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """Which of an erased subject's rows go: those that are by their own time not after `until`, or all.
+
+    `until` is an instant, and None where all of them go. Who keeps every row has no extent.
+    """
+
+    until: str | None = None
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether all of the subject's rows go."""
+        return self.until is None
+
+    def widened(self, other: Self | None) -> "Extent":
+        """Return the extent that takes what either of the two takes; None takes nothing."""
+        if other is None:
+            return self
+        if self.until is None or other.until is None:
+            return ALL_ROWS
+        return Extent(max(self.until, other.until))
+
+
+ALL_ROWS: Final = Extent()
+
+
+@dataclass(frozen=True, slots=True)
 class ErasureLimit:
     """When a subject was erased, and from when on data was put back (or NEVER). Both are instants.
 
-    Records come back with their own times, objects as copies with the time at which they were put back.
+    Data that a restoration puts back: a record keeps the time it had, an object is a copy with a new time.
     """
 
     erased_at: str

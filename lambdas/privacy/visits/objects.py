@@ -14,8 +14,10 @@ from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError, ObjectChangedError
 from privacy.vault.sessions import Vault
 from privacy.visits import scans
-from privacy.visits.current_version import Outcome, asked_of, changed_version
-from privacy.visits.visit import Journal, Visit
+from privacy.visits.current_version import changed_version
+from privacy.visits.items import Journal
+from privacy.visits.outcome import Outcome
+from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
 
@@ -26,7 +28,7 @@ ATTEMPTS: Final = 5
 def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journal) -> Outcome:
     """Erase and correct in one object, purge its older versions, drop the entries of who was erased.
 
-    Doing it again changes nothing more, and tells the same outcome. An object that is gone, or hidden by a
+    Doing it again changes nothing more, and returns the same outcome. An object that is gone, or hidden by a
     delete marker, loses all of its versions to an erasure, none to a correction. Of one whose compression is
     damaged everything stays, entries and older versions too: they may be all that is left of it. Of one that
     is archived everything stays as well, and what its dataset says is done (`privacy.vault.archived`). Raises
@@ -37,9 +39,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
     dataset = vault.customer.dataset_of(key)
     if dataset is None:
         raise readers.DatasetUnknownError
-    unread = None
-    if visit.scan and dataset.index != "scan":
-        unread = archived.unread_version(vault, key)
+    # A file that is visited without an entry, although its dataset has an index, could not be read before.
+    unread = archived.unread_version(vault, key) if visit.scan and dataset.index != "scan" else None
     for _ in range(ATTEMPTS):
         try:
             if "upload" in journal.facts:
@@ -48,14 +49,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             if found.damaged is not None or found.archived is not None:
                 return found
             outcome = _continued(journal, found)
-            if outcome.indexed and outcome.new_version is not None:
-                # Nobody is in the new version who was not in the old one: its event has nothing to tell.
-                marker = Marker.from_note(journal.facts["marker"])
-                index_entries.mark_indexed(vault, key, replace(marker, version_id=outcome.new_version))
-            # What very many visits share is about people who are in few of the objects.
-            gone = (outcome.erased if visit.shared else found.erase | outcome.erased) - found.spared
-            versions = index_entries.read_entries(vault, key, gone - found.entries.keys()).versions
-            entries = {ref: version for ref, version in found.entries.items() if ref in gone} | versions
+            _mark_new_version(vault, key, outcome, journal)
+            entries = _entries_of_erased(vault, visit, found, outcome)
             outcome.purged = _purges(vault, dataset, visit, found, outcome, journal)
             if outcome.purged:
                 _purge_others(vault, key, found.new_version or found.old_version, outcome, journal)
@@ -78,19 +73,46 @@ def _changed(vault: Vault, dataset: Dataset, visit: Visit, changes: ChangesOf, j
         return changed_version(vault, dataset, visit, changes, journal)
     except ObjectArchivedError as error:
         key = visit.key or ""
-        if "checksum" in journal.facts:
-            current = vault_objects.checksum(vault, key)
-            if current is not None and current[1] == journal.facts["checksum"]:
-                # What an earlier attempt wrote is archived again, in the storage class that the object had.
-                outcome = Outcome(
-                    **journal.facts["outcome"], indexed=journal.facts["indexed"], erase=visit.erase
-                )
-                outcome.new_version = outcome.kept_version = current[0]
-                # It cannot tell any more of whom rows have stayed.
-                asked = asked_of(visit, journal.facts["uploaded_at"])
-                outcome.spared = {ref for ref, until in asked.items() if until is not None}
-                return outcome
+        if (written := _archived_again(vault, key, visit, journal)) is not None:
+            return written
         return Outcome(archived=archived.deal_with(vault, dataset, key, error), purged=False)
+
+
+def _archived_again(vault: Vault, key: str, visit: Visit, journal: Journal) -> Outcome | None:
+    """Return the outcome of an earlier attempt whose version is the archived one; None where it is not.
+
+    What a visit writes has the storage class that the object had, so it may be archived at once.
+    """
+    if "checksum" not in journal.facts:
+        return None
+    current = vault_objects.checksum(vault, key)
+    if current is None or current[1] != journal.facts["checksum"]:
+        return None
+    outcome = Outcome(**journal.facts["outcome"], indexed=journal.facts["indexed"], erase=visit.erase)
+    outcome.new_version = outcome.kept_version = current[0]
+    # Whose rows the attempt left is not noted: perhaps of everybody of whom not all rows go.
+    extents = visit.extents(journal.facts["uploaded_at"])
+    outcome.spared = {ref for ref, extent in extents.items() if not extent.takes_all}
+    return outcome
+
+
+def _mark_new_version(vault: Vault, key: str, outcome: Outcome, journal: Journal) -> None:
+    """Mark the version that was written as indexed, if the one in its place was.
+
+    Nobody is in the new version who was not in the old one: its event has nothing to tell.
+    """
+    if outcome.indexed and outcome.new_version is not None:
+        marker = Marker.from_note(journal.facts["marker"])
+        index_entries.mark_indexed(vault, key, replace(marker, version_id=outcome.new_version))
+
+
+def _entries_of_erased(vault: Vault, visit: Visit, found: Outcome, outcome: Outcome) -> dict[str, str]:
+    """Return the entries for the object that have to go: subject references with their entries' versions."""
+    # What very many visits share is about people who are in few of the objects.
+    gone = (outcome.erased if visit.shared else found.erase | outcome.erased) - found.spared
+    key = visit.key or ""
+    versions = index_entries.read_entries(vault, key, gone - found.entries.keys()).versions
+    return {ref: version for ref, version in found.entries.items() if ref in gone} | versions
 
 
 def _purges(

@@ -11,7 +11,7 @@ from privacy.aws.transactions import CONDITION_FAILED, transact
 from privacy.formats import json_values
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
-from privacy.visits import visit as visit_items
+from privacy.visits.items import Visits
 from privacy.visits.visit import Visit
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class RecordsOutcome:
 
 
 def visit_records(
-    vault: Vault, run_id: str, visit: Visit, changes: Mapping[str, Sequence[RecordChange]]
+    visits: Visits, visit: Visit, changes: Mapping[str, Sequence[RecordChange]]
 ) -> RecordsOutcome:
     """Delete the records of the visit's erased subjects, patch those of the others.
 
@@ -59,9 +59,10 @@ def visit_records(
     before any of them: in whichever order they came, no record is left. Doing it again changes nothing
     more; the outcome is that of all attempts together. Raises RecordChangedError.
     """
+    vault = visits.vault
     outcome = RecordsOutcome(**visit.tally)
-    deleted = visit_items.counting(vault, run_id, visit.number, "records_deleted")
-    changed = visit_items.counting(vault, run_id, visit.number, "records_changed")
+    deleted = visits.counting(visit.number, "records_deleted")
+    changed = visits.counting(visit.number, "records_changed")
     for ref in sorted(visit.erase):
         limit = visit.limits.get(ref)
         for item in vault_items.query(vault, vault_items.subject_pk(ref), first="record#"):

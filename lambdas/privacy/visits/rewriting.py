@@ -23,9 +23,9 @@ from privacy.vault import tombstones
 from privacy.vault.objects import ObjectChangedError, StoredObject
 from privacy.vault.rewrite import Rewrite
 from privacy.vault.sessions import Vault
+from privacy.visits.items import Journal
 from privacy.visits.new_content import ContentByDisk, CopiedContent, NewContent, ParsedContent
 from privacy.visits.outcome import Outcome
-from privacy.visits.visit import Journal
 
 _log: Final = logging.getLogger("privacy")
 

@@ -15,7 +15,8 @@ from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError, StoredObject, Version
 from privacy.vault.sessions import Vault
-from privacy.visits.visit import Journal, Visit
+from privacy.visits.items import Journal
+from privacy.visits.visit import Visit
 
 CHECKED: Final = "checked"
 """Sort key of the note that a version's rows were checked against all tombstones by their own time."""
@@ -29,8 +30,9 @@ def older_versions_go(
 ) -> bool:
     """Return whether an older version holds somebody to erase, or cannot be read to tell that none does.
 
-    `current` is the version that the visit found and looked into, `kept` the one that stays. Notes a yes in
-    the journal: an attempt that was cut short may have deleted just the version that was the reason.
+    `current` is the version that the visit found and looked into, `kept` the one that stays. True is noted in
+    the journal: an attempt that was cut short may have deleted the very version that was the reason. AWS
+    errors are raised.
     """
     if _HELD in journal.facts:
         return True
@@ -56,10 +58,10 @@ def _holds(vault: Vault, dataset: Dataset, key: str, version: Version, erase: fr
 
 
 def is_checked(vault: Vault, dataset: Dataset, stored: StoredObject) -> bool:
-    """Return whether nobody in this version can be a late arrival that no run has seen.
+    """Return whether the version was checked for subjects who had been erased before it was uploaded.
 
-    Every run looks into every file: whoever was erased after the upload went with that run. Only rows that
-    are older than their upload can be about somebody who was erased before it.
+    Without an `as_of` field that is always so: every run looks into every file, so whoever was erased after
+    the upload went with that run. Only a row's own time can show that it is older than an earlier erasure.
     """
     if dataset.as_of is None:
         return True
@@ -68,7 +70,7 @@ def is_checked(vault: Vault, dataset: Dataset, stored: StoredObject) -> bool:
 
 
 def note_checked(vault: Vault, dataset: Dataset, key: str, version_id: str | None) -> None:
-    """Note that the version was checked. The note goes by itself: checking again finds nothing more."""
+    """Note that the version was checked. The note expires: checking again finds nothing more."""
     if dataset.as_of is None or version_id is None:
         return
     vault.dynamodb.put_item(

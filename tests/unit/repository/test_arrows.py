@@ -34,7 +34,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "evidence": "aws vault",
         "exports": "aws requests vault",
         "index": "aws customers formats parquet requests vault",
-        "visits": "aws customers exports formats index parquet vault",
+        "visits": "aws customers exports formats index vault",
         "reindex": "aws customers evidence formats index requests vault",
         "run": "aws customers evidence exports requests vault visits",
         "contracts": "aws customers evidence requests vault",

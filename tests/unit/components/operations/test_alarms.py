@@ -178,7 +178,7 @@ def test_the_metric_of_failed_requests_counts_the_line_that_the_function_logs(
     monkeypatch: pytest.MonkeyPatch, lines: list[str], error: str | None, expected: int
 ) -> None:
     requests: Any = _Requests()
-    monkeypatch.setattr(run_complete, "visit_items", Mock(notes=lambda *_, **__: RunNotes()))
+    monkeypatch.setattr(run_complete, "Visits", lambda *_: Mock(notes=lambda **_: RunNotes()))
     monkeypatch.setattr(run_complete, "request_values", Mock())
     lock: Any = Mock()
     vault: Any = SimpleNamespace(customer=SimpleNamespace(id="acme"))

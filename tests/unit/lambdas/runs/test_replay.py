@@ -14,10 +14,10 @@ from privacy.aws import clients as aws_clients
 from privacy.aws.failures import StepFailedError
 from privacy.customers.registry import Registry
 from privacy.evidence import store as evidence_store
-from privacy.run import plan as run_plan
 from privacy.run import replay as run_replay
 from privacy.run.replay import OtherSecretError, ReplayInputError
 from privacy.vault import sessions, tombstones
+from privacy.visits.items import Visits
 from privacy.visits.limits import ErasureLimit, pack, unpack
 
 from .conftest import EVIDENCE, TABLE
@@ -397,8 +397,7 @@ def test_an_attempt_that_died_after_its_write_does_not_take_its_own_time_for_a_r
     world.call("replay_erasures", {"input": {"customer": "acme", "restored_from": restored_from}})
     world.erase(BOB)
     planned = world.plan("0196a6d5-3a40-7c3e-9a51-6f0d7f1b2c3d")
-    real = run_plan.visit_items.mark_done
-    monkeypatch.setattr("privacy.visits.visit.mark_done", _dies_once(real))
+    monkeypatch.setattr(Visits, "mark_done", _dies_once(Visits.mark_done))
     with pytest.raises(KeyboardInterrupt):
         world.visit(planned)
     world.visit(planned)

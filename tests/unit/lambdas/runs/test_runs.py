@@ -15,7 +15,7 @@ from privacy.vault import rewrite as vault_rewrite
 from privacy.vault.sessions import Vault
 from privacy.visits import batch as visit_batch
 from privacy.visits import objects as object_visits
-from privacy.visits import visit as visit_items
+from privacy.visits.items import Visits
 
 if TYPE_CHECKING:
     from conftest import World
@@ -168,7 +168,7 @@ def test_a_visit_that_cannot_even_note_why_it_failed_leaves_the_others_alone(
     world.erase(ANNA)
     planned = world.plan(uuid7())
     when(monkeypatch, vault_objects, "read", fail)
-    monkeypatch.setattr(visit_items, "note_failure", lambda *_: fail())
+    monkeypatch.setattr(Visits, "note_failure", lambda *_: fail())
     with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     assert world.contents("feedback/b.jsonl") == [b""]
@@ -206,7 +206,7 @@ def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
         (vault_objects, "purge"),
         (index_entries, "read_entries"),
         (index_entries, "drop_entries"),
-        (visit_items, "mark_done"),
+        (Visits, "mark_done"),
     ],
 )
 def test_a_visit_killed_anywhere_is_taken_up_again(

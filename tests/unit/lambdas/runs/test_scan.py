@@ -19,7 +19,7 @@ from privacy.vault import rewrite as vault_rewrite
 from privacy.vault import sessions
 from privacy.vault.objects import files_below
 from privacy.visits import batch as visit_batch
-from privacy.visits import visit as visit_items
+from privacy.visits.items import Visits
 
 if TYPE_CHECKING:
     from conftest import World
@@ -237,7 +237,7 @@ def test_very_many_files_are_planned_in_pieces_and_each_once(
     world.erase(ANNA)
     for _ in range(2):
         planned = world.plan(run_id)
-        noted = visit_items.notes(sessions.open_vault(world.customer, "close"), run_id).visits
+        noted = Visits(sessions.open_vault(world.customer, "close"), run_id).notes().visits
         assert sorted(visit.key or "" for visit in noted) == keys
         assert [visit.number for visit in noted] == list(range(60))
     world.visit(planned)

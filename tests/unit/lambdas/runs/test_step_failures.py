@@ -15,6 +15,7 @@ from privacy.run import plan as run_plan
 from privacy.vault import objects as vault_objects
 from privacy.vault import tombstones
 from privacy.visits import batch as visit_batch
+from privacy.visits.items import Visits
 
 if TYPE_CHECKING:
     from conftest import World
@@ -101,9 +102,9 @@ def test_what_leaves_a_handler_carries_nothing_of_the_original(
     ("function", "place", "name"),
     [
         ("plan_run", run_plan, "_leave_tombstones"),
-        ("visit_objects", visit_batch.visit_items, "between"),
-        ("verify_run", visit_batch.visit_items, "notes"),
-        ("complete_run", visit_batch.visit_items, "clear"),
+        ("visit_objects", Visits, "between"),
+        ("verify_run", Visits, "notes"),
+        ("complete_run", Visits, "clear"),
         ("index_objects", tombstones, "erased_since"),
     ],
 )
