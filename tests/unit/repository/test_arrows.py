@@ -40,6 +40,24 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "contracts": "aws customers evidence requests vault",
         "api": "aws customers exports requests vault",
     },
+    "components": {
+        "naming": "",
+        "ground": "",
+        "standard": "",
+        "iam": "",
+        "settings": "iam",
+        "functions": "iam standard",
+        "machines": "functions iam standard",
+        "schedules": "functions iam standard",
+        "roles": "functions iam machines schedules standard",
+        "vaults": "iam settings standard",
+        "api": "functions settings standard",
+        "shared": "api functions iam settings standard vaults",
+        "contracts": "iam settings standard",
+        "operations": "functions iam settings",
+        "permissions": "functions iam machines operations roles schedules settings",
+        "region": "api contracts functions machines operations roles schedules settings shared vaults",
+    },
 }
 
 HANDLERS_USE: Mapping[str, str] = {
@@ -52,8 +70,11 @@ HANDLERS_USE: Mapping[str, str] = {
     "run": "aws customers requests run vault visits",
 }
 
-BESIDE = {"lambdas/privacy": {"environment", "identifiers", "timestamps"}}
-"""Modules beside the wings that every wing may import: they need the standard library only."""
+BESIDE = {
+    "lambdas/privacy": {"environment", "identifiers", "timestamps"},
+    "components": {"naming", "ground"},
+}
+"""Modules beside the wings that every wing may import: they know none of them."""
 
 PURE = ("formats", "parquet")
 """Wings of lambdas/privacy that never call AWS: rows go in and come out."""
