@@ -64,11 +64,12 @@ class Concerned:
         return [place for place, s in enumerate(subjects) if s not in others and self._is_concerned(s)]
 
     def _is_concerned(self, subject: Subject) -> bool:
-        if isinstance(subject, Unreadable):
+        if not isinstance(subject, str):
+            several = named(subject)
+            return isinstance(subject, Unreadable) or any(self._reference(s) in self._refs for s in several)
+        if self._reference(subject) in self._refs:
             return True
-        if any(self._reference(identifier) in self._refs for identifier in named(subject)):
-            return True
-        if isinstance(subject, str) and len(subject) <= SHORT:
+        if len(subject) <= SHORT:
             if len(self._others) >= MOST:
                 self._others.clear()
                 self._others.add(None)
