@@ -13,24 +13,22 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from privacy.aws.conditions import ConditionMayFail
 from privacy.aws.failures import StepFailedError
 from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.exports import files as export_files
+from privacy.exports import walk as export_walk
 from privacy.exports.store import Export, ExportStore, Kind, Part, Written
+from privacy.exports.walk import Walk
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
 from privacy.vault import items as vault_items
 from privacy.vault.session_policies import EXPORTS
 from privacy.vault.sessions import Vault
-
-if TYPE_CHECKING:
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 PART_BYTES: Final = 64 * 1024 * 1024
 """A part is written when it has grown to this. All parts of an export are in one answer of the API (6 MB) and
@@ -41,7 +39,6 @@ LONGEST_WAIT: Final = 900
 """Seconds between two looks at whether the run has ended: ever longer, so that a week of them fits into an
 execution's history (25,000 events)."""
 
-_WALK: Final = "walk"
 _log: Final = logging.getLogger("privacy")
 
 
@@ -51,26 +48,6 @@ class ExportOvertakenError(StepFailedError):
 
 class DestructionBegunError(StepFailedError):
     """The customer's data is being destroyed: nothing is exported any more."""
-
-
-@dataclass(slots=True)
-class _Walk:
-    """How far an export has come: first through the table, then through the bucket.
-
-    `entry` is DynamoDB's marker of the next page, `key` and `version` are S3's; `scanned` is set when the
-    table is done. `began` is when the first part was begun: from then on S3 counts the days of its life.
-    """
-
-    began: str
-    entry: "dict[str, AttributeValueTypeDef] | None" = None
-    scanned: bool = False
-    key: str | None = None
-    version: str | None = None
-    done: bool = False
-    records: int = 0
-    files: int = 0
-    size: int = 0
-    parts: list[list[Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +70,12 @@ class Exporter:
         export = self.store.get(self._customer, self.export_id)
         if export is None or export.state != "running":
             # The call that ended it may have come no further.
-            self._forget()
+            export_walk.forget(self.vault, self.export_id)
             self._free()
             return {"next": "done"}
         if not self.lock.take_for_export(self._customer, self.export_id, execution):
             return {"next": "wait", "seconds": _wait(export, datetime.now(UTC))}
-        walk, revision = self._noted()
+        walk, revision = export_walk.read(self.vault, self.export_id)
         while not walk.done:
             if remaining() < RESERVE_MILLISECONDS:
                 return {"next": "more"}
@@ -111,37 +88,47 @@ class Exporter:
         """End the export as failed and give the lock back; what was written of it goes by itself."""
         if self.store.fail(self._customer, self.export_id, at=datetime.now(UTC)):
             _log.error("export failed: customer=%s export=%s", self._customer, self.export_id)
-        self._forget()
+        export_walk.forget(self.vault, self.export_id)
         self._free()
 
     @property
     def _customer(self) -> str:
         return self.vault.customer.id
 
-    def _next_part(self, walk: _Walk, revision: str, remaining: Callable[[], int]) -> str:
-        """Write one part, and note how far it reaches; return the revision of the note."""
+    def _next_part(self, walk: Walk, revision: str, remaining: Callable[[], int]) -> str:
+        """Write one part, and note how far it reaches; return the revision of the note.
+
+        Raises ExportOvertakenError, and takes the part back, where the lock is lost or another call goes on.
+        """
         kind: Kind = "files" if walk.scanned else "records"
-        lines: list[bytes] = []
-        size = 0
-        while size < PART_BYTES and remaining() >= RESERVE_MILLISECONDS:
-            page = list(self._page_of_files(walk) if walk.scanned else self._page_of_records(walk))
-            lines += page
-            size += sum(map(len, page))
-            if walk.done or (walk.scanned and kind == "records"):
-                break
+        lines = self._lines(walk, remaining)
         written = None
         if lines:
             # No two calls write the same key: a part counts where the note names it, and only there.
             name = f"{kind}-{len(walk.parts) + 1:06d}-{secrets.token_hex(4)}.jsonl"
-            walk.parts.append([name, kind, len(lines), size])
-            written = name, self._write(name, b"".join(lines))
-        if self._holds_lock() and (noted := self._note(walk, revision)):
+            content = b"".join(lines)
+            walk.parts.append([name, kind, len(lines), len(content)])
+            written = name, self._write(name, content)
+        if self._holds_lock() and (noted := export_walk.note(self.vault, self.export_id, walk, revision)):
             return noted
         if written:
             self._take_back(*written)
         raise ExportOvertakenError(f"export {self.export_id} was overtaken")
 
-    def _page_of_records(self, walk: _Walk) -> Iterable[bytes]:
+    def _lines(self, walk: Walk, remaining: Callable[[], int]) -> list[bytes]:
+        """Go on with the walk for one part; return its lines, which are of one kind: records or files."""
+        lines: list[bytes] = []
+        size = 0
+        in_table = not walk.scanned
+        while size < PART_BYTES and remaining() >= RESERVE_MILLISECONDS:
+            page = list(self._page_of_records(walk) if in_table else self._page_of_files(walk))
+            lines += page
+            size += sum(map(len, page))
+            if walk.done or (in_table and walk.scanned):
+                break
+        return lines
+
+    def _page_of_records(self, walk: Walk) -> Iterable[bytes]:
         # No paginator here and below: the marker of the next page is noted, for the next call to go on with.
         after: Any = {"ExclusiveStartKey": walk.entry} if walk.entry else {}
         page = self.vault.dynamodb.scan(
@@ -155,7 +142,7 @@ class Exporter:
         walk.records += len(page["Items"])
         return (_record_line(item) for item in page["Items"])
 
-    def _page_of_files(self, walk: _Walk) -> Iterable[bytes]:
+    def _page_of_files(self, walk: Walk) -> Iterable[bytes]:
         after: Any = {} if walk.key is None else {"KeyMarker": walk.key, "VersionIdMarker": walk.version}
         page = self.vault.s3.list_object_versions(Bucket=self.vault.customer.bucket, **after)
         walk.key, walk.version = page.get("NextKeyMarker"), page.get("NextVersionIdMarker")
@@ -207,42 +194,7 @@ class Exporter:
         active = self.lock.active_run(self._customer)
         return active is not None and active.run_id == self.export_id
 
-    def _noted(self) -> tuple[_Walk, str]:
-        item = vault_items.get(self.vault, _pk(self.export_id), _WALK)
-        if item is None:
-            return _Walk(began=timestamp(datetime.now(UTC))), ""
-        return _Walk(**json.loads(item["walk"]["S"])), item["revision"]["S"]
-
-    def _note(self, walk: _Walk, seen: str) -> str | None:
-        """Note how far the export has come, unless another call has; return the note's revision."""
-        revision = secrets.token_hex(8)
-        with ConditionMayFail():
-            self.vault.dynamodb.put_item(
-                TableName=self.vault.customer.table,
-                Item={
-                    **vault_items.key(_pk(self.export_id), _WALK),
-                    "walk": {"S": json.dumps(asdict(walk), ensure_ascii=False, separators=(",", ":"))},
-                    "revision": {"S": revision},
-                    **vault_items.backstop(),
-                },
-                # The last part for a call that is made again because its answer was lost.
-                ConditionExpression="revision = :seen OR revision = :mine"
-                if seen
-                else "attribute_not_exists(sk) OR revision = :mine",
-                ExpressionAttributeValues={
-                    ":mine": {"S": revision},
-                    **({":seen": {"S": seen}} if seen else {}),
-                },
-            )
-            return revision
-        return None
-
-    def _forget(self) -> None:
-        self.vault.dynamodb.delete_item(
-            TableName=self.vault.customer.table, Key=vault_items.key(_pk(self.export_id), _WALK)
-        )
-
-    def _complete(self, walk: _Walk) -> None:
+    def _complete(self, walk: Walk) -> None:
         written = Written(
             records=walk.records,
             files=walk.files,
@@ -261,7 +213,7 @@ class Exporter:
                 walk.files,
                 len(walk.parts),
             )
-        self._forget()
+        export_walk.forget(self.vault, self.export_id)
 
     def _free(self) -> None:
         """Give the lock back and start the run that what came meanwhile waits for. Can be done again."""
@@ -274,10 +226,6 @@ class Exporter:
 def _wait(export: Export, now: datetime) -> int:
     waited = int((now - parse_timestamp(export.requested_at)).total_seconds())
     return min(LONGEST_WAIT, max(SHORTEST_WAIT, waited // 10))
-
-
-def _pk(export_id: str) -> str:
-    return f"export#{export_id}"
 
 
 def _line(value: Any) -> bytes:  # noqa: ANN401 - any JSON
