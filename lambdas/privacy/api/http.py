@@ -110,13 +110,7 @@ def _handler(answer: Callable[[Event], Answer]) -> Handler:
         except ProblemError as problem:
             return _problem(problem, instance)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
-            if code in _THROTTLED:
-                detail = "The service is busy. Try again in a second."
-                busy = ProblemError(problems.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"})
-                return _problem(busy, instance)
-            _log.error("AWS refused: %s %s request=%s", error.operation_name, code, instance)
-            return _internal(instance)
+            return _refused(error, instance)
         except Exception as error:  # noqa: BLE001 - the last line: anything else would leak its text to the log
             _log.error("failed: %s at %s request=%s", type(error).__name__, where(error), instance)
             return _internal(instance)
@@ -254,6 +248,18 @@ def _response(answer: Answer, media_type: str = "application/json") -> Response:
 def _problem(problem: ProblemError, instance: str) -> Response:
     answer = Answer(problem.kind.status, problem.public(instance), problem.headers)
     return _response(answer, "application/problem+json")
+
+
+def _refused(error: ClientError, instance: str) -> Response:
+    """Return the answer to a call in which AWS refused something: 429 where it throttles, otherwise 500."""
+    code = error.response["Error"]["Code"]
+    if code in _THROTTLED:
+        detail = "The service is busy. Try again in a second."
+        return _problem(
+            ProblemError(problems.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"}), instance
+        )
+    _log.error("AWS refused: %s %s request=%s", error.operation_name, code, instance)
+    return _internal(instance)
 
 
 def _internal(instance: str) -> Response:

@@ -6,7 +6,7 @@ key is gone and nothing that it sealed can be read by anybody, in no backup eith
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from privacy.contracts import destruction_mark, inventory
 from privacy.contracts import events as contract_events
 from privacy.contracts.destroy_vault import KeyDeletionCancelledError, clients_left, key_state
 from privacy.contracts.destruction_steps import DestructionStep
+from privacy.contracts.inventory import Files
 from privacy.evidence import store as evidence_store
 from privacy.requests.store import RequestStore
 from privacy.timestamps import timestamp
@@ -38,59 +39,88 @@ class SomethingLeftError(StepFailedError):
     """Something was still there after `ROUNDS` rounds. Its text says of which kind, and how much."""
 
 
-def witness(step: DestructionStep, requests: RequestStore, remaining: Callable[[], int]) -> str | None:
-    """Look at everything; return when the key will be gone (RFC 3339), or None where something is left.
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was read back from AWS: `clients` and `open_requests` are how many are left."""
 
-    Raises SomethingLeftError in the last round, KeyDeletionCancelledError where the key is not to go.
+    files: Files
+    table: dict[str, Any]
+    key_state: str
+    key_deletion: datetime | None
+    clients: int
+    open_requests: int
+
+    def left(self) -> dict[str, int]:
+        """Return how much is left, by kind; nothing where all that should be gone is gone."""
+        numbers = {
+            "versions": self.files.versions,
+            "delete-markers": self.files.delete_markers,
+            "unfinished-uploads": self.files.unfinished_uploads,
+            "tables": int(self.table["state"] != "GONE"),
+            "clients": self.clients,
+            "open-requests": self.open_requests,
+            "usable-keys": int(self.key_state not in {"PendingDeletion", "Gone"}),
+        }
+        return {kind: number for kind, number in numbers.items() if number}
+
+
+def witness(step: DestructionStep, requests: RequestStore, remaining: Callable[[], int]) -> str | None:
+    """Read back what is left of the vault; where nothing is, put the stage `scheduled` on record.
+
+    `remaining` tells the milliseconds that the function has left. Returns when the key will be gone
+    (RFC 3339), or None where something is left. Raises SomethingLeftError where it is so in the last round.
     """
-    customer = step.customer
-    vault = step.open("witness")
-    files = inventory.of_bucket(vault, remaining)
-    table = inventory.of_table(vault)
-    state, key_deletion = key_state(vault)
-    left = {
-        "versions": files.versions,
-        "delete-markers": files.delete_markers,
-        "unfinished-uploads": files.unfinished_uploads,
-        "tables": int(table["state"] != "GONE"),
-        "clients": clients_left(step, aws_clients.cognito()),
-        "open-requests": len(requests.pending(customer.id, 1, waiting=True)),
-        "usable-keys": int(state not in {"PendingDeletion", "Gone"}),
-    }
-    some = {kind: number for kind, number in left.items() if number}
-    if some:
-        kinds = ", ".join(f"{kind}: {number}" for kind, number in some.items())
-        _log.warning("something left: customer=%s round=%d %s", customer.id, step.round, kinds)
+    seen = _look(step, requests, remaining)
+    if left := seen.left():
+        kinds = ", ".join(f"{kind}: {number}" for kind, number in left.items())
+        _log.warning("something left: customer=%s round=%d %s", step.customer.id, step.round, kinds)
         if step.round + 1 >= ROUNDS:
             raise SomethingLeftError(kinds)
         return None
     now = datetime.now(UTC)
-    at = timestamp(key_deletion or now)
-    destruction_mark.schedule(step.registry.table, customer.id, at)
-    _record(
-        step,
-        "scheduled",
-        {
-            "deleted_at_least": destruction_mark.deleted(step.registry.table, customer.id),
-            "read_back": {
-                "bucket": {"name": customer.bucket, **asdict(files)},
-                "table": {"name": customer.table, **table},
-                "clients": 0,
-                "key": {"arn": customer.key_arn, "state": state, "deletion": at},
-            },
-            "clients_deleted": len(customer.clients),
-            # The key goes no later than the backup, which nobody can read without it.
-            "backup_kept_by_dynamodb_until": timestamp(now + _TABLE_BACKUP),
-            "backup_unreadable_from": at,
-        },
-        now,
-        key_deletion=at,
-    )
+    at = timestamp(seen.key_deletion or now)
+    destruction_mark.schedule(step.registry.table, step.customer.id, at)
+    _record(step, "scheduled", _read_back(step, seen, at, now), now, key_deletion=at)
     return at
 
 
+def _look(step: DestructionStep, requests: RequestStore, remaining: Callable[[], int]) -> _Seen:
+    vault = step.open("witness")
+    files = inventory.of_bucket(vault, remaining)
+    table = inventory.of_table(vault)
+    state, key_deletion = key_state(vault)
+    return _Seen(
+        files=files,
+        table=table,
+        key_state=state,
+        key_deletion=key_deletion,
+        clients=clients_left(step, aws_clients.cognito()),
+        open_requests=len(requests.pending(step.customer.id, 1, waiting=True)),
+    )
+
+
+def _read_back(step: DestructionStep, seen: _Seen, at: str, now: datetime) -> dict[str, Any]:
+    """Return what the evidence of the stage `scheduled` says; `at` is when the key will be gone."""
+    customer = step.customer
+    return {
+        "deleted_at_least": destruction_mark.deleted(step.registry.table, customer.id),
+        "read_back": {
+            "bucket": {"name": customer.bucket, **asdict(seen.files)},
+            "table": {"name": customer.table, **seen.table},
+            "clients": seen.clients,
+            "key": {"arn": customer.key_arn, "state": seen.key_state, "deletion": at},
+        },
+        "clients_deleted": len(customer.clients),
+        # The key goes no later than the backup, which nobody can read without it.
+        "backup_kept_by_dynamodb_until": timestamp(now + _TABLE_BACKUP),
+        "backup_unreadable_from": at,
+    }
+
+
 def confirm(step: DestructionStep) -> str | None:
-    """Return None where the key is gone (which is then on record), or when to look again (RFC 3339).
+    """Look whether the key is gone; if so, put the stage `destroyed` on record and return None.
+
+    Otherwise returns when to look again (RFC 3339).
 
     Raises KeyDeletionCancelledError where somebody took back the order to delete it.
     """
