@@ -19,7 +19,7 @@ _lock: Final = RunLock.from_environment()
 
 def create_correction_request(call: Call) -> Answer:
     """Put the request on record, keep its values in the vault, and see that a run starts."""
-    intake.all_or_problem(corrections.faults(call.customer, call.body["changes"]))
+    intake.raise_faults(corrections.faults(call.customer, call.body["changes"]))
     vault = open_vault(call.customer, "intake")
     secret = vault.subject_secret()
     refs = intake.subject_references(call, secret, {"/subject": call.body["subject"]})

@@ -16,7 +16,7 @@ def create_upload(call: Call) -> Answer:
     if dataset is None:
         raise ProblemError(problems.NOT_FOUND, "The customer has no such dataset.")
     key, subject = call.body["key"], call.body.get("subject")
-    intake.all_or_problem(uploads.faults(dataset, key, subject))
+    intake.raise_faults(uploads.faults(dataset, key, subject))
     vault = open_vault(call.customer, "ingest")
     ref = None
     if subject is not None:

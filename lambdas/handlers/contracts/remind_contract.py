@@ -1,4 +1,4 @@
-"""On the day that a schedule says: tell that a customer's contract ends soon, if it still does."""
+"""Called by a schedule, days before a customer's data is destroyed: put the event that reminds of it."""
 
 from typing import Final, TypedDict
 
@@ -20,5 +20,5 @@ class Reminder(TypedDict):
 
 @reported("remind")
 def handler(event: Reminder, _context: object) -> dict[str, bool]:
-    """Put the event, if it is true; return whether it was put."""
+    """{customer, days} → {reminded}: false where the data will not be destroyed in so many days any more."""
     return {"reminded": remind(_registry, event["customer"], event["days"])}

@@ -1,4 +1,4 @@
-"""Every hour: end the contracts that are due and that nobody ended, tell of those that are held or late."""
+"""Every hour: start the end of contracts that are due, log those whose destruction is held or late."""
 
 from typing import Final
 
@@ -13,5 +13,5 @@ _state_machine_arn: Final = environment.read(environment.CONTRACT_END_STATE_MACH
 
 @reported("watch")
 def handler(_event: object, _context: object) -> dict[str, int]:
-    """Look at every contract of the region; return how many are being ended."""
+    """Look at every contract of the region; return {started}: of how many the end was started."""
     return {"started": len(watch(_registry, _state_machine_arn))}

@@ -64,7 +64,7 @@ def problem_of(error: IdempotencyKeyReusedError | RequestBusyError) -> ProblemEr
     return ProblemError(problems.CONFLICT, "Send the same request again.")
 
 
-def all_or_problem(faults: Sequence[Fault]) -> None:
+def raise_faults(faults: Sequence[Fault]) -> None:
     """Raise ProblemError (422) with all the faults, if there are any."""
     if faults:
         raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)

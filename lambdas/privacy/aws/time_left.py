@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 
 RESERVE_MILLISECONDS: Final = 60_000
-"""No visit or comparison is begun with less time left."""
+"""With less time left a call begins nothing more, and leaves the rest to the next call."""
 
 
 class Context(Protocol):

@@ -1,8 +1,8 @@
 """Empties a vault's bucket at the end of a contract: versions, delete markers, unfinished uploads.
 
 One listing of 1,000 versions is one deletion of 1,000 versions (both the most that S3 takes). Listing goes
-ahead while deletions are under way, so few pages are in memory and S3 is asked nothing twice. What is deleted
-needs no mark of how far it got: whoever starts again finds what is left.
+ahead while deletions are under way, so few pages are in memory and no page is listed twice. How far a call
+came is not noted: the next call lists what is left.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -70,8 +70,8 @@ class _Deleted:
 def empty(vault: Vault, prefix: str, remaining: Callable[[], int], *, pages: int | None = None) -> Emptied:
     """Delete every version and marker below the prefix and, with an empty prefix, unfinished uploads.
 
-    `remaining` gives the milliseconds that the function has; what it has no time for, and what lies beyond
-    so many `pages`, the next call does (`done` is False then). Raises NotDeletedError.
+    `remaining` tells the milliseconds left. Stops, with `done` False, when they are fewer than
+    RESERVE_MILLISECONDS, or after `pages` pages: call again to go on. Raises NotDeletedError.
     """
     emptied = Emptied()
     for _ in range(_PASSES):

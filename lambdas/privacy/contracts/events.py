@@ -1,4 +1,4 @@
-"""Events about contracts, put on the region's own bus. They name customers and dates, and nobody's data."""
+"""Events about contracts, put on the region's own bus. They hold ids and dates, nothing personal."""
 
 import json
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ class EventNotPutError(StepFailedError):
 def put(detail_type: DetailType, detail: Mapping[str, str | int | bool]) -> None:
     """Put an event on the bus under the function's own role.
 
-    The detail goes to whoever the operator tells: ids and dates only. An event may come twice where the call
-    is made again. Raises EventNotPutError where EventBridge answers that it did not take it, ClientError or
-    BotoCoreError where it cannot be asked.
+    The operator decides who gets it, so `detail` has ids and dates only. An event may come twice where the
+    call is made again. Raises EventNotPutError where EventBridge answers that it did not take it, ClientError
+    or BotoCoreError where it cannot be asked.
     """
     answer = aws_clients.events().put_events(
         Entries=[

@@ -1,7 +1,7 @@
-"""The first act of a contract's end: nobody works with the vault any more.
+"""The first step that changes something at a contract's end: from here on nobody works with the vault.
 
-The mark makes the API refuse the customer and the index pass over its events, the lock keeps runs from
-starting; what was asked for and is not done ends `rejected`, because its data is about to go.
+The mark makes the API refuse the customer and the index ignore its events. The lock keeps runs from starting.
+Requests that have not ended end `rejected`, because their data is about to be destroyed.
 """
 
 import logging

@@ -1,4 +1,7 @@
-"""Reminders that a customer's data will be destroyed: said only if they are true when they are said."""
+"""Reminders that a customer's data will be destroyed.
+
+A schedule made them when the stack was deployed. So each looks at the contract again before it is sent.
+"""
 
 import logging
 from collections.abc import Callable
@@ -23,10 +26,11 @@ def remind(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> bool:
-    """Put the event that the customer's data will be destroyed in so many days; return whether it was put.
+    """Put the event that the customer's data will be destroyed in `days` days; return whether it was put.
 
-    Nothing is said where that is not so, or no longer: the contract was renewed or ended earlier, its
-    destruction has begun, the customer is gone, or the call came late. Raises as contract_events.put does.
+    It is not put where that is not true (any more): the contract was renewed or ended earlier, the
+    destruction has begun, the customer is gone, or the call came on another day. Raises what
+    contract_events.put raises.
     """
     customer = registry.customer(customer_id)
     if customer is None or customer.terminated or registry.destruction(customer_id) is not None:

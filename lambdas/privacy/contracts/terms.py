@@ -1,6 +1,6 @@
-"""What a contract comes to: when access ends, when the data is destroyed, and what says so beforehand.
+"""The dates that follow from a contract: when reminders go out, access ends, and the data is destroyed.
 
-Everything is reckoned in UTC, from midnight to midnight: no day is longer or shorter than another.
+All days are UTC days, from midnight to midnight, so that none is longer or shorter than another.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The watch over contracts: ends what is due and nobody ended, and tells of what is held or late.
+"""The watch over contracts: starts the end of those that are due, and logs which are held or late.
 
 A one-time schedule can be missed: a hold was lifted after the day, the stack was made after it, the call
 failed for a day. This looks at every contract each hour and needs no memory.
@@ -38,10 +38,10 @@ class CustomerUnknownError(StepFailedError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is to be done or said about a contract, and since when (UTC) that is so.
+    """What is to be done or logged about a contract, and since when (UTC).
 
-    `due`: end it. `held`: it would be ended, now or later, but for a hold. `late`: what has to be destroyed
-    is not destroyed; `state` says how far it has come.
+    `due`: its end has to be started. `held`: a hold keeps the data from being destroyed, now or later.
+    `late`: data that should be destroyed is not; `state` says how far its destruction has come.
     """
 
     kind: Literal["due", "held", "late"]
@@ -50,7 +50,10 @@ class Finding:
 
 
 def findings(customer: Customer, destruction: Destruction | None, now: datetime) -> Iterator[Finding]:
-    """Judge a contract at a moment, given how far the destruction of the customer's data has come."""
+    """Yield what is to be done or logged about a contract now; nothing where all is as it should be.
+
+    `destruction` is how far the destruction of the customer's data has come, None where it has not begun.
+    """
     if customer.terminated:
         # Said too early: its schedules are gone, so only this notices that the data is not.
         if destruction is None or destruction.state == "destroying":
@@ -80,7 +83,7 @@ def watch(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> list[str]:
-    """Look at every contract of the region; return the customers whose contract is being ended.
+    """Look at every contract of the region; return the customers for whom the state machine was started.
 
     The machine reads the contract again before it does anything. Alarms count the lines logged here.
     Raises WatchIncompleteError at the end where AWS refused for some of them, so that it is noticed.

@@ -39,7 +39,10 @@ class ExportMachine:
             return
 
     def checked(self, customer: str, export: Export, now: datetime) -> Export:
-        """Return the export, as failed where it is on record as running and nothing makes it any more."""
+        """Return the export; as failed where the table has it as running and its execution has ended.
+
+        The table then still says `running`, because the execution could not write how it ended.
+        """
         if export.state != "running" or now - parse_timestamp(export.requested_at) < _SETTLING:
             return export
         if executions.is_going(executions.arn(self.state_machine_arn, _name(customer, export.id))):

@@ -61,11 +61,11 @@ class Exporter:
     lock: RunLock
 
     def go_on(self, execution: str, remaining: Callable[[], int]) -> dict[str, Any]:
-        """Go on with the export as long as the time suffices; return what the workflow does `next`.
+        """Go on with the export until less than RESERVE_MILLISECONDS are left; `remaining` tells how many.
 
-        `remaining` tells the milliseconds left. `wait` for `seconds` where a run is active; `more` where
-        there is more to do; `done` when it has ended, however that was. Raises ExportOvertakenError and what
-        the calls raise; called again, it goes on where it was.
+        Returns what the workflow does `next`: `wait` for `seconds` where a run is active, `more` (call again)
+        where there is more to do, `done` where the export has ended, well or not. Raises ExportOvertakenError
+        and errors of AWS; called again after one, it goes on behind the last part that was noted.
         """
         export = self.store.get(self._customer, self.export_id)
         if export is None or export.state != "running":
@@ -216,7 +216,7 @@ class Exporter:
         export_walk.forget(self.vault, self.export_id)
 
     def _free(self) -> None:
-        """Give the lock back and start the run that what came meanwhile waits for. Can be done again."""
+        """Give the lock back, and start a run where requests have come meanwhile. Can be done again."""
         self.lock.release_run(self._customer, self.export_id)
         # After the release: who came before it found the lock taken and left a marker, which is seen here.
         if self.requests.pending(self._customer, 1):

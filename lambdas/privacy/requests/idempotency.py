@@ -36,7 +36,7 @@ class Idempotency:
 
     @classmethod
     def of(cls, *, client_id: str, operation: str, key: str, body_digest: str) -> "Idempotency":
-        """Bind a key to the client and operation that sent it, so that equal keys of others are others."""
+        """Bind a key to its client and operation: the same text from another client is another key."""
         text = f"{client_id}\n{operation}\n{key}"
         return cls(hashlib.sha256(text.encode()).hexdigest(), body_digest)
 

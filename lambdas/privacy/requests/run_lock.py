@@ -1,8 +1,8 @@
 """At most one run a customer at a time, and no export meanwhile: the lock, and who starts the next run.
 
-No wake-up is lost, because the two sides cross over: a request is written first and the lock tried after;
-a finished run releases the lock first and looks for pending requests after. Whatever falls between (a
-function that dies) is picked up by the sweep.
+No request is left without a run. Who makes a request writes it first and tries to take the lock after; a run
+that ends gives the lock back first and looks for pending requests after. So at least one of the two starts
+the next run. Where a function dies in between, the sweep does.
 """
 
 import logging
@@ -125,7 +125,7 @@ class RunLock:
     def hold_for_contract_end(self, customer: str) -> None:
         """Stop the run or export that is active, and keep the customer's lock for ever.
 
-        What its functions are doing at this moment they end: at most the 15 minutes of a call.
+        Functions that it has called already work on to their end: at most for 15 minutes, Lambda's limit.
         """
         while (active := self.active_run(customer)) is None or active.run_id != CONTRACT_END:
             if active is not None:
@@ -154,7 +154,7 @@ class RunLock:
         instead_of: str,
         more: "Mapping[str, AttributeValueTypeDef] | None" = None,
     ) -> bool:
-        """Write the lock where there is none, or where it names that other run; return whether it is so."""
+        """Write the lock where there is none or where it names `instead_of`; return whether it was."""
         with ConditionMayFail():
             aws_clients.dynamodb().put_item(
                 TableName=self.table,

@@ -26,7 +26,11 @@ _PK: Final = "archived"
 
 
 def deal_with(vault: Vault, dataset: Dataset, key: str, error: ObjectArchivedError) -> str:
-    """Do about an archived file what its dataset says; return what that is: REPORTED or RESTORING."""
+    """Have S3 bring an archived file back if its dataset says so.
+
+    Returns RESTORING if it does, otherwise REPORTED. Raises ObjectChangedError where the file is not archived
+    any more.
+    """
     if dataset.archived != "restore":
         return REPORTED
     vault_objects.restore(vault, key, error.storage_class)

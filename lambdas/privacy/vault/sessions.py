@@ -1,4 +1,4 @@
-"""The door to a customer's vault: credentials for one purpose and one customer, and the vault's secret."""
+"""Access to a customer's vault: credentials for one purpose and one customer, and the vault's secret."""
 
 import logging
 import time

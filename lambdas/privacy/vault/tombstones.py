@@ -63,7 +63,7 @@ def tombstones(vault: Vault, refs: Iterable[str]) -> dict[str, Tombstone]:
 def erased_since(vault: Vault, refs: Iterable[str], uploaded_at: str) -> dict[str, Tombstone]:
     """Return the tombstones of those of the subjects that were erased at or after `uploaded_at`.
 
-    What was uploaded before an erasure and is found after it has arrived late, and is erased too.
+    They are the late arrivals: what was uploaded before an erasure and is found after it is erased, too.
     """
     if last_erasure(vault) < uploaded_at:
         return {}
