@@ -17,6 +17,7 @@ from components.machines.export import export_definition
 from privacy.aws.failures import StepFailedError
 from privacy.customers.registry import destruction_key
 from privacy.exports import files as export_files
+from privacy.exports import walk as export_walk
 from privacy.exports import write as export_write
 from privacy.exports.store import Export, ExportStore, Kind
 from privacy.exports.write import Exporter
@@ -383,7 +384,7 @@ def test_a_part_that_somebody_else_has_gone_beyond_is_taken_back(
     def overtaken(this: Exporter, name: str, content: bytes) -> str:
         monkeypatch.setattr(Exporter, "_write", write)
         other = Exporter(this.vault, export_id, this.store, this.requests, this.lock)
-        other._next_part(*other._noted(), lambda: 900_000)
+        other._next_part(*export_walk.read(this.vault, export_id), lambda: 900_000)
         return write(this, name, content)
 
     monkeypatch.setattr(Exporter, "_write", overtaken)
