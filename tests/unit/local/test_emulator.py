@@ -12,18 +12,7 @@ import pytest
 
 from local.emulator.emulator import ROOT, Emulator
 from local.errors import LocalError
-
-
-def alive(group: int) -> bool:
-    """Whether a process of the group is left that is not a zombie."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group and fields[0] != "Z":
-            return True
-    return False
+from tests.unit.local.support import alive
 
 
 def wait_for(condition: object, seconds: float = 20) -> bool:
