@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from local.commands import reindex
+from tests.e2e.runs.test_late_arrivals import bucket_events_wait, rows
 from tests.e2e.support import World, completed, somebody, wait_for
-from tests.e2e.test_late_arrivals import bucket_events_wait, rows
 
 STACK, CUSTOMER = "eu-west", "acme"
 
