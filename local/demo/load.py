@@ -52,7 +52,7 @@ def wait_until_indexed(emulator: Emulator, stack: Stack, data: CustomerData, *, 
     while (there := view.index_entries()) < wanted:
         if time.monotonic() > deadline:
             raise LocalError(f"{data.customer.id}: {there} of {wanted} index entries after {seconds} s")
-        time.sleep(0.5)
+        time.sleep(0.2)
 
 
 def _call(function: Callable[..., None], *arguments: object, **named: object) -> Callable[[], None]:
