@@ -136,7 +136,7 @@ class World:
     def settle(self) -> None:
         """Wait until no run is under way and no bucket event is: then nothing changes by itself."""
         for stack in self.stacks.values():
-            wait_for(partial(self._is_quiet, stack), f"{stack.name} to come to rest", 60)
+            wait_for(partial(self._is_quiet, stack), f"{stack.name} to come to rest")
 
     def _is_quiet(self, stack: Stack) -> bool:
         sqs, dynamodb = (self.emulator.client(service, stack.region) for service in ("sqs", "dynamodb"))
@@ -246,7 +246,7 @@ def resources(stack: Stack, customer: str) -> VaultResources:
     )
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -266,7 +266,7 @@ def replayed(world: World, stack: str, customer: str, restored_from: str) -> Non
     def has_ended() -> bool:
         return str(states.describe_execution(executionArn=execution)["status"]) != "RUNNING"
 
-    wait_for(has_ended, "the replay", 60)
+    wait_for(has_ended, "the replay")
     ended = states.describe_execution(executionArn=execution)
     assert ended["status"] == "SUCCEEDED", ended
     api = world.api(stack, customer)

@@ -81,7 +81,7 @@ def test_up_ends_on_a_signal_also_where_it_was_started_with_it_ignored(
         group, folder = process.stdout.readline().split()
         assert any("Ctrl-C" in line for line in process.stdout)
         process.send_signal(ending)
-        assert process.wait(60) == 0
+        assert process.wait(180) == 0
     finally:
         process.kill()
         process.communicate()
@@ -115,7 +115,7 @@ def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_dow
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
         )
         assert second.returncode == 1
         assert "us-east is up already" in second.stderr
@@ -127,12 +127,12 @@ def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_dow
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=180,
         )
         assert answer.stdout.strip() == "[]"
     finally:
         process.send_signal(signal.SIGINT)
-        code = process.wait(60)
+        code = process.wait(180)
         if process.stdout:
             process.stdout.close()
     assert code == 0
