@@ -1,7 +1,7 @@
 """How long each handler takes to import, as a multiple of `import boto3` in the same run.
 
 A cold start is paid by whoever sends the first request after a pause, and most of it is imports. Each import
-is measured in a fresh interpreter, from the built package, without bytecode of our own code: Lambda cannot
+is measured in a fresh interpreter, from the built package, with the bytecode that is in it: Lambda cannot
 write any next to a package. boto3, like the one in the Lambda runtime, has its bytecode. What counts is the
 least processor time of several rounds: an import computes the same every time, and does little else, so all
 that is more than the least is the machine doing something else.

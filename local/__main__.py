@@ -4,19 +4,21 @@ import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import FrameType
 
 from local.build import TARGETS, build
 from local.errors import LocalError
 
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     options = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)  # so that `with` blocks end what they started
     try:
-        return int(options.run(options) or 0)
+        with _interruptible():
+            return int(options.run(options) or 0)
     except LocalError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -137,7 +139,25 @@ def _demo(options: argparse.Namespace) -> int:
     return demo(seed=options.seed)
 
 
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGINT and SIGTERM raise KeyboardInterrupt meanwhile, so that `with` blocks end what they started.
+
+    Python does this by itself for SIGINT only, and not even for that in a process that was started with
+    SIGINT ignored, as a script starts what it puts into the background. After the first signal the next ones
+    are ignored: they would interrupt the taking down.
+    """
+    before = {number: signal.signal(number, _interrupt) or signal.SIG_DFL for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

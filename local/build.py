@@ -5,8 +5,9 @@
     build/<target>/rows   handlers + privacy + the used parts of requirements/lambda-rows.txt
 
 `production` takes wheels for Lambda's arm64 and Python 3.13, whatever this machine is; `local` takes
-this machine's. A package has the same bytes for the same sources, so that Pulumi, which hashes the
-folder's content, sees a change only where there is one. A package that is up to date is left alone.
+this machine's. Next to every module is its bytecode; in `production` only where this machine has a
+Python 3.13 to make it. A package has the same bytes for the same sources, so that Pulumi, which hashes
+the folder's content, sees a change only where there is one. A package that is up to date is left alone.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final, Literal
 
-from local import plain_yaml
+from local import bytecode, plain_yaml
 from local.emulator.emulator import ROOT
 from local.errors import LocalError
 
@@ -36,13 +37,16 @@ UNPACKED_LIMIT: Final = 250 * 1024 * 1024
 ZIPPED_LIMIT: Final = 50 * 1024 * 1024
 """Bytes of a package that Lambda takes, unpacked and zipped (quota "Deployment package size")."""
 
+RUNTIME: Final = "3.13"
+"""The version of Python that Lambda runs the production packages with."""
+
 _PRODUCTION: Final = (
     # Lambda's Python 3.13 runs on Amazon Linux 2023, whose glibc is 2.34.
     "--platform=manylinux_2_28_aarch64",
     "--platform=manylinux_2_17_aarch64",
     "--platform=manylinux2014_aarch64",
     "--implementation=cp",
-    "--python-version=3.13",
+    f"--python-version={RUNTIME}",
 )
 _SOURCES: Final = ("handlers", "privacy")
 _CONTRACT: Final = Path("privacy/api/openapi.yaml")
@@ -88,8 +92,10 @@ def _build_package(target: Target, package: str, root: Path, say: Callable[[str]
     platform = (
         "|".join(_PRODUCTION) if target == "production" else f"{sys.version}|{sysconfig.get_platform()}"
     )
-    inputs = [Path(__file__), *([requirements] if requirements else []), *_source_files(root)]
-    wanted = _digest(inputs, f"{target}|{package}|{platform}")
+    python = bytecode.interpreter(RUNTIME) if target == "production" else sys.executable
+    own = [Path(__file__), Path(bytecode.__file__)]
+    inputs = [*own, *([requirements] if requirements else []), *_source_files(root)]
+    wanted = _digest(inputs, f"{target}|{package}|{platform}|{'no ' if python is None else ''}bytecode")
     if folder.is_dir() and stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
         say(f"build/{target}/{package} is up to date")
         return folder
@@ -106,6 +112,10 @@ def _build_package(target: Target, package: str, root: Path, say: Callable[[str]
                 _write(fresh / relative.with_suffix(".json"), _as_json(source))
             else:
                 _write(fresh / relative, source.read_bytes())
+        if python is None:
+            say(f"build/{target}/{package} is without bytecode, for there is no python{RUNTIME} on the PATH")
+        else:
+            _compile(python, fresh)
         if target == "production":
             _check_size(fresh)
         stamp.unlink(missing_ok=True)
@@ -163,6 +173,15 @@ def _copy(source: Path, destination: Path) -> None:
         packaged = file.name not in _NOT_PACKAGED and "__pycache__" not in relative.parts
         if packaged and not scripts and not any(fnmatch(relative.as_posix(), part) for part in _UNUSED):
             _write(destination / relative, file.read_bytes())
+
+
+def _compile(python: str, folder: Path) -> None:
+    """Raise LocalError where the package's Python cannot compile our own code."""
+    sources = [file for file in _files(folder) if file.suffix == ".py"]
+    failed = bytecode.add_bytecode(python, folder, sources)
+    ours = [str(file) for each in failed if (file := each.relative_to(folder)).parts[0] in _SOURCES]
+    if ours:  # libraries bring files for other versions of Python; nothing imports those
+        raise LocalError(f"{python} cannot compile {', '.join(ours)}")
 
 
 def _check_size(folder: Path) -> None:

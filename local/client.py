@@ -14,7 +14,7 @@ FINAL_STATES = frozenset({"completed", "partial", "failed", "rejected"})
 """A request in one of these stays as it is; only an operator's redrive makes a failed one pending again."""
 
 _TOKEN_MARGIN_SECONDS = 60
-_POLL_SECONDS = 0.25
+_POLL_SECONDS = 0.1
 
 
 class ProblemError(Exception):

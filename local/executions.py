@@ -10,7 +10,7 @@ from local.emulator.emulator import client_config
 from local.errors import LocalError
 from local.stacks import Stack
 
-_POLL_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.1
 
 
 def client_of(stack: Stack, service: str) -> Any:

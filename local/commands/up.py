@@ -21,16 +21,18 @@ def regions(
     *,
     record_trail: bool = False,
     name: str = "emulator",
+    waits: float = 1,
     configs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[tuple[Emulator, list[Stack]]]:
     """An emulator with the named stacks (default: all) deployed; both are gone afterwards.
 
-    `configs` override, by stack, single values of its config.
+    `configs` override, by stack, single values of its config. The others are the emulator's: whether it
+    records a trail, what its log is called, and what part of their time state machines wait.
 
     Raises LocalError for an unknown stack.
     """
     wanted = _known(stacks)
-    with Emulator(record_trail=record_trail, name=name) as emulator:
+    with Emulator(record_trail=record_trail, name=name, waits=waits) as emulator:
         yield emulator, [deploy_stack(emulator, stack, config=configs.get(stack)) for stack in wanted]
 
 

@@ -41,7 +41,7 @@ def expected_index_entries(data: CustomerData) -> int:
     return sum(len(set(file.people)) for file in data.files_of_rows) + len(data.letters)
 
 
-def wait_until_indexed(emulator: Emulator, stack: Stack, data: CustomerData, *, seconds: float = 60) -> None:
+def wait_until_indexed(emulator: Emulator, stack: Stack, data: CustomerData, *, seconds: float = 180) -> None:
     """Wait until the index knows every row that was sent.
 
     Raises LocalError when it does not get there in time.
@@ -52,7 +52,7 @@ def wait_until_indexed(emulator: Emulator, stack: Stack, data: CustomerData, *, 
     while (there := view.index_entries()) < wanted:
         if time.monotonic() > deadline:
             raise LocalError(f"{data.customer.id}: {there} of {wanted} index entries after {seconds} s")
-        time.sleep(0.5)
+        time.sleep(0.2)
 
 
 def _call(function: Callable[..., None], *arguments: object, **named: object) -> Callable[[], None]:

@@ -13,6 +13,9 @@ from tests.e2e.support import World, customers_with_more
 _ROWS = 400
 """Rows a customer: enough for several a person and file, few enough to send quickly."""
 
+_WAITS = 0.05
+"""A twentieth: before a step that failed is given up, its state machine waits 39 seconds in all."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Importing pulumi_aws warns about each of its own old names."""
@@ -38,7 +41,8 @@ def world(worker_id: str) -> Iterator[World]:
     build("local", say=lambda _: None)
     data = generate(11, {stack: customers_of(stack_config(stack)) for stack in stack_names()}, rows=_ROWS)
     configs = {"eu-west": {"gdpr:customers": customers_with_more()}}
-    with regions(record_trail=True, name=f"e2e-{worker_id}", configs=configs) as (emulator, stacks):
+    name = f"e2e-{worker_id}"
+    with regions(record_trail=True, name=name, waits=_WAITS, configs=configs) as (emulator, stacks):
         world = World(emulator, {stack.name: stack for stack in stacks}, data)
         world.make_subject_secrets()
         world.send_everything()

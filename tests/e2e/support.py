@@ -5,12 +5,14 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import boto3
+import botocore.session
 
 from local.client import PrivacyClient, RequestView
 from local.commands.reindex import carry_out
@@ -24,6 +26,7 @@ from privacy.requests.run_lock import CONTRACT_END
 from privacy.vault.session_policies import VaultResources, session_policy
 
 _numbers = itertools.count(1)
+_descriptions = botocore.session.Session().get_component("data_loader")
 
 LEAVING = "hooli"
 """A customer of eu-west whose contract ends, so that no other test may count on it."""
@@ -56,6 +59,8 @@ class World:
     stacks: Mapping[str, Stack]
     data: Mapping[str, RegionData]
     _clients: dict[tuple[str, str, str | None], PrivacyClient] = field(default_factory=dict)
+    _sessions: dict[tuple[str, ...], boto3.Session] = field(default_factory=dict)
+    _aws: dict[tuple[boto3.Session, str, str | None], Any] = field(default_factory=dict)
 
     def api(self, stack: str, customer: str, program: str | None = None) -> PrivacyClient:
         """An API client of a customer, by default of its first program."""
@@ -84,47 +89,54 @@ class World:
 
     def send_everything(self) -> None:
         """Send every customer's data, with records of the first few people, and wait for the index."""
-        for name, region in self.data.items():
-            for customer, data in region.customers.items():
-                some = replace(data, records=data.records[:6] + data.records[-6:])
-                send(self.api(name, customer), some)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._send_everything, self.data))
         for name, region in self.data.items():
             for data in region.customers.values():
                 wait_until_indexed(self.emulator, self.stacks[name], data)
 
+    def _send_everything(self, name: str) -> None:
+        for customer, data in self.data[name].customers.items():
+            some = replace(data, records=data.records[:6] + data.records[-6:])
+            send(self.api(name, customer), some)
+
     def run_everything_once(self) -> None:
         """Have every function of both regions run, so that its credentials exist."""
-        for name, stack in self.stacks.items():
-            customer = next(iter(stack.vaults))
-            api = self.api(name, customer)
-            api.call("GET", "/v1/health")
-            person = somebody()
-            dataset = self.data[name].customers[customer].customer.of_format("records")[0]
-            api.put_record(dataset.name, "first-1", person, {"name": "First"})
-            request = api.request_erasure([person])
-            assert api.requests()
-            assert api.contract()["state"] == "running"
-            export = api.wait_for_export(api.request_export().id)
-            assert list(api.export_files(export.id))
-            change = {"dataset": dataset.name, "set": {"name": "N"}}
-            completed(api, api.request_correction(person, [change]))
-            completed(api, request)
-            functions = self.emulator.client("lambda", stack.region)
-            functions.invoke(FunctionName=f"{stack.prefix}-sweep-runs")
-            for step in ("empty-bucket", "verify-destruction"):
-                # Refused: nobody is frozen. Refused or not, the function has its credentials then.
-                answer = functions.invoke(
-                    FunctionName=f"{stack.prefix}-{step}",
-                    Payload=json.dumps({"customer": customer, "round": 0}),
-                )
-                assert "FunctionError" in answer
-            carry_out(self.emulator.client("stepfunctions", stack.region), stack, customer, dry_run=True)
-            replayed(self, name, customer, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._run_everything_once, self.stacks))
+
+    def _run_everything_once(self, name: str) -> None:
+        stack = self.stacks[name]
+        customer = next(iter(stack.vaults))
+        api = self.api(name, customer)
+        api.call("GET", "/v1/health")
+        person = somebody()
+        dataset = self.data[name].customers[customer].customer.of_format("records")[0]
+        api.put_record(dataset.name, "first-1", person, {"name": "First"})
+        request = api.request_erasure([person])
+        assert api.requests()
+        assert api.contract()["state"] == "running"
+        export = api.wait_for_export(api.request_export().id)
+        assert list(api.export_files(export.id))
+        change = {"dataset": dataset.name, "set": {"name": "N"}}
+        completed(api, api.request_correction(person, [change]))
+        completed(api, request)
+        functions = self.emulator.client("lambda", stack.region)
+        functions.invoke(FunctionName=f"{stack.prefix}-sweep-runs")
+        for step in ("empty-bucket", "verify-destruction"):
+            # Refused: nobody is frozen. Refused or not, the function has its credentials then.
+            answer = functions.invoke(
+                FunctionName=f"{stack.prefix}-{step}",
+                Payload=json.dumps({"customer": customer, "round": 0}),
+            )
+            assert "FunctionError" in answer
+        carry_out(self.emulator.client("stepfunctions", stack.region), stack, customer, dry_run=True)
+        replayed(self, name, customer, datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def settle(self) -> None:
         """Wait until no run is under way and no bucket event is: then nothing changes by itself."""
         for stack in self.stacks.values():
-            wait_for(partial(self._is_quiet, stack), f"{stack.name} to come to rest", 60)
+            wait_for(partial(self._is_quiet, stack), f"{stack.name} to come to rest")
 
     def _is_quiet(self, stack: Stack) -> bool:
         sqs, dynamodb = (self.emulator.client(service, stack.region) for service in ("sqs", "dynamodb"))
@@ -163,11 +175,16 @@ class World:
 
         The emulator derives a function's credentials from its ARN and its role's.
         """
+        if (stack, function) not in self._sessions:
+            self._sessions[stack, function] = self._function_session(stack, function)
+        return self._sessions[stack, function]
+
+    def _function_session(self, stack: str, function: str) -> boto3.Session:
         region, account = self.stacks[stack].region, self.stacks[stack].account
         name = f"{self.stacks[stack].prefix}-{function}"
         arns = f"arn:aws:lambda:{region}:{account}:function:{name}:arn:aws:iam::{account}:role/{name}"
         digest = hashlib.sha256(arns.encode()).hexdigest()
-        return boto3.Session(
+        return session(
             aws_access_key_id=f"ASIA{digest[:16].upper()}",
             aws_secret_access_key=hashlib.sha256(f"secret:{digest}".encode()).hexdigest(),
             aws_session_token=hashlib.sha256(f"token:{digest}".encode()).hexdigest(),
@@ -176,13 +193,19 @@ class World:
 
     def purpose_session(self, stack: str, function: str, purpose: str, customer: str) -> boto3.Session:
         """A session of a purpose role for one customer, assumed as the function does."""
+        key = (stack, function, purpose, customer)
+        if key not in self._sessions:
+            self._sessions[key] = self._purpose_session(stack, function, purpose, customer)
+        return self._sessions[key]
+
+    def _purpose_session(self, stack: str, function: str, purpose: str, customer: str) -> boto3.Session:
         here = self.stacks[stack]
         credentials = self.aws(self.function_session(stack, function), "sts").assume_role(
             RoleArn=f"arn:aws:iam::{here.account}:role/{here.prefix}-purpose-{purpose}",
             RoleSessionName=f"{customer}-{purpose}",
             Policy=session_policy(purpose, resources(here, customer)),
         )["Credentials"]
-        return boto3.Session(
+        return session(
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
             aws_session_token=credentials["SessionToken"],
@@ -191,14 +214,24 @@ class World:
 
     def aws(self, session: boto3.Session, service: str, region: str | None = None) -> Any:
         """A client of the emulator with a session's credentials."""
-        anything: Any = session
-        return anything.client(
-            service,
-            region_name=region,
-            endpoint_url=self.emulator.url,
-            verify=str(self.emulator.authority),
-            config=client_config(),
-        )
+        key = (session, service, region)
+        if key not in self._aws:
+            anything: Any = session
+            self._aws[key] = anything.client(
+                service,
+                region_name=region,
+                endpoint_url=self.emulator.url,
+                verify=str(self.emulator.authority),
+                config=client_config(),
+            )
+        return self._aws[key]
+
+
+def session(**credentials: str) -> boto3.Session:
+    """A session that has the descriptions of the services from all others: reading them takes long."""
+    own: Any = botocore.session.Session()
+    own.register_component("data_loader", _descriptions)
+    return boto3.Session(botocore_session=own, **credentials)
 
 
 def resources(stack: Stack, customer: str) -> VaultResources:
@@ -213,12 +246,12 @@ def resources(stack: Stack, customer: str) -> VaultResources:
     )
 
 
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 180) -> None:
     """Wait until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 def replayed(world: World, stack: str, customer: str, restored_from: str) -> None:
@@ -233,7 +266,7 @@ def replayed(world: World, stack: str, customer: str, restored_from: str) -> Non
     def has_ended() -> bool:
         return str(states.describe_execution(executionArn=execution)["status"]) != "RUNNING"
 
-    wait_for(has_ended, "the replay", 60)
+    wait_for(has_ended, "the replay")
     ended = states.describe_execution(executionArn=execution)
     assert ended["status"] == "SUCCEEDED", ended
     api = world.api(stack, customer)

@@ -1,12 +1,18 @@
 """Lambda packages: what is in them, that they are repeatable, and that nothing is done twice."""
 
+import importlib.util
 import json
+import marshal
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from components.functions import function
 from local import build as builder
 from local.build import build
 from local.errors import LocalError
@@ -48,10 +54,15 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for package in ("api", "rows"):
         (tmp_path / f"requirements/lambda-{package}.txt").write_text("library==1\n")
 
-    def install(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    run = subprocess.run
+
+    def install(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:  # noqa: ANN401 -- run's
+        if "pip" not in command:
+            return run(command, **options)
         target = Path(command[command.index("--target") + 1])
         (target / "library").mkdir(parents=True)
-        (target / "library/__init__.py").write_text(" ".join(command[:-4]))
+        (target / "library/__init__.py").write_text(f"COMMAND = {' '.join(command[:-4])!r}\n")
+        (target / "library/for_python_2.py").write_text("print 'old'\n")
         (target / "library-1.dist-info").mkdir()
         (target / "library-1.dist-info/RECORD").write_text("r")
         (target / "library-1.dist-info/LICENSE").write_text("l")
@@ -78,10 +89,13 @@ def quiet(_: str) -> None:
 
 def test_a_package_has_the_sources_the_contract_as_json_and_the_libraries(project: Path) -> None:
     for folder in build("local", project, quiet):
-        libraries = {"library/__init__.py", "library-1.dist-info/LICENSE"} | {
-            f"pyarrow/{name}" for name in NEEDED_OF_ARROW
+        libraries = {
+            "library/__init__.py",
+            "library/for_python_2.py",
+            "library-1.dist-info/LICENSE",
+            *(f"pyarrow/{name}" for name in NEEDED_OF_ARROW),
         }
-        assert set(content(folder)) == {
+        assert {name for name in content(folder) if "__pycache__" not in name} == {
             "handlers/__init__.py",
             "handlers/answer.py",
             "privacy/__init__.py",
@@ -90,6 +104,70 @@ def test_a_package_has_the_sources_the_contract_as_json_and_the_libraries(projec
         }
         contract = json.loads((folder / "privacy/api/openapi.json").read_text())
         assert contract == {"openapi": "3.1.0", "info": {"version": "2026-01-01"}}
+
+
+def test_every_module_that_can_be_compiled_has_its_bytecode(project: Path) -> None:
+    for folder in build("local", project, quiet):
+        modules = {name for name in content(folder) if name.endswith(".py")} - {"library/for_python_2.py"}
+        assert {name for name in content(folder) if "__pycache__" in name} == {
+            importlib.util.cache_from_source(name) for name in modules
+        }
+
+
+def test_bytecode_is_taken_as_it_is_and_names_the_paths_in_lambda(project: Path) -> None:
+    _, runs, _ = build("local", project, quiet)
+    made = Path(importlib.util.cache_from_source(str(runs / "handlers/answer.py"))).read_bytes()
+    assert made[:4] == importlib.util.MAGIC_NUMBER
+    assert int.from_bytes(made[4:8], "little") == 0b01, "by its source's hash, which nobody checks"
+    code = marshal.loads(made[16:])
+    assert code.co_filename == "/var/task/handlers/answer.py"
+    assert str(project).encode() not in made
+    # Python really takes it: the source is not looked at any more.
+    (runs / "handlers/answer.py").write_text("raise ValueError\n")
+    imported = [sys.executable, "-P", "-c", "import handlers.answer as a; print(a.handler(7, None))"]
+    answer = subprocess.run(
+        imported, env={"PYTHONPATH": str(runs)}, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout == "7\n"
+
+
+def test_our_own_code_has_to_compile(project: Path) -> None:
+    (project / "lambdas/handlers/answer.py").write_text("def handler(:\n")
+    with pytest.raises(LocalError, match=r"cannot compile handlers/answer\.py"):
+        build("local", project, quiet)
+    assert not (project / "build/local/runs").exists()
+
+
+def stand_in(folder: Path, script: str) -> None:
+    """A `python3.99` that is found first."""
+    folder.mkdir()
+    (folder / "python3.99").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "python3.99").chmod(0o755)
+
+
+def test_the_bytecode_of_production_is_made_by_the_python_that_runs_there(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert f"python{builder.RUNTIME}" == function.RUNTIME
+    stand_in(project / "bin", f'case "$2" in import*) echo 3.99;; *) exec {sys.executable} "$@";; esac')
+    monkeypatch.setenv("PATH", f"{project / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(builder, "RUNTIME", "3.99")
+    for folder in build("production", project, quiet):
+        assert "handlers/__pycache__" in {str(Path(name).parent) for name in content(folder)}
+
+
+@pytest.mark.parametrize("script", ["exit 127", "echo 3.12"])
+def test_without_that_python_production_is_built_without_bytecode_and_says_so(
+    project: Path, monkeypatch: pytest.MonkeyPatch, script: str
+) -> None:
+    stand_in(project / "bin", script)
+    monkeypatch.setenv("PATH", f"{project / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(builder, "RUNTIME", "3.99")
+    said = list[str]()
+    for folder in build("production", project, said.append):
+        assert not [name for name in content(folder) if "__pycache__" in name]
+        what = f"build/production/{folder.name} is without bytecode"
+        assert f"{what}, for there is no python3.99 on the PATH" in said
 
 
 def test_production_asks_for_lambdas_own_platform(project: Path) -> None:

@@ -4,12 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from local.__main__ import main
 from local.emulator.emulator import ROOT
+from tests.unit.local.support import alive
 
 
 def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +46,49 @@ def test_redriving_a_stack_that_is_not_up_says_how_to_start_it(
     assert "start `make up` first" in capsys.readouterr().err
 
 
+_UP_WITH_NOTHING_DEPLOYED = """
+import contextlib, sys
+import local.commands.up as up
+from local.emulator.emulator import Emulator
+
+@contextlib.contextmanager
+def regions(stacks, name):
+    with Emulator(name=name) as emulator:
+        print(emulator.pid, emulator.folder, flush=True)
+        yield emulator, []
+
+up.regions, up.build = regions, lambda target: None
+from local.__main__ import main
+sys.exit(main(["up", "us-east"]))
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_up_ends_on_a_signal_also_where_it_was_started_with_it_ignored(
+    tmp_path: Path, ending: signal.Signals
+) -> None:
+    """As a shell without control of its terminal starts what is put into the background."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _UP_WITH_NOTHING_DEPLOYED],
+        cwd=ROOT,
+        env={**os.environ, "GDPR_STATE": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=partial(signal.signal, ending, signal.SIG_IGN),
+    )
+    try:
+        assert process.stdout
+        group, folder = process.stdout.readline().split()
+        assert any("Ctrl-C" in line for line in process.stdout)
+        process.send_signal(ending)
+        assert process.wait(180) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert not alive(int(group))
+    assert not Path(folder).exists()
+
+
 def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_down(tmp_path: Path) -> None:
     elsewhere = {**os.environ, "GDPR_STATE": str(tmp_path)}  # a developer's own `make up` may be running
     process = subprocess.Popen(
@@ -52,6 +97,7 @@ def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_dow
         env=elsewhere,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_IGN),  # whatever these tests started with
     )
     file = tmp_path / "us-east.json"
     try:
@@ -69,7 +115,7 @@ def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_dow
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=180,
         )
         assert second.returncode == 1
         assert "us-east is up already" in second.stderr
@@ -81,12 +127,12 @@ def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_dow
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
+            timeout=180,
         )
         assert answer.stdout.strip() == "[]"
     finally:
         process.send_signal(signal.SIGINT)
-        code = process.wait(60)
+        code = process.wait(180)
         if process.stdout:
             process.stdout.close()
     assert code == 0

@@ -116,7 +116,7 @@ def test_an_alarm_and_what_it_counts_reach_whoever_subscribes_to_its_topic(emula
     sqs = emulator.client("sqs", REGION)
     queue = sqs.get_queue_url(QueueName="on-call")["QueueUrl"]
     cloudwatch.set_alarm_state(AlarmName="p-failures", StateValue="ALARM", StateReason="a test")
-    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
     assert "p-failures" in message["Body"]
 
 

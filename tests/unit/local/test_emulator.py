@@ -1,39 +1,38 @@
 """The emulator's process: it is ours alone, and nothing of it stays behind."""
 
+import io
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from local.emulator.emulator import ROOT, Emulator
 from local.errors import LocalError
+from tests.unit.local.support import alive, trusting
 
 
-def alive(group: int) -> bool:
-    """Whether a process of the group is left that is not a zombie."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[2]) == group and fields[0] != "Z":
-            return True
-    return False
-
-
-def wait_for(condition: object, seconds: float = 20) -> bool:
+def wait_for(condition: object, seconds: float = 60) -> bool:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.1)
+        time.sleep(0.02)
     return False
+
+
+def made_role(emulator: Emulator, service: str) -> str:
+    role = emulator.client("iam", "eu-west-1").create_role(
+        RoleName="r", AssumeRolePolicyDocument=trusting(service)
+    )
+    return str(role["Role"]["Arn"])
 
 
 def test_it_listens_on_the_loopback_interface_only(emulator: Emulator) -> None:
@@ -81,6 +80,65 @@ with Emulator(name="killed-{worker_id}") as running:
 def test_a_trail_is_only_there_when_asked_for(emulator: Emulator) -> None:
     with pytest.raises(LocalError, match="record_trail=True"):
         next(emulator.decisions())
+
+
+def test_state_machines_wait_the_part_of_their_time_that_was_asked_for(worker_id: str) -> None:
+    retry = {"ErrorEquals": ["States.ALL"], "IntervalSeconds": 60, "MaxAttempts": 1}
+    failing = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": "none"},
+    }
+    states = {
+        "Wait": {"Type": "Wait", "Seconds": 60, "Next": "Try"},
+        "Try": {**failing, "Retry": [retry], "End": True},
+    }
+    definition = json.dumps({"StartAt": "Wait", "States": states})
+    with Emulator(name=f"waits-{worker_id}", waits=0.001) as running:
+        machines = running.client("stepfunctions", "eu-west-1")
+        role = made_role(running, "states.amazonaws.com")
+        machine = machines.create_state_machine(name="m", definition=definition, roleArn=role)[
+            "stateMachineArn"
+        ]
+        execution = machines.start_execution(stateMachineArn=machine)["executionArn"]
+
+        def status() -> str:
+            return str(machines.describe_execution(executionArn=execution)["status"])
+
+        assert wait_for(lambda: status() == "FAILED", 30)
+        assert machines.describe_state_machine(stateMachineArn=machine)["definition"] == definition
+
+
+WHERE = """
+import os
+
+def handler(event, context):
+    return [os.path.realpath(__file__), TEXT]
+"""
+
+
+def test_functions_of_one_package_read_the_same_files(emulator: Emulator) -> None:
+    functions = emulator.client("lambda", "eu-west-1")
+    role = made_role(emulator, "lambda.amazonaws.com")
+
+    def made(name: str, text: str) -> list[str]:
+        package = io.BytesIO()
+        with zipfile.ZipFile(package, "w") as archive:
+            archive.writestr("where.py", WHERE.replace("TEXT", repr(text)))
+        functions.create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Handler="where.handler",
+            Role=role,
+            Code={"ZipFile": package.getvalue()},
+        )
+        answer: list[str] = json.loads(functions.invoke(FunctionName=name)["Payload"].read())
+        return answer
+
+    one, same, other = made("one", "a"), made("same", "a"), made("other", "b")
+    assert one == same
+    assert (one[1], other[1]) == ("a", "b")
+    assert other[0] != one[0]
 
 
 def test_credentials_that_others_get_meanwhile_fail_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

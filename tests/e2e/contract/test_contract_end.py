@@ -38,7 +38,7 @@ def ended(world: World, execution: str) -> Mapping[str, Any]:
     def status() -> str:
         return str(states.describe_execution(executionArn=execution)["status"])
 
-    wait_for(lambda: status() != "RUNNING", "the end of an execution", 120)
+    wait_for(lambda: status() != "RUNNING", "the end of an execution")
     found: Mapping[str, Any] = states.describe_execution(executionArn=execution)
     return found
 
@@ -102,7 +102,7 @@ def destroyed(world: World) -> Ended:
     over = customers_with_more(ends=yesterday, graceDays=0)
     deploy_stack(world.emulator, STACK, config={"gdpr:customers": over})
     start(world, customer=LEAVING)
-    wait_for(lambda: "scheduled.json" in evidence(world, LEAVING), "nothing but the key to be left", 120)
+    wait_for(lambda: "scheduled.json" in evidence(world, LEAVING), "nothing but the key to be left")
     return Ended(person, others, api, request, counted)
 
 

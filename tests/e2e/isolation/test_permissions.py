@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from local.stacks import Stack
+from tests.e2e.isolation.unused_permissions import NOT_IN_EVERY_RUN, UNUSED
 from tests.e2e.support import World
-from tests.e2e.unused_permissions import NOT_IN_EVERY_RUN, UNUSED
 
 Actions = Mapping[str, set[str]]
 

@@ -6,8 +6,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.e2e.isolation.test_isolation import OTHERS, allowed, attempts
 from tests.e2e.support import World
-from tests.e2e.test_isolation import OTHERS, allowed, attempts
 
 ROLE = "gdpr-eu-west-vault-acme-access"
 EXTERNAL_ID = "gdpr-eu-west-acme"

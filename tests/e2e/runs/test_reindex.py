@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from local.commands import reindex
+from tests.e2e.runs.test_late_arrivals import bucket_events_wait, rows
 from tests.e2e.support import World, completed, somebody, wait_for
-from tests.e2e.test_late_arrivals import bucket_events_wait, rows
 
 STACK, CUSTOMER = "eu-west", "acme"
 
@@ -74,7 +74,7 @@ def test_a_late_file_whose_event_never_came_is_found_and_erased(world: World) ->
 
     assert {each["kind"] for each in found} >= {"missing-entry", "unmarked-version"}
     assert done["counts"]["remaining"] == 0
-    wait_for(lambda: view.body(key) == rows(stays), "the late file's erasure", 60)
+    wait_for(lambda: view.body(key) == rows(stays), "the late file's erasure")
     (follow_up,) = [request for request in api.requests(limit=20) if request.follows == erasure.id]
     assert completed(api, follow_up).type == "erasure"
 
@@ -98,7 +98,5 @@ def test_a_customer_that_is_not_there_fails_and_changes_nothing(world: World) ->
     machine = f"arn:aws:states:{stack.region}:{stack.account}:stateMachine:{stack.prefix}-reindex"
     before = world.view(STACK, CUSTOMER).digests()
     arn = executions.start_execution(stateMachineArn=machine, input='{"customer": "initech"}')["executionArn"]
-    wait_for(
-        lambda: executions.describe_execution(executionArn=arn)["status"] == "FAILED", "the refusal", 120
-    )
+    wait_for(lambda: executions.describe_execution(executionArn=arn)["status"] == "FAILED", "the refusal")
     assert world.view(STACK, CUSTOMER).digests() == before
