@@ -9,7 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from privacy.api import contract as api_contract
 
-from .conftest import Api
+from ..support.api import Api
 
 SCOPES = {"ingest", "erase", "correct", "access", "read", "unmask"}
 json_values = st.recursive(

@@ -13,7 +13,7 @@ from privacy.contracts import terms
 from privacy.customers.customer import Customer
 from privacy.customers.registry import destruction_key
 
-from .conftest import ALL_SCOPES, Api, aws_clients
+from ..support.api import ALL_SCOPES, Api, aws_clients
 
 CONTRACT = "/v1/contract"
 ACME = Customer(
@@ -158,7 +158,7 @@ def test_the_days_of_grace_are_told_and_then_nothing_more(api: Api) -> None:
     answer = api("GET", CONTRACT)
     assert (answer.json["state"], answer.json["held"]) == ("grace", True)
     assert "4711" not in answer.text
-    api.modules.clear()
+    api.functions.restart()
     enter(api, today - timedelta(days=40))
     assert api("GET", CONTRACT).problem == "contract-ended"
 

@@ -15,8 +15,9 @@ from privacy.customers.references import subject_reference
 from privacy.timestamps import parse_timestamp
 from privacy.vault.sessions import open_vault
 
-from .conftest import Api, Cloud, Response, client
-from .interleaving import Interleaving, interleavings
+from ..region import client
+from ..support.api import Api, Cloud, Response
+from ..support.interleaving import Interleaving, interleavings
 
 RECORD = "/v1/datasets/{dataset}/records/{record_id}"
 UPLOADS = "/v1/datasets/{dataset}/uploads"

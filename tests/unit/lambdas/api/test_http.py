@@ -16,7 +16,7 @@ from privacy.aws import clients as aws_clients
 from privacy.customers.registry import destruction_key
 from privacy.requests.store import RequestStore
 
-from .conftest import ALL_SCOPES, Api
+from ..support.api import ALL_SCOPES, Api
 
 ERASURES = "/v1/erasure-requests"
 ONE = {"subjects": ["ada@example.org"]}

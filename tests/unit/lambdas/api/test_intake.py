@@ -17,8 +17,8 @@ from privacy.requests.due_dates import due_at
 from privacy.requests.store import RequestBusyError, RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
 
-from .conftest import DATASETS, Api, Cloud, Response
-from .interleaving import Interleaving, interleavings
+from ..support.api import DATASETS, Api, Cloud, Response
+from ..support.interleaving import Interleaving, interleavings
 
 ERASURES = "/v1/erasure-requests"
 CORRECTIONS = "/v1/correction-requests"
@@ -226,7 +226,7 @@ def test_the_reason_for_not_changing_an_identifying_field_is_given(api: Api) -> 
 
 def test_where_subjects_have_exact_ids_an_id_field_identifies_and_an_email_field_does_not(api: Api) -> None:
     profiles = {**DATASETS[0], "personal": {"email": "email", "member": "id"}}
-    api.cloud.register("acme", subject_id="exact", datasets=json.dumps([profiles]))
+    api.cloud.register("acme", subject_id="exact", datasets=[profiles])
     assert correct(api, [{"dataset": "profiles", "set": {"email": "b@c.d"}}]).status == 202
     refused = correct(api, [{"dataset": "profiles", "set": {"member": "MBR-2"}}])
     assert (refused.status, refused.pointers) == (422, ["/changes/0/set"])

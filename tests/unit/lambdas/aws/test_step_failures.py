@@ -17,7 +17,7 @@ from privacy.vault import tombstones
 from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA = "anna@example.org"
 ANNAS_ROW = b'{"author": {"email": "anna@example.org"}}\n'

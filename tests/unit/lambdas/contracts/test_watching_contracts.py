@@ -21,7 +21,8 @@ from privacy.contracts.watch import Finding, WatchIncompleteError, findings, wat
 from privacy.customers.customer import Customer, Destruction
 from privacy.customers.registry import Registry, destruction_key
 
-from .conftest import ACCOUNT, REGION, Api, Cloud, client
+from ..region import ACCOUNT, REGION, client
+from ..support.api import Api, Cloud
 
 Said = Callable[[], list[dict[str, Any]]]
 

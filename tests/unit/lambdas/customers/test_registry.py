@@ -5,7 +5,7 @@ import pytest
 from privacy.customers.customer import Program
 from privacy.customers.registry import CACHE_SECONDS, Registry
 
-from .conftest import Cloud
+from ..support.api import Cloud
 
 
 def test_clients_and_buckets_lead_to_their_customer(cloud: Cloud) -> None:

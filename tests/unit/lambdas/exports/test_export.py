@@ -1,6 +1,5 @@
 """Exports: everything of the customer once, whatever happens meanwhile, and never longer than an erasure."""
 
-import importlib
 import json
 import logging
 from collections.abc import Callable
@@ -24,10 +23,10 @@ from privacy.identifiers import uuid7
 from privacy.requests.run_lock import RunLock
 from privacy.vault import sessions
 
-from .state_machine import Execution, TaskFailedError
+from ..support.state_machine import Execution, TaskFailedError
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:gdpr-eu-west-run"
 EXECUTION = "arn:aws:states:eu-west-1:123456789012:execution:gdpr-eu-west-export:acme-1"
@@ -191,7 +190,7 @@ def test_a_call_goes_on_where_the_time_of_the_one_before_was_short(
         world.put_record(f"p-{number}", f"{number}@example.com", text="x" * 100_000)
         world.s3.put_object(Bucket=world.customer.bucket, Key=f"papers/{number}", Body=b"x")
     monkeypatch.setattr(export_write, "PART_BYTES", 2_000_000)
-    handler = importlib.import_module("handlers.exports.export_vault").handler
+    handler = world.functions.module("export_vault").handler
     export_id, calls, answer = ask(world), 0, {"next": "more"}
     while answer["next"] == "more":
         calls += 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from privacy.formats import compression
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 ZSTD_NOTE = b"\x50\x2a\x4d\x18\x04\x00\x00\x00note"  # a skippable frame

@@ -16,7 +16,7 @@ from privacy.formats.csv_rows import CsvRows
 from privacy.formats.edits import RowEdits
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 HEAD = b"no,email,name,text\r\n"

@@ -12,7 +12,7 @@ from privacy.formats.edits import RowEdits
 from privacy.formats.jsonl import JsonLines
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 NOT_SINGLE = "subject field is not a single value"

@@ -16,7 +16,7 @@ from privacy.vault import objects as vault_objects
 from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 OLD, NEW = "2020-05-01T10:00:00Z", "2999-01-01T00:00:00Z"

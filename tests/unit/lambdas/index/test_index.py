@@ -9,7 +9,7 @@ from privacy.vault import items as vault_items
 from privacy.vault import tombstones
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 ANNAS_ROW = b'{"author": {"email": "anna@example.org"}}\n'

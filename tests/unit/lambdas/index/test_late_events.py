@@ -14,11 +14,11 @@ from privacy.identifiers import uuid7
 from privacy.vault import objects as vault_objects
 from privacy.vault import tombstones
 
-from .test_parquet import buyer, stored, table
-from .test_reindex import evidence, kinds, reindex
+from ..parquet.test_parquet import buyer, stored, table
+from ..reindex.test_reindex import evidence, kinds, reindex
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from ..support.world import World
 
 __all__ = ["evidence"]  # a fixture
 

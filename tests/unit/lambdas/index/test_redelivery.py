@@ -8,10 +8,11 @@ import pytest
 
 from privacy.index import redelivery
 
-from .conftest import QUEUE, REGION
+from ..region import REGION
+from ..support.world import QUEUE
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from ..support.world import World
 
 
 def test_the_wait_doubles_from_a_minute_to_an_hour() -> None:

@@ -26,7 +26,7 @@ from privacy.parquet.source import (
 from privacy.vault import scratch
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 

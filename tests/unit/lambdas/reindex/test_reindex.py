@@ -1,7 +1,6 @@
 """An index that went wrong in every way there is, compared and put right."""
 
 import gzip
-import importlib
 import itertools
 import json
 import logging
@@ -15,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from components.functions.catalogue import FUNCTIONS
 from components.machines.reindex import ReindexSteps, reindex_definition
 from privacy import environment, timestamps
 from privacy.identifiers import uuid7
@@ -26,11 +24,11 @@ from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault import tombstones
 
-from .state_machine import Execution, TaskFailedError
-from .test_parquet import buyer, stored, table
+from ..parquet.test_parquet import buyer, stored, table
+from ..support.state_machine import Execution, TaskFailedError
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from ..support.world import World
 
 ANNA, BOB, CARL = "anna@example.org", "bob@example.org", "carl@example.org"
 EVIDENCE = "gdpr-eu-west-evidence"
@@ -49,8 +47,6 @@ def row(*people: str) -> bytes:
 def evidence(world: "World", monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(environment.EVIDENCE_BUCKET, EVIDENCE)
     world.s3.create_bucket(Bucket=EVIDENCE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    for function in ("plan_reindex", "reindex_objects", "report_reindex", "clear_reindex"):
-        importlib.reload(importlib.import_module(FUNCTIONS[function].path))
 
 
 def reindex(world: "World", *, milliseconds: int = HOUR, **asked: object) -> dict[str, Any]:
@@ -588,7 +584,7 @@ def test_short_calls_go_on_where_the_last_one_stopped(
         calls[function] += 1
         times = iter([0] if function in {"report_reindex", "clear_reindex"} else [HOUR, 0])
         context = type("Context", (), {"get_remaining_time_in_millis": lambda _: next(times)})()
-        return importlib.import_module(FUNCTIONS[function].path).handler(event, context)
+        return world.functions.module(function).handler(event, context)
 
     calls = Counter[str]()
     execution = Execution.start(reindex_definition(STEPS), uuid7(), {"customer": "acme"})

@@ -14,11 +14,10 @@ from privacy.reindex import plan as reindex_plan
 from privacy.reindex import report as reindex_report
 from privacy.vault import items as vault_items
 
-from . import faulty_region, stored_state
-from .faults import Fault, thinned
-from .faulty_region import Region, Step
-from .state_machine import Execution
-from .test_faults import (
+from ..support import faulty_region, stored_state
+from ..support.faults import Fault, thinned
+from ..support.faulty_region import Region, Step
+from ..support.scenarios import (
     ANNA,
     BOB,
     CARL,
@@ -28,13 +27,10 @@ from .test_faults import (
     Scenario,
     differences,
     disturbed,
-    document,
-    region,
     row,
     undisturbed,
 )
-
-__all__ = ["document", "region"]  # fixtures
+from ..support.state_machine import Execution
 
 FUNCTIONS = ("plan_reindex", "reindex_objects", "report_reindex", "clear_reindex")
 DEFINITION = reindex_definition(
@@ -105,17 +101,16 @@ class Evidence:
 
 
 @pytest.fixture
-def evidenced(region: Region, monkeypatch: pytest.MonkeyPatch) -> Region:
+def evidenced(faulty: Region, monkeypatch: pytest.MonkeyPatch) -> Region:
     monkeypatch.setenv(environment.EVIDENCE_BUCKET, "evidence")
     monkeypatch.setattr(reindex_plan, "BATCH_VISITS", 2)
     monkeypatch.setattr(reindex_report, "PAGE", 4)
     # One repair after the other: the number of a call then always means the same call.
     monkeypatch.setattr(comparer, "_PARALLEL", 1)
-    region.faults.services["s3"] = Evidence(region)
+    faulty.faults.services["s3"] = Evidence(faulty)
     for name in FUNCTIONS:
-        path = next(faulty_region.HANDLERS.glob(f"*/{name}.py"))
-        region.functions[name] = compile(path.read_text(encoding="utf-8"), path, "exec")
-    return region
+        faulty.functions[name] = faulty_region.compiled(name)
+    return faulty
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

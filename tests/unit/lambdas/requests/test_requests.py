@@ -18,8 +18,9 @@ from privacy.requests.store import (
     RequestType,
 )
 
-from .conftest import Cloud, make_table
-from .interleaving import Interleaving, interleavings
+from ..region import make_table
+from ..support.api import Cloud
+from ..support.interleaving import Interleaving, interleavings
 
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 REF = "ab" * 32

@@ -13,8 +13,8 @@ from privacy.identifiers import uuid7
 from privacy.requests.run_lock import RunLock
 from privacy.requests.sweep import SweepIncompleteError, sweep
 
-from .conftest import Api, Cloud
-from .interleaving import Interleaving, interleavings
+from ..support.api import Api, Cloud
+from ..support.interleaving import Interleaving, interleavings
 
 
 def ask(cloud: Cloud, customer: str = "acme") -> str:

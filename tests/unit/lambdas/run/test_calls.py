@@ -15,7 +15,7 @@ from privacy.vault import rewrite
 from privacy.visits import objects as object_visits
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 VAULT = "gdpr-eu-west-vault-acme-123456789012-eu-west-1"
 ANNA, BOB = "anna@example.org", "bob@example.org"

@@ -2,39 +2,29 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import boto3
 import pytest
-import yaml
-from moto import mock_aws
-from moto.s3 import models as moto_s3
 
-from privacy import environment
-from privacy.api import contract as api_contract
-from privacy.aws import clients as aws_clients
-from privacy.requests import store as request_store
-from privacy.requests import sweep as request_sweep
-from privacy.run import plan as run_plan
-from privacy.vault import archived, rewrite, sessions
-from privacy.vault import items as vault_items
-
-from . import faulty_region, stored_state
-from .faults import Fault, Faults, thinned
-from .faulty_region import Region, Step
-
-ANNA, BOB, CARL, DORA = stored_state.PEOPLE
-PART = 16 * 1024
-MOST_STEPS = 100
-
-
-def row(person: str, text: str = "") -> bytes:
-    return b'{"author": {"email": "%s", "name": "?"}, "text": "%s"}\n' % (person.encode(), text.encode())
-
+from ..region import client
+from ..support import stored_state
+from ..support.faults import Fault, thinned
+from ..support.faulty_region import Region, Step
+from ..support.scenarios import (
+    ANNA,
+    BOB,
+    CARL,
+    DORA,
+    ERASE_ANNA,
+    INDEX,
+    SETTLE,
+    Scenario,
+    differences,
+    disturbed,
+    post,
+    row,
+    undisturbed,
+)
 
 LARGE = b"".join(row(DORA, "x" * 900) for _ in range(25))
 
@@ -72,7 +62,7 @@ def furnish_without_index(region: Region) -> None:
         {"name": "cellar", "format": "jsonl", "prefix": "cellar/", "subject": "author.email",
          "personal": {"author.email": "email"}, "archived": "restore"},
     ]  # fmt: skip
-    boto3.client("dynamodb").update_item(
+    client("dynamodb").update_item(
         TableName=stored_state.REGISTRY,
         Key={"pk": {"S": "customer#acme"}},
         UpdateExpression="SET datasets = :datasets",
@@ -140,17 +130,10 @@ def mend(region: Region) -> None:
     region.progress.mended = True
 
 
-def post(label: str, operation: str, **body: object) -> Step:
-    return Step(lambda region: region.post(label, operation, body))
-
-
 def planned(region: Region) -> bool:
     return any("Plan" in execution.done for execution in region.progress.executions.values())
 
 
-SETTLE = Step(until=lambda region: region.progress.quiet)
-INDEX = Step(until=lambda region: not region.progress.messages)
-ERASE_ANNA = post("erasure of Anna", "erasure", subjects=[ANNA])
 ERASE_BOB = post("erasure of Bob", "erasure", subjects=[BOB])
 CORRECT_BOB = post(
     "correction of Bob", "correction", subject=BOB,
@@ -163,40 +146,6 @@ CORRECT_DORA = post(
     "correction of Dora", "correction", subject=DORA,
     changes=[{"dataset": "feedback", "set": {"author.name": "Dora"}}],
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Moment:
-    """The moment before the undisturbed scenario went on; the function called then, and its calls."""
-
-    snapshot: bytes
-    view: str
-    position: int
-    function: str | None
-    calls: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """What happens, how the requests end, and which functions' calls go wrong from which step on."""
-
-    steps: tuple[Step, ...]
-    ends: dict[str, str]
-    follow_ups: int = 0
-    start: int = 0
-    functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"redrive_run", "replay_erasures"}
-    broken: Callable[[str, Any], str | None] = lambda _function, _event: None
-    redriven: bool = False
-    chunks: int = 1
-    floor: int = 45
-
-    def disturbs(self, moment: Moment) -> bool:
-        return moment.position >= self.start and moment.function in self.functions
-
-    @property
-    def all_ends(self) -> list[tuple[str, str]]:
-        failures = [(label, "failed") for label in self.ends] if self.redriven else []
-        return sorted([*self.ends.items(), *failures]) + [("follow-up", "completed")] * self.follow_ups
 
 
 RUNNING = frozenset({"plan_run", "visit_objects", "verify_run", "complete_run"})
@@ -278,81 +227,9 @@ SCENARIOS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def document(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The contract as the package's build writes it."""
-    path = tmp_path_factory.mktemp("contract") / "openapi.json"
-    source = Path(api_contract.__file__).with_name("openapi.yaml")
-    path.write_text(json.dumps(yaml.safe_load(source.read_text(encoding="utf-8"))), encoding="utf-8")
-    return path
-
-
 @pytest.fixture
-def region(document: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
-    for name, value in {
-        "AWS_DEFAULT_REGION": stored_state.REGION,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        environment.REGISTRY_TABLE: stored_state.REGISTRY,
-        environment.REQUEST_TABLE: stored_state.REQUESTS,
-        environment.RUN_STATE_MACHINE_ARN: faulty_region.MACHINE,
-        environment.EVIDENCE_BUCKET: stored_state.EVIDENCE,
-        environment.PURPOSE_ROLE_ARN: f"arn:aws:iam::{stored_state.ACCOUNT}:role/purpose",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    make = boto3.client
-    # Making a client takes longer than a run; and every client is good for both customers here.
-    clients = cache(lambda service: make(service))
-    monkeypatch.setattr(boto3, "client", lambda service, **_: clients(service))
-    monkeypatch.setattr(api_contract, "DOCUMENT", document)
-    monkeypatch.setattr(rewrite, "PART_BYTES", PART)
-    monkeypatch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
-    monkeypatch.setattr(run_plan, "BATCH_VISITS", 1)
-    monkeypatch.setattr(request_sweep, "SETTLING", request_sweep.timedelta(0))
-    monkeypatch.setattr(archived, "WAIT", request_sweep.timedelta(0))
-    monkeypatch.setattr(vault_items, "pause", lambda _: None)
-    monkeypatch.setattr(request_store, "pause", lambda _: None)
-    faults = Faults()
-    with mock_aws(), faults.installed():
-        aws_clients.forget()
-        sessions.forget()
-        yield faulty_region.make(faults)
-        aws_clients.forget()
-        sessions.forget()
-
-
-def undisturbed(region: Region, scenario: Scenario) -> list[Moment]:
-    """Play the scenario to its end and return all of its moments."""
-    region.scenario, region.broken = scenario.steps, scenario.broken
-    moments = []
-    while not region.over:
-        snapshot, view, position = region.snapshot(), repr(region.view()), region.progress.position
-        region.faults.calls.clear()
-        region.invoked = None
-        region.advance()
-        moments.append(Moment(snapshot, view, position, region.invoked, tuple(region.faults.calls)))
-    return moments
-
-
-def disturbed(
-    region: Region, moment: Moment, number: int, fault: Fault, known: frozenset[str]
-) -> dict[str, Any] | None:
-    """Go on from the moment with one fault; return what is there in the end, or None if that is no other.
-
-    Once nothing tells the region any more from the undisturbed one at some moment, they go the same way.
-    """
-    region.restore(moment.snapshot)
-    region.faults.choose(number, fault)
-    for _ in range(MOST_STEPS):
-        region.advance()
-        assert region.faults.struck
-        view = region.view()
-        if repr(view) in known:
-            return None
-        if region.over:
-            break
-    return view
+def region(faulty: Region) -> Region:
+    return faulty
 
 
 @pytest.mark.parametrize(
@@ -400,12 +277,3 @@ def test_the_neighbour_is_left_alone(region: Region) -> None:
     assert start["tables"]["vault-zenith"] == end["tables"]["vault-zenith"] != []
     ours, theirs = ({k: v for k, v in view["objects"].items() if "zenith" in k} for view in (start, end))
     assert ours == theirs != {}
-
-
-def differences(one: Any, other: Any) -> Any:  # noqa: ANN401 - views and their parts
-    if isinstance(one, dict):
-        names = one.keys() | other.keys()
-        return {n: differences(one.get(n), other.get(n)) for n in names if one.get(n) != other.get(n)}
-    if isinstance(one, list) and isinstance(other, list):
-        return {"missing": [x for x in one if x not in other], "extra": [x for x in other if x not in one]}
-    return one, other

@@ -30,10 +30,10 @@ from privacy.vault import sessions
 from privacy.visits import batch as visit_batch
 from privacy.visits import records as record_visits
 
-from .faults import Fault, Faults, Killed
+from ..support.faults import Fault, Faults, Killed
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from ..support.world import World
 
 EXAMPLES = int(os.environ.get("INTERLEAVINGS", "10"))
 ATTEMPTS = 5

@@ -13,10 +13,10 @@ from privacy.requests.run_lock import RunLock
 from privacy.run import request_values
 from privacy.run.redrive import RedriveRefusedError, redrive_run
 
-from .state_machine import Execution, TaskFailedError
+from ..support.state_machine import Execution, TaskFailedError
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:gdpr-eu-west-run"

@@ -20,10 +20,10 @@ from privacy.run.replay import OtherSecretError, ReplayInputError
 from privacy.vault import sessions, tombstones
 from privacy.visits.limits import ErasureLimit, pack, unpack
 
-from .conftest import EVIDENCE, TABLE
+from ..support.world import EVIDENCE, TABLE
 
 if TYPE_CHECKING:
-    from .conftest import World
+    from ..support.world import World
 
 ANNA, BOB, CARA = "anna@example.org", "bob@example.org", "cara@example.org"
 RESTORED = f"{TABLE}.r1"

@@ -1,4 +1,3 @@
-import importlib
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -18,7 +17,7 @@ from privacy.visits import objects as object_visits
 from privacy.visits import visit as visit_items
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 ANNAS_ROW = b'{"author": {"email": "anna@example.org"}}\n'
@@ -395,7 +394,7 @@ def test_a_dataset_that_was_taken_out_of_the_configuration_fails_the_request(wor
         UpdateExpression="SET datasets = :none",
         ExpressionAttributeValues={":none": {"S": "[]"}},
     )
-    importlib.reload(importlib.import_module("handlers.run.visit_objects"))
+    world.functions.restart()
     with pytest.raises(visit_batch.VisitsFailedError):
         world.visit(planned)
     world.call("verify_run", {"customer": "acme", "run_id": planned["run_id"]})

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 PEOPLE = ["0", "7", "ann", "Ann ", "zoë", "名前", "true", "1.5"]
 KEYS = ["reviews/a", "reviews/a.jsonl", "reviews/b c+d%.jsonl"]

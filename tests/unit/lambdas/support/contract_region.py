@@ -1,32 +1,36 @@
-import importlib
+"""A region in which the contract of one of two customers is over."""
+
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
 from typing import Any
 
-import boto3
-import pytest
-from moto import mock_aws
-
-from components.functions.catalogue import FUNCTIONS
 from components.machines.contract_end import ContractEndSteps, contract_end_definition
 from privacy import environment
-from privacy.aws import clients as aws_clients
 from privacy.customers.registry import Registry
 from privacy.identifiers import uuid7
 from privacy.requests.store import RequestStore
-from privacy.vault import sessions
 
-from ..runs.state_machine import Execution, TaskFailedError
+from ..region import (
+    ACCOUNT,
+    REGION,
+    Functions,
+    client,
+    enter,
+    enter_customer,
+    make_bucket,
+    make_key,
+    make_state_machine,
+    make_table,
+)
+from .state_machine import Execution, TaskFailedError
 
-REGION = "eu-west-1"
-ACCOUNT = "123456789012"
 REGISTRY, REQUESTS, EVIDENCE = "gdpr-eu-west-registry", "gdpr-eu-west-requests", "gdpr-eu-west-evidence"
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:gdpr-eu-west-run"
 BUS = "gdpr-eu-west-contracts"
 CUSTOMERS = ("acme", "globex")
+PROGRAMS = ("dpo", "support")
 STEPS = {
     "check": "check_contract_end",
     "inventory": "take_inventory",
@@ -57,46 +61,33 @@ class Region:
         default_factory=lambda: contract_end_definition(ContractEndSteps(**STEPS))
     )
     milliseconds: Callable[[], int] = lambda: 900_000
+    functions: Functions = field(default_factory=Functions)
 
     def aws(self, service: str) -> Any:  # noqa: ANN401 - clients of several services
-        return boto3.client(service, region_name=REGION)  # type: ignore[call-overload]  # by name
+        return client(service)
 
     def make(self) -> None:
-        dynamodb, s3 = self.aws("dynamodb"), self.aws("s3")
-        self.pool = self.aws("cognito-idp").create_user_pool(PoolName="gdpr-eu-west")["UserPool"]["Id"]
-        for name, keys in ((REGISTRY, ["pk"]), (REQUESTS, ["pk", "sk"])):
-            make_table(dynamodb, name, keys, {})
-        self.aws("events").create_event_bus(Name=BUS)
-        where = {"LocationConstraint": REGION}
-        s3.create_bucket(Bucket=EVIDENCE, CreateBucketConfiguration=where)
-        self.aws("stepfunctions").create_state_machine(
-            name="gdpr-eu-west-run",
-            definition='{"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 900, "End": true}}}',
-            roleArn=f"arn:aws:iam::{ACCOUNT}:role/gdpr-eu-west-run",
-        )
+        self.pool = client("cognito-idp").create_user_pool(PoolName="gdpr-eu-west")["UserPool"]["Id"]
+        make_table(REGISTRY, sort_key=False)
+        make_table(REQUESTS)
+        client("events").create_event_bus(Name=BUS)
+        make_bucket(EVIDENCE, versioned=False)
+        make_state_machine("gdpr-eu-west-run", seconds=900)
         for customer in CUSTOMERS:
-            self._make_vault(customer, where)
+            self._make_vault(customer)
         self.register("acme", contract_ends=ENDED)
         self.register("globex", contract_ends=date(2099, 12, 31))
 
-    def _make_vault(self, customer: str, where: dict[str, str]) -> None:
-        dynamodb, s3, kms, cognito = (self.aws(each) for each in ("dynamodb", "s3", "kms", "cognito-idp"))
+    def _make_vault(self, customer: str) -> None:
         tags = {"stack": "gdpr-eu-west", "customer": customer, "data-class": "personal"}
-        bucket = self.bucket(customer)
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=where)
-        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        tag_set = [{"Key": key, "Value": value} for key, value in tags.items()]
-        s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tag_set})
-        key_tags = [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
-        self.keys[customer] = kms.create_key(Tags=key_tags)["KeyMetadata"]["Arn"]
-        make_table(dynamodb, self.table(customer), ["pk", "sk"], tags, protected=True)
+        make_bucket(self.bucket(customer), tags=tags)
+        self.keys[customer] = make_key(tags=tags)
+        make_table(self.table(customer), tags=tags, protected=True)
         self.clients[customer] = []
-        for program in ("dpo", "support"):
+        for program in PROGRAMS:
             name = f"gdpr-eu-west-{customer}.{program}"
-            client = cognito.create_user_pool_client(UserPoolId=self.pool, ClientName=name)["UserPoolClient"]
-            self.clients[customer].append(client["ClientId"])
-            self.enter(f"client#{client['ClientId']}", customer=customer, program=program)
-        self.enter(f"bucket#{bucket}", customer=customer)
+            made = client("cognito-idp").create_user_pool_client(UserPoolId=self.pool, ClientName=name)
+            self.clients[customer].append(made["UserPoolClient"]["ClientId"])
 
     def bucket(self, customer: str) -> str:
         return f"gdpr-eu-west-vault-{customer}-{ACCOUNT}-{REGION}"
@@ -105,27 +96,25 @@ class Region:
         return f"gdpr-eu-west-vault-{customer}"
 
     def enter(self, pk: str, **attributes: str) -> None:
-        item = {"pk": {"S": pk}, **{name: {"S": value} for name, value in attributes.items()}}
-        self.aws("dynamodb").put_item(TableName=REGISTRY, Item=item)
+        enter(REGISTRY, pk, **attributes)
 
     def register(self, customer: str, *, contract_ends: date, **changes: str) -> None:
         """Enter the customer as `pulumi up` does, with a contract of no grace days."""
-        facts = {
-            "customer": customer,
+        facts: dict[str, Any] = {
             "bucket": self.bucket(customer),
             "table": self.table(customer),
             "key_arn": self.keys[customer],
+            "datasets": DATASETS,
+            "programs": dict(zip(self.clients[customer], PROGRAMS, strict=True)),
             "contract_starts": "2025-01-01",
             "contract_ends": contract_ends.isoformat(),
             "subject_id": "exact",
-            "datasets": json.dumps(DATASETS),
+            "grace_days": 0,
+            "key_deletion_days": 7,
             "user_pool": self.pool,
             "clients": json.dumps(self.clients[customer]),
-            **changes,
         }
-        item = {"pk": {"S": f"customer#{customer}"}, **{name: {"S": text} for name, text in facts.items()}}
-        days = {"grace_days": {"N": "0"}, "key_deletion_days": {"N": "7"}}
-        self.aws("dynamodb").put_item(TableName=REGISTRY, Item={**item, **days})
+        enter_customer(REGISTRY, customer, **{**facts, **changes})
 
     def furnish(self, customer: str, files: int = 3) -> None:
         """Give the customer files in several versions, a hidden one, unfinished uploads, and records."""
@@ -160,12 +149,10 @@ class Region:
     # -- what AWS does
 
     def invoke(self, function: str, event: Any) -> Any:  # noqa: ANN401 - what a function takes and gives
-        module = importlib.import_module(FUNCTIONS[function].path)
         try:
-            answer = module.handler(json.loads(json.dumps(event)), _Context(self.milliseconds))
+            return self.functions.call(function, event, self.milliseconds)
         except Exception as error:
             raise TaskFailedError(type(error).__name__) from error
-        return json.loads(json.dumps(answer))
 
     def start(self, customer: str = "acme", **more: object) -> Execution:
         return Execution.start(self.definition, "execution-1", {"customer": customer, **more})
@@ -242,67 +229,24 @@ NOTHING = {
 """What is left of a vault after the first stage."""
 
 
-@dataclass
-class _Context:
-    get_remaining_time_in_millis: Callable[[], int]
+VARIABLES = {
+    environment.REGISTRY_TABLE: REGISTRY,
+    environment.REQUEST_TABLE: REQUESTS,
+    environment.RUN_STATE_MACHINE_ARN: MACHINE,
+    environment.EVIDENCE_BUCKET: EVIDENCE,
+    environment.EVENT_BUS: BUS,
+    environment.PURPOSE_ROLE_ARN: f"arn:aws:iam::{ACCOUNT}:role/gdpr-eu-west-purpose-destroy",
+}
+"""The environment of the functions."""
 
 
-def make_table(
-    dynamodb: Any,  # noqa: ANN401 - a client by name
-    name: str,
-    keys: list[str],
-    tags: dict[str, str],
-    *,
-    protected: bool = False,
-) -> None:
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=[
-            {"AttributeName": key, "KeyType": kind}
-            for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-        ],
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key in keys],
-        BillingMode="PAY_PER_REQUEST",
-        DeletionProtectionEnabled=protected,
-        Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
-    )
-
-
-@pytest.fixture
-def region(monkeypatch: pytest.MonkeyPatch) -> Iterator[Region]:
-    """Both customers with data."""
-    values = {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": REGION,
-        environment.REGISTRY_TABLE: REGISTRY,
-        environment.REQUEST_TABLE: REQUESTS,
-        environment.RUN_STATE_MACHINE_ARN: MACHINE,
-        environment.EVIDENCE_BUCKET: EVIDENCE,
-        environment.EVENT_BUS: BUS,
-        environment.PURPOSE_ROLE_ARN: f"arn:aws:iam::{ACCOUNT}:role/gdpr-eu-west-purpose-destroy",
-    }
-    for name, value in values.items():
-        monkeypatch.setenv(name, value)
-    make_client = boto3.client
-
-    @cache
-    def client(service: str) -> Any:  # noqa: ANN401 - making one takes longer than most calls
-        return make_client(service, region_name=REGION)  # type: ignore[call-overload]  # by name
-
-    monkeypatch.setattr(boto3, "client", lambda service, **_: client(service))
-    with mock_aws():
-        aws_clients.forget()
-        sessions.forget()
-        for function in STEPS.values():
-            importlib.reload(importlib.import_module(FUNCTIONS[function].path))
-        made = Region()
-        made.make()
-        for customer in CUSTOMERS:
-            made.furnish(customer)
-        yield made
-        aws_clients.forget()
-        sessions.forget()
+def make_both() -> tuple[str, dict[str, str], dict[str, list[str]]]:
+    """Make both customers with data; return the user pool, their keys and their clients."""
+    made = Region()
+    made.make()
+    for customer in CUSTOMERS:
+        made.furnish(customer)
+    return made.pool, made.keys, made.clients
 
 
 def midnight(day: date) -> datetime:

@@ -1,39 +1,27 @@
 """Everything that is stored in the region: kept, put back, and written down without its moments."""
 
-import io
-import pickle
 import re
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from moto.backends import get_backend
-from moto.core.base_backend import BaseBackend
 
-from ..runs.state_machine import Execution
-from .conftest import ACCOUNT, CUSTOMERS, EVIDENCE, REGION, REGISTRY, REQUESTS, Region
+from ..region import ACCOUNT, REGION
+from . import snapshots
+from .contract_region import CUSTOMERS, EVIDENCE, REGISTRY, REQUESTS, Region
+from .state_machine import Execution
 
-_SERVICES: Final = ("cognito-idp", "dynamodb", "kms", "s3", "stepfunctions")
 _COUNTS: Final = ("versions", "markers", "uploads")
 _INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)|\b\d{14}\b")
 
 
 def save(execution: Execution) -> Any:  # noqa: ANN401 - only good for `put_back`
     """Return everything that is stored, and where the execution stands."""
-    kept, out = _Kept(), io.BytesIO()
-    pickler = _Pickler(out)
-    pickler.kept = kept
-    pickler.dump(({service: _backend(service).__dict__ for service in _SERVICES}, execution))
-    return out.getvalue(), kept
+    return snapshots.take(execution)
 
 
 def put_back(saved: Any) -> Execution:  # noqa: ANN401
     """Make what is stored what it was; return the execution as it was."""
-    content, kept = saved
-    unpickler = _Unpickler(io.BytesIO(content))
-    unpickler.kept = kept
-    stored, execution = unpickler.load()
-    for service, state in stored.items():
-        _backend(service).__dict__.update(state)
+    execution = snapshots.put_back(saved)
     assert isinstance(execution, Execution)
     return execution
 
@@ -111,37 +99,3 @@ def _key_state(kms: Any, region: Region, customer: str) -> str:  # noqa: ANN401 
 
 def _backend(service: str) -> Any:  # noqa: ANN401 - moto's, of several services
     return get_backend(service)[ACCOUNT]["aws" if service == "s3" else REGION]  # type: ignore[call-overload]
-
-
-class _Kept(dict[int, Any]):
-    """What stays as it is: it never changes, or cannot be copied."""
-
-
-class _Pickler(pickle.Pickler):
-    kept: _Kept
-
-    def persistent_id(self, obj: object) -> int | None:
-        if not isinstance(obj, (RSAPrivateKey, BaseBackend)):
-            return None
-        self.kept[id(obj)] = obj
-        return id(obj)
-
-    def reducer_override(self, obj: Any) -> Any:  # noqa: ANN401 - as pickle has it
-        # A copy of moto's own has the newest versions only.
-        if hasattr(type(obj), "setlist"):
-            return _store, (type(obj), dict(obj.lists()))
-        return NotImplemented
-
-
-class _Unpickler(pickle.Unpickler):
-    kept: _Kept
-
-    def persistent_load(self, pid: int) -> Any:  # noqa: ANN401 - what was kept
-        return self.kept[pid]
-
-
-def _store(kind: type[Any], lists: dict[str, list[Any]]) -> Any:  # noqa: ANN401 - moto's
-    store = kind()
-    for key, versions in lists.items():
-        store.setlist(key, versions)
-    return store

@@ -7,31 +7,41 @@ import pickle
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
 from urllib.parse import quote_plus
 
 import boto3
+import pytest
+from moto.s3 import models as moto_s3
 
 from components.machines.replay import replay_definition
 from components.machines.run import RunSteps, run_definition
+from privacy import environment
 from privacy.api.records import put_record
 from privacy.aws import clients as aws_clients
 from privacy.customers.customer import Customer
 from privacy.customers.references import subject_reference
 from privacy.customers.registry import Registry
-from privacy.vault import sessions
+from privacy.requests import store as request_store
+from privacy.requests import sweep as request_sweep
+from privacy.run import plan as run_plan
+from privacy.vault import archived, rewrite, sessions
+from privacy.vault import items as vault_items
 
+from ..region import ACCOUNT, REGION
 from . import stored_state
 from .faults import Faults, Killed
 from .state_machine import Execution, TaskFailedError
-from .stored_state import ACCOUNT, REGION, REGISTRY, REQUESTS, Version, items, states, versions
+from .stored_state import REGISTRY, REQUESTS, Version, items, states, versions
 
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:run"
 RECEIVES = 5
 BATCH = 2
 CLIENT_ATTEMPTS = 4
+PART = 16 * 1024
 HANDLERS = Path(sessions.__file__).parents[2] / "handlers"
 FUNCTIONS = (
     "create_correction_request",
@@ -336,18 +346,43 @@ class Region:
         }
 
 
-def make(faults: Faults) -> Region:
-    """Make a region in which nothing happened yet."""
-    stored_state.make()
+VARIABLES = {
+    environment.REGISTRY_TABLE: REGISTRY,
+    environment.REQUEST_TABLE: REQUESTS,
+    environment.RUN_STATE_MACHINE_ARN: MACHINE,
+    environment.EVIDENCE_BUCKET: stored_state.EVIDENCE,
+    environment.PURPOSE_ROLE_ARN: f"arn:aws:iam::{ACCOUNT}:role/purpose",
+}
+"""The environment of the functions."""
+
+
+def region_of(faults: Faults) -> Region:
+    """Return the region of what `stored_state.make` made, in which nothing happened yet."""
     region = Region((), faults)
     for service in ("kms", "sts"):
         faults.services[service] = region.security
     faults.services["sqs"] = lambda _client, _operation, _parameters: {}
     faults.services["stepfunctions"] = region.step_functions
-    for name in FUNCTIONS:
-        path = next(HANDLERS.glob(f"*/{name}.py"))
-        region.functions[name] = compile(path.read_text(encoding="utf-8"), path, "exec")
+    region.functions |= {name: compiled(name) for name in FUNCTIONS}
     return region
+
+
+@cache
+def compiled(function: str) -> CodeType:
+    """Return the code of the function's handler, which every new process executes."""
+    path = next(HANDLERS.glob(f"*/{function}.py"))
+    return compile(path.read_text(encoding="utf-8"), path, "exec")
+
+
+def hasten(patch: pytest.MonkeyPatch) -> None:
+    """Let the functions wait for nothing, and take small parts and batches."""
+    patch.setattr(rewrite, "PART_BYTES", PART)
+    patch.setattr(moto_s3, "S3_UPLOAD_PART_MIN_SIZE", PART)
+    patch.setattr(run_plan, "BATCH_VISITS", 1)
+    patch.setattr(request_sweep, "SETTLING", timedelta(0))
+    patch.setattr(archived, "WAIT", timedelta(0))
+    patch.setattr(vault_items, "pause", lambda _: None)
+    patch.setattr(request_store, "pause", lambda _: None)
 
 
 class _Context:

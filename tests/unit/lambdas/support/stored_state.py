@@ -4,16 +4,14 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import Any
 
-import boto3
 from moto.backends import get_backend
 
 from privacy.customers.references import subject_reference
 
-REGION = "eu-west-1"
-ACCOUNT = "123456789012"
+from ..region import ACCOUNT, REGION, enter, enter_customer, make_bucket, make_table
+
 REGISTRY, REQUESTS = "registry", "requests"
 CUSTOMERS = ("acme", "zenith")
 PEOPLE = ("anna@example.org", "bob@example.org", "carl@example.org", "dora@example.org")
@@ -37,28 +35,23 @@ Version = tuple[str, str, str]  # bucket, key, version id
 
 def make() -> None:
     """Make tables and buckets, without anything of the customers' in them."""
-    dynamodb, s3 = boto3.client("dynamodb"), boto3.client("s3")
-    _make_table(dynamodb, REGISTRY, "pk")
-    _make_table(dynamodb, REQUESTS, "pk", "sk")
-    s3.create_bucket(Bucket=EVIDENCE, CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_bucket_versioning(Bucket=EVIDENCE, VersioningConfiguration={"Status": "Enabled"})
-    items: list[dict[str, str]] = [{"pk": "customers", "ids": json.dumps(CUSTOMERS)}]
+    make_table(REGISTRY, sort_key=False)
+    make_table(REQUESTS)
+    make_bucket(EVIDENCE)
+    enter(REGISTRY, "customers", ids=json.dumps(CUSTOMERS))
     for customer in CUSTOMERS:
         name = f"vault-{customer}"
-        _make_table(dynamodb, name, "pk", "sk", index=True)
-        s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
-        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
-        items += [
-            {"pk": f"client#{customer}-dpo", "customer": customer, "program": "dpo"},
-            {"pk": f"bucket#{name}", "customer": customer},
-            {"pk": f"customer#{customer}", "customer": customer, "bucket": name, "table": name,
-             "key_arn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{customer}", "subject_id": "email",
-             "contract_starts": "2020-01-01", "contract_ends": date.max.isoformat(),
-             "datasets": json.dumps(DATASETS)},
-        ]  # fmt: skip
-    for item in items:
-        attributes = {attribute: {"S": value} for attribute, value in item.items()}
-        dynamodb.put_item(TableName=REGISTRY, Item=attributes | {"grace_days": {"N": "30"}})
+        make_table(name, objects_index=True)
+        make_bucket(name)
+        enter_customer(
+            REGISTRY,
+            customer,
+            bucket=name,
+            table=name,
+            key_arn=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{customer}",
+            datasets=DATASETS,
+            programs={f"{customer}-dpo": "dpo"},
+        )
 
 
 def plaintext(ciphertext: bytes) -> bytes:
@@ -212,29 +205,6 @@ def _described(stored: Any) -> object:  # noqa: ANN401 - moto's own
 
 def _is_marker(stored: object) -> bool:
     return not hasattr(type(stored), "value")
-
-
-def _make_table(dynamodb: Any, name: str, *keys: str, index: bool = False) -> None:  # noqa: ANN401
-    schema = [
-        {"AttributeName": key, "KeyType": kind} for key, kind in zip(keys, ("HASH", "RANGE"), strict=False)
-    ]
-    attributes, more = list(keys), {}
-    if index:
-        attributes.append("object")
-        by_object = [
-            {"AttributeName": "object", "KeyType": "HASH"},
-            {"AttributeName": "pk", "KeyType": "RANGE"},
-        ]
-        more["GlobalSecondaryIndexes"] = [
-            {"IndexName": "objects", "KeySchema": by_object, "Projection": {"ProjectionType": "KEYS_ONLY"}}
-        ]
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=schema,
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in attributes],
-        BillingMode="PAY_PER_REQUEST",
-        **more,
-    )
 
 
 def _tables() -> Any:  # noqa: ANN401 - moto's own

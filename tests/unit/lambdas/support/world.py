@@ -1,30 +1,32 @@
-import importlib
+"""One customer's vault with a dataset of each kind, and what happens to it."""
+
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote_plus
 
-import boto3
-import pytest
-from moto import mock_aws
-
-from components.functions.catalogue import FUNCTIONS
 from privacy import environment
 from privacy.api.records import put_record
-from privacy.aws import clients as aws_clients
 from privacy.customers.customer import CsvDialect, Customer, Dataset
 from privacy.customers.references import subject_reference
 from privacy.identifiers import uuid7
 from privacy.requests.store import Request, RequestStore
 from privacy.vault import sessions
 
-if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
+from ..region import (
+    ACCOUNT,
+    REGION,
+    Functions,
+    client,
+    enter_customer,
+    make_bucket,
+    make_key,
+    make_state_machine,
+    make_table,
+)
 
-REGION = "eu-west-1"
 BUCKET = "gdpr-eu-west-vault-acme-123456789012-eu-west-1"
 TABLE = "gdpr-eu-west-vault-acme"
 EVIDENCE = "gdpr-eu-west-evidence-123456789012-eu-west-1"
@@ -78,6 +80,7 @@ class World:
     customer: Customer
     requests: RequestStore
     events: list[dict[str, Any]] = field(default_factory=list)
+    functions: Functions = field(default_factory=Functions)
 
     # -- what the customer does
 
@@ -160,11 +163,7 @@ class World:
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
     def call(self, function: str, event: dict[str, Any], milliseconds: int = 900_000) -> dict[str, Any]:
-        module = importlib.import_module(FUNCTIONS[function].path)
-        context = _Context(lambda: milliseconds)
-        answer: dict[str, Any] = json.loads(
-            json.dumps(module.handler(json.loads(json.dumps(event)), context))
-        )
+        answer: dict[str, Any] = self.functions.call(function, event, lambda: milliseconds)
         return answer
 
     def plan(self, run_id: str) -> dict[str, Any]:
@@ -211,7 +210,7 @@ class World:
         """Go on with another table, as functions do once what they remember of the registry is old."""
         self.customer = replace(self.customer, table=name)
         sessions.forget()
-        _load_handlers()
+        self.functions.restart()
 
     def replay(self, restored_from: str) -> dict[str, Any]:
         """Carry out a replay as the state machine does, and the runs that it asks for."""
@@ -258,97 +257,45 @@ class World:
         return sorted(item["sk"]["S"] for item in self.items() if item["pk"]["S"] == pk)
 
     def executions(self) -> int:
-        machine = boto3.client("stepfunctions", region_name=REGION)
-        return len(machine.list_executions(stateMachineArn=MACHINE)["executions"])
+        return len(client("stepfunctions").list_executions(stateMachineArn=MACHINE)["executions"])
 
 
-@dataclass(frozen=True)
-class _Context:
-    get_remaining_time_in_millis: Callable[[], int]
+REGISTRY, REQUESTS = "gdpr-eu-west-registry", "gdpr-eu-west-requests"
+VARIABLES = {
+    environment.REGISTRY_TABLE: REGISTRY,
+    environment.REQUEST_TABLE: REQUESTS,
+    environment.RUN_STATE_MACHINE_ARN: MACHINE,
+    environment.EVIDENCE_BUCKET: EVIDENCE,
+    environment.PURPOSE_ROLE_ARN: f"arn:aws:iam::{ACCOUNT}:role/gdpr-eu-west-purpose-visit",
+}
+"""The environment of the functions."""
 
 
-_make_client = boto3.client
-
-
-@cache
-def _client(service: str) -> object:
-    return _make_client(service, region_name=REGION)
-
-
-@pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in {
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        environment.REGISTRY_TABLE: "gdpr-eu-west-registry",
-        environment.REQUEST_TABLE: "gdpr-eu-west-requests",
-        environment.RUN_STATE_MACHINE_ARN: MACHINE,
-        environment.EVIDENCE_BUCKET: EVIDENCE,
-        environment.PURPOSE_ROLE_ARN: "arn:aws:iam::123456789012:role/gdpr-eu-west-purpose-visit",
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    # Making a client takes longer than a whole run; the emulated AWS asks for no credentials.
-    monkeypatch.setattr(boto3, "client", lambda service, **_: _client(service))
-    with mock_aws():
-        aws_clients.forget()
-        sessions.forget()
-        made = _make_world()
-        _load_handlers()
-        yield made
-        aws_clients.forget()
-        sessions.forget()
-
-
-def _load_handlers() -> None:
-    """Load the functions as new processes do: what an earlier one remembers is gone."""
-    for function in (
-        "index_objects",
-        "plan_run",
-        "visit_objects",
-        "verify_run",
-        "complete_run",
-        "redrive_run",
-        "replay_erasures",
-        "export_vault",
-    ):
-        importlib.reload(importlib.import_module(FUNCTIONS[function].path))
-
-
-def _make_world() -> World:
-    dynamodb = boto3.client("dynamodb", region_name=REGION)
-    s3 = boto3.client("s3", region_name=REGION)
-    kms = boto3.client("kms", region_name=REGION)
-    key_arn = kms.create_key()["KeyMetadata"]["Arn"]
-    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
-    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    s3.create_bucket(
-        Bucket=EVIDENCE,
-        ObjectLockEnabledForBucket=True,
-        CreateBucketConfiguration={"LocationConstraint": REGION},
+def make_vault() -> str:
+    """Make the region, and return the ARN of the vault's key."""
+    key_arn = make_key()
+    make_bucket(BUCKET)
+    make_bucket(EVIDENCE, locked=True)
+    make_table(REGISTRY, sort_key=False)
+    make_table(REQUESTS)
+    make_table(TABLE, objects_index=True)
+    enter_customer(
+        REGISTRY,
+        "acme",
+        bucket=BUCKET,
+        table=TABLE,
+        key_arn=key_arn,
+        datasets=DATASETS,
+        programs={},
+        contract_starts="2026-01-01",
+        contract_ends="2027-12-31",
     )
-    lock = {"Mode": "COMPLIANCE", "Years": 5}
-    s3.put_object_lock_configuration(
-        Bucket=EVIDENCE,
-        ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": lock}},
-    )
-    _make_table(dynamodb, "gdpr-eu-west-registry", ["pk"])
-    _make_table(dynamodb, "gdpr-eu-west-requests", ["pk", "sk"])
-    _make_table(dynamodb, TABLE, ["pk", "sk"], index=True)
-    for item in (
-        {"pk": f"bucket#{BUCKET}", "customer": "acme"},
-        {"pk": "customer#acme", "customer": "acme", "bucket": BUCKET, "table": TABLE, "key_arn": key_arn,
-         "contract_starts": "2026-01-01", "contract_ends": "2027-12-31", "subject_id": "email",
-         "datasets": json.dumps(DATASETS)},
-    ):  # fmt: skip
-        attributes = {name: {"S": value} for name, value in item.items()}
-        dynamodb.put_item(TableName="gdpr-eu-west-registry", Item=attributes | {"grace_days": {"N": "30"}})
-    boto3.client("stepfunctions", region_name=REGION).create_state_machine(
-        name="gdpr-eu-west-run",
-        definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
-        roleArn="arn:aws:iam::123456789012:role/gdpr-eu-west-run",
-    )
+    make_state_machine("gdpr-eu-west-run")
+    return key_arn
+
+
+def world_of(key_arn: str) -> World:
+    """Return the world of the vault that has this key."""
     customer = Customer(
         id="acme",
         bucket=BUCKET,
@@ -360,31 +307,10 @@ def _make_world() -> World:
         subject_id="email",
         datasets=tuple(map(_dataset, DATASETS)),
     )
-    return World(s3, dynamodb, customer, RequestStore("gdpr-eu-west-requests"))
+    return World(client("s3"), client("dynamodb"), customer, RequestStore(REQUESTS))
 
 
 def _dataset(entry: dict[str, Any]) -> Dataset:
     csv = entry.get("csv")
     dialect = CsvDialect(**{**csv, "columns": tuple(csv["columns"])}) if csv else None
     return Dataset(**{**entry, "csv": dialect})
-
-
-def _make_table(dynamodb: "DynamoDBClient", name: str, keys: list[str], *, index: bool = False) -> None:
-    kinds = ["HASH", "RANGE"]
-    attributes = [*keys, "object"] if index else keys
-    more: dict[str, Any] = {}
-    if index:
-        schema = [
-            {"AttributeName": "object", "KeyType": "HASH"},
-            {"AttributeName": "pk", "KeyType": "RANGE"},
-        ]
-        more["GlobalSecondaryIndexes"] = [
-            {"IndexName": "objects", "KeySchema": schema, "Projection": {"ProjectionType": "KEYS_ONLY"}}
-        ]
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=[{"AttributeName": key, "KeyType": kinds[n]} for n, key in enumerate(keys)],
-        AttributeDefinitions=[{"AttributeName": a, "AttributeType": "S"} for a in attributes],
-        BillingMode="PAY_PER_REQUEST",
-        **more,
-    )

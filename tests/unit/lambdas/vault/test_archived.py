@@ -21,7 +21,7 @@ from privacy.vault.sessions import open_vault
 from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 BUCKET = "gdpr-eu-west-vault-acme-123456789012-eu-west-1"

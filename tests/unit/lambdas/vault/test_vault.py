@@ -20,7 +20,7 @@ from privacy.vault.session_policies import (
 )
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 LONGEST = VaultResources(
     customer="c" * 21,

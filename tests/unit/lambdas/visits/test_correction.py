@@ -7,7 +7,7 @@ from privacy.identifiers import uuid7
 from privacy.visits import batch as visit_batch
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 

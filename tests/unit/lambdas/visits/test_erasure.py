@@ -7,7 +7,7 @@ import pytest
 from privacy.vault import rewrite as vault_rewrite
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB, CARA = "anna@example.org", "bob@example.org", "cara@example.org"
 BUCKET = "gdpr-eu-west-vault-acme-123456789012-eu-west-1"

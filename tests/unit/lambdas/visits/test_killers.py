@@ -12,12 +12,12 @@ from privacy.vault import objects as vault_objects
 from privacy.visits import batch
 from privacy.visits.batch import Visitor
 
-from .state_machine import Execution, TaskFailedError
+from ..support.state_machine import Execution, TaskFailedError
 
 if TYPE_CHECKING:
-    from conftest import World
-
     from privacy.visits.visit import Visit
+
+    from ..support.world import World
 
 ANNA = "anna@example.org"
 STEPS = RunSteps(plan="plan_run", visit="visit_objects", verify="verify_run", complete="complete_run")

@@ -22,7 +22,7 @@ from privacy.visits import batch as visit_batch
 from privacy.visits import visit as visit_items
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB, CARA = "anna@example.org", "bob@example.org", "cara@example.org"
 BUCKET = "gdpr-eu-west-vault-acme-123456789012-eu-west-1"

@@ -15,7 +15,7 @@ from privacy.vault import sessions, tombstones
 from privacy.visits import current_version
 
 if TYPE_CHECKING:
-    from conftest import World
+    from ..support.world import World
 
 ANNA, BOB, CARL = "anna@example.org", "bob@example.org", "carl@example.org"
 KEY = "feedback/a.jsonl"
