@@ -2,7 +2,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from privacy.identifiers import uuid7
@@ -11,6 +11,7 @@ moments = st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.
 
 
 @given(moments)
+@example(datetime(6326, 12, 31, 23, 59, 59, 999999, tzinfo=UTC))
 def test_a_version_7_uuid_of_that_millisecond(at: datetime) -> None:
     made = uuid.UUID(uuid7(at))
     assert (made.version, made.variant) == (7, uuid.RFC_4122)
