@@ -144,12 +144,12 @@ def test_a_compressed_file_of_rows_is_put_like_any_other(api: Api, key: str) -> 
 
 
 def test_a_file_of_one_subject_can_only_be_put_under_its_reference(api: Api) -> None:
-    body = upload(api, "letters/7.txt", "ada@example.org").json
-    assert body["headers"] == {"x-amz-meta-subject": ref(api.cloud, "ada@example.org")}
+    body = upload(api, "letters/7.txt", "olivia@example.org").json
+    assert body["headers"] == {"x-amz-meta-subject": ref(api.cloud, "olivia@example.org")}
     query = parse_qs(urlsplit(body["url"]).query)
     assert query["X-Amz-SignedHeaders"] == ["host;x-amz-meta-subject"]
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
-    assert "ada" not in body["url"]
+    assert "olivia" not in body["url"]
 
 
 def test_an_upload_url_ends_after_a_quarter_of_an_hour(api: Api) -> None:
@@ -185,7 +185,7 @@ def test_uploads_that_are_refused(
     response = upload(api, key, subject, dataset)
     assert (response.status, response.problem) == (422, "invalid-body")
     assert response.pointers == pointers
-    assert "ada" not in response.text
+    assert "ada@" not in response.text
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_an_unexpected_error_is_a_problem_and_its_text_stays_inside(
     assert "ValueError" in caplog.text
     assert "request-1" in caplog.text
     assert "test_http.py" in caplog.text, "where it happened"
-    assert "ada" not in caplog.text + response.text
+    assert "ada@" not in caplog.text + response.text
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_what_aws_refuses(
     response = break_get(ClientError({"Error": {"Code": code, "Message": "ada@example.org"}}, "GetItem"))
     assert (response.status, response.problem) == (status, problem)
     assert response.headers.get("Retry-After") == ("1" if status == 429 else None)
-    assert "ada" not in caplog.text + response.text
+    assert "ada@" not in caplog.text + response.text
 
 
 def test_every_scope_of_the_contract_can_be_granted(api: Api) -> None:

@@ -106,7 +106,7 @@ def test_no_identifier_leaves_the_vault(api: Api) -> None:
     correct(api, key="l")
     outside = str(api.cloud.items(api.cloud.request_table)) + str(api.cloud.executions())
     assert "example.org" not in outside
-    assert "Ada" not in outside
+    assert "Ada M." not in outside
 
 
 def test_a_run_that_cannot_start_does_not_lose_the_request(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
