@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.api import records
@@ -14,6 +14,7 @@ from privacy.api.problems import ProblemError
 from privacy.customers.references import subject_reference
 from privacy.timestamps import parse_timestamp
 from privacy.vault.sessions import open_vault
+from tests.properties import examples
 
 from ..region import client
 from ..support.api import Api, Cloud, Response
@@ -76,7 +77,7 @@ def test_a_record_sent_under_another_subject_moves(api: Api) -> None:
     assert stored(api.cloud) == {(ref(api.cloud, "bob@example.org"), "record#profiles/p-1"): {"name": "Bob"}}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15)
 @given(order=interleavings(), writers=st.lists(st.sampled_from("abc"), min_size=2, max_size=3))
 def test_a_record_has_one_owner_whoever_writes_at_once(
     api: Api, order: Interleaving, writers: list[str]

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from privacy.api import http
 from privacy.aws import clients as aws_clients
 from privacy.customers.registry import destruction_key
 from privacy.requests.store import RequestStore
+from tests.properties import examples
 
 from ..support.api import ALL_SCOPES, Api
 
@@ -185,7 +186,7 @@ def test_a_misspelt_parameter_is_not_ignored(api: Api) -> None:
     assert response.json["detail"] == "The query's parameters are: state, type, limit, cursor."
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30)
 @given(raw=st.text(max_size=60) | st.binary(max_size=60), key=st.text(max_size=20))
 @example(raw='{"subjects": ["' + "a" * 600 + '"]}', key="k")
 def test_no_input_is_our_fault(api: Api, raw: str | bytes, key: str) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urljoin
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.api import corrections
@@ -16,6 +16,7 @@ from privacy.customers.references import subject_reference
 from privacy.requests.due_dates import due_at
 from privacy.requests.store import RequestBusyError, RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
+from tests.properties import examples
 
 from ..support.api import DATASETS, Api, Cloud, Response
 from ..support.interleaving import Interleaving, interleavings
@@ -27,9 +28,6 @@ CHANGES = [
     {"dataset": "feedback", "set": {"author.name": "Ada M."}},
 ]
 CORRECTION = {"subject": "ada@example.org", "changes": CHANGES}
-in_one_aws = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def erase(api: Api, *subjects: str, key: str | None = None, client: str = "acme-dpo") -> Response:
@@ -240,7 +238,7 @@ def test_changes_have_a_size(api: Api) -> None:
     assert on_record(api.cloud) == []
 
 
-@in_one_aws
+@examples(15)
 @given(
     order=interleavings(),
     names=st.lists(st.sampled_from(["one", "two"]), min_size=2, max_size=3),
@@ -265,7 +263,7 @@ def test_of_concurrent_corrections_with_one_key_one_is_on_record(
             assert (response.status, response.problem) == (422, "idempotency-key-reused")
 
 
-@in_one_aws
+@examples(15)
 @given(calls=st.lists(st.tuples(st.sampled_from("kl"), st.sampled_from("ab")), max_size=6))
 def test_any_sequence_of_keys_and_bodies(
     api: Api, fresh: Iterator[str], calls: list[tuple[str, str]]

@@ -1,6 +1,5 @@
 """A contract's end with each AWS call going wrong once in each way: the end is always the same."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -13,12 +12,15 @@ from privacy.contracts import empty_bucket
 from privacy.requests import store as request_store
 from privacy.requests.run_lock import CONTRACT_END, RunLock
 from privacy.vault import sessions
+from tests import properties
 
 from ..support import destroyed_state
 from ..support.contract_region import EVIDENCE, MACHINE, NOTHING, REQUESTS, STEPS, Region
 from ..support.faults import Fault, Faults, Killed, thinned
 from ..support.listing import Pages
 from ..support.state_machine import Execution, TaskFailedError
+
+pytestmark = pytest.mark.faults
 
 CHUNKS = 4
 PAGE = 4
@@ -199,7 +201,7 @@ def test_a_failed_execution_is_started_again_and_ends_the_same(world: World) -> 
     """A function ends after one of its calls, and fails whenever it is called again, until a new start."""
     before = destroyed_state.neighbour(world.region)
     moments = undisturbed(world)
-    every_call = os.environ.get("FAULTS") == "all"
+    every_call = properties.soaking()
     deviations, started = [], 0
     for moment in moments:
         for number in range(0 if every_call else max(len(moment.calls) - 1, 0), len(moment.calls)):

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.formats import compression
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -102,7 +103,7 @@ def test_a_damaged_file_is_reported_and_left_alone(world: "World", pack: Callabl
     assert world.request(request).state == "completed"
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(
     content=st.binary(max_size=3000),
     name=st.sampled_from([*PACKED, "plain"]),
@@ -124,7 +125,7 @@ def test_what_is_unpacked_does_not_depend_on_how_the_stream_is_cut(
     assert (again, b"".join(pieces)) == (codec, content)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(30)
 @given(
     content=st.binary(max_size=2000),
     pack=st.sampled_from([gzip.compress, zstandard.compress]),

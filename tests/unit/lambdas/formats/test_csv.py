@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from privacy.customers.customer import CsvDialect
@@ -14,6 +14,7 @@ from privacy.formats import csv_rows
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.csv_rows import CsvRows
 from privacy.formats.edits import RowEdits
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -150,7 +151,7 @@ texts = st.one_of(people, st.text(st.characters(codec="cp1252", exclude_characte
 tables = st.lists(st.tuples(texts, people, texts), max_size=12)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(
     table=tables,
     erased=st.sets(people, max_size=3),
@@ -202,7 +203,7 @@ def test_what_the_csv_module_writes_is_erased_row_by_row(
     assert edits.done.rows_dropped == len(lines) - len(kept)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(70)
 @given(
     content=st.text(st.sampled_from('ab,"\n\r ')).map(lambda text: b"email,x\n" + text.encode()),
     size=st.integers(1, 30),
@@ -211,7 +212,7 @@ def test_all_bytes_come_back_and_rows_never_depend_on_the_cut(content: bytes, si
     assert read(content, CsvDialect(), size) == read(content, CsvDialect(), 10_000)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(50)
 @given(row=st.tuples(texts, people, texts), new=texts, quoted=st.booleans())
 def test_a_corrected_row_reads_as_the_old_one_with_the_new_value(
     row: tuple[str, str, str], new: str, quoted: bool

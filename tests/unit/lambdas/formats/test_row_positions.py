@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from privacy.customers.customer import CsvDialect
@@ -32,6 +32,7 @@ from privacy.formats.positions import (
 )
 from privacy.index import entries as index_entries
 from privacy.index.entries import Entries, Marker
+from tests.properties import examples
 
 PEOPLE = ["ann", "Ann", "bob", "zoë", "7", "0"]
 READING = b"as ever."
@@ -120,7 +121,7 @@ def visits(draw: st.DrawFn) -> tuple[frozenset[str], dict[str, list[dict[str, st
     )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(
     file=files(),
     codec=st.sampled_from(sorted(PACKED)),
@@ -285,7 +286,7 @@ def test_splices_beyond_the_limit_are_not_kept(monkeypatch: pytest.MonkeyPatch) 
 lengths = st.lists(st.integers(1, 400), max_size=30)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(100)
 @given(lengths=lengths, series=st.lists(st.lists(st.integers(0, 400)), max_size=4), data=st.data())
 def test_splices_in_sequence_are_one(
     lengths: list[int], series: list[list[int]], data: st.DataObject

@@ -4,12 +4,13 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.formats.blocks import Subject, Unreadable, named
 from privacy.formats.edits import RowEdits
 from privacy.formats.jsonl import JsonLines
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -168,7 +169,7 @@ def every_subject(row: bytes) -> set[str]:
     return {v if isinstance(v, str) else json.dumps(v) for v in values if v is not None}
 
 
-@settings(max_examples=400, deadline=None)
+@examples(120)
 @given(
     rows=st.lists(spelled(), min_size=1, max_size=6), erased=st.sampled_from(PEOPLE), size=st.integers(1, 200)
 )

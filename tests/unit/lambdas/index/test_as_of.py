@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from privacy.formats import row_times
 from privacy.identifiers import uuid7
 from privacy.vault import objects as vault_objects
 from privacy.visits import batch as visit_batch
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -218,7 +219,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10)
 @given(story=steps)
 # The entry of who was in an older version outlives the overwrite, also where it was erased before.
 @example(story=[("erase", ANNA), ("put", "b", [(ANNA, "new")], False), ("put", "b", [], False)])

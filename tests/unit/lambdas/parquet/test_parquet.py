@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.formats.edits import ChangesOf
@@ -24,6 +24,7 @@ from privacy.parquet.source import (
     list_of,
 )
 from privacy.vault import scratch
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -407,7 +408,7 @@ def undictionaried(content: pa.Table) -> pa.Table:
     return content.cast(pa.schema(zip(content.schema.names, plain, strict=True)))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(60)
 @given(
     content=tables(),
     group=st.integers(1, 6),

@@ -4,14 +4,13 @@ import gzip
 import itertools
 import json
 import logging
-import os
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.machines.reindex import ReindexSteps, reindex_definition
@@ -23,6 +22,7 @@ from privacy.reindex import report as reindex_report
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault import tombstones
+from tests.properties import examples
 
 from ..parquet.test_parquet import buyer, stored, table
 from ..support.state_machine import Execution, TaskFailedError
@@ -817,12 +817,7 @@ ACTIONS = st.lists(
 )
 
 
-@settings(
-    max_examples=int(os.environ.get("INTERLEAVINGS", "10")),
-    derandomize="INTERLEAVINGS" not in os.environ,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@examples(10)
 @given(history=ACTIONS)
 def test_whatever_happened_to_the_events_the_index_is_that_of_all_of_them(
     world: "World", history: list[tuple[str, str, Any, str]]

@@ -32,6 +32,8 @@ from ..support.scenarios import (
 )
 from ..support.state_machine import Execution
 
+pytestmark = pytest.mark.faults
+
 FUNCTIONS = ("plan_reindex", "reindex_objects", "report_reindex", "clear_reindex")
 DEFINITION = reindex_definition(
     ReindexSteps(

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import get_args
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.aws import clients as aws_clients
@@ -17,6 +17,7 @@ from privacy.requests.store import (
     RequestStore,
     RequestType,
 )
+from tests.properties import examples
 
 from ..region import make_table
 from ..support.api import Cloud
@@ -24,9 +25,6 @@ from ..support.interleaving import Interleaving, interleavings
 
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 REF = "ab" * 32
-in_one_aws = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 @pytest.fixture
@@ -205,7 +203,7 @@ def test_lasting_rivalry_is_reported_and_nothing_is_written(
     assert [request.id for request in store.pending("acme", 10)] == [request_id]
 
 
-@in_one_aws
+@examples(12)
 @given(
     order=interleavings(),
     bodies=st.lists(st.sampled_from(["one", "two"]), min_size=2, max_size=4),
@@ -228,7 +226,7 @@ def test_of_concurrent_calls_with_one_key_one_wins(
     assert store.page(customer, state=None, type=None, limit=10, cursor=None).requests == [winner]
 
 
-@in_one_aws
+@examples(12)
 @given(
     requests_=st.lists(st.tuples(st.sampled_from(get_args(RequestType)), st.booleans()), max_size=8),
     limit=st.integers(1, 5),

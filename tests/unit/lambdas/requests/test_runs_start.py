@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from privacy.aws import clients as aws_clients
 from privacy.identifiers import uuid7
 from privacy.requests.run_lock import RunLock
 from privacy.requests.sweep import SweepIncompleteError, sweep
+from tests.properties import examples
 
 from ..support.api import Api, Cloud
 from ..support.interleaving import Interleaving, interleavings
@@ -104,7 +105,7 @@ def test_a_start_that_may_have_happened_keeps_the_lock(
     assert cloud.lock.active_run("acme") is not None
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(20)
 @given(order=interleavings())
 def test_no_wake_up_is_lost_and_no_two_runs_overlap(
     cloud: Cloud, fresh: Iterator[str], order: Interleaving

@@ -26,6 +26,8 @@ from ..support.scenarios import (
     undisturbed,
 )
 
+pytestmark = pytest.mark.faults
+
 LARGE = b"".join(row(DORA, "x" * 900) for _ in range(25))
 
 

@@ -2,13 +2,12 @@
 
 A model says of each row whether it has to be gone, has to be there, or may be either: what is uploaded while
 an erasure is under way (docs/adr/0008). AWS calls go wrong at random in the midst of it, and change nothing.
-INTERLEAVINGS=200 in the environment tries as many other histories.
+`make soak` tries many other histories.
 """
 
 import gzip
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -29,13 +28,13 @@ from privacy.run import plan as run_plan
 from privacy.vault import sessions
 from privacy.visits import batch as visit_batch
 from privacy.visits import records as record_visits
+from tests.properties import examples
 
 from ..support.faults import Fault, Faults, Killed
 
 if TYPE_CHECKING:
     from ..support.world import World
 
-EXAMPLES = int(os.environ.get("INTERLEAVINGS", "10"))
 ATTEMPTS = 5
 PEOPLE = ["anna@example.org", "bob@example.org", "carl@example.org"]
 FILES = [
@@ -617,12 +616,7 @@ operations = st.one_of(
 )
 
 
-@settings(
-    max_examples=EXAMPLES,
-    derandomize="INTERLEAVINGS" not in os.environ,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+@settings(examples(10), suppress_health_check=list(HealthCheck))
 @given(
     keys=st.lists(st.sampled_from(FILES), min_size=1, max_size=3, unique=True),
     drawn=st.lists(operations, min_size=12, max_size=40),

@@ -3,8 +3,10 @@
 import json
 from typing import TYPE_CHECKING
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -36,7 +38,7 @@ uploads = st.lists(st.tuples(st.sampled_from(KEYS), contents, st.booleans()), mi
 erasures = st.lists(st.lists(st.sampled_from(PEOPLE), min_size=1, max_size=3), min_size=1, max_size=3)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10)
 @given(uploads=uploads, erasures=erasures)
 def test_erased_rows_are_nowhere_and_all_others_stay(
     world: "World",

@@ -2,7 +2,6 @@
 
 import enum
 import io
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,8 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 from botocore.exceptions import ReadTimeoutError, ResponseStreamingError
 from botocore.response import StreamingBody
+
+from tests import properties
 
 Service = Callable[[Any, str, Any], Any]
 
@@ -49,9 +50,9 @@ Place = TypeVar("Place")
 def thinned(points: list[tuple[Place, int, Fault]]) -> list[tuple[Place, int, Fault]]:
     """Return the end of the process at every call, and of what else can happen there one kind, in turn.
 
-    All of them where FAULTS=all is in the environment.
+    All of them in a soak.
     """
-    if os.environ.get("FAULTS") == "all":
+    if properties.soaking():
         return points
     others: dict[tuple[int, int], list[Fault]] = {}
     for place, number, fault in points:

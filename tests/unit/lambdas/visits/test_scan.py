@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from moto.s3 import models
 
@@ -20,6 +20,7 @@ from privacy.vault import sessions
 from privacy.vault.objects import files_below
 from privacy.visits import batch as visit_batch
 from privacy.visits import visit as visit_items
+from tests.properties import examples
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -324,7 +325,7 @@ uploads = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(10)
 @given(uploads=uploads, erased=st.sets(st.sampled_from([ANNA, BOB]), min_size=1))
 def test_erased_rows_are_in_no_version_and_files_without_them_keep_theirs(
     world: "World", uploads: list[tuple[str, list[str] | None]], erased: set[str]
