@@ -14,12 +14,14 @@ STAMP := $(VENV)/.requirements-installed
 # A shell may have another environment active: it has no say here.
 unexport VIRTUAL_ENV PYTHONHOME PYTHONPATH CONDA_PREFIX PYTHONDONTWRITEBYTECODE
 
-# make bench BENCH_ARGS="--seconds 10", make test PYTEST_ARGS="-k due_dates", make requirements UV_ARGS=--upgrade
+# make bench BENCH_ARGS="--seconds 10", make test PYTEST_ARGS="-k due_dates", make soak SOAK_MINUTES=5,
+# make requirements UV_ARGS=--upgrade
 BENCH_ARGS ?=
+SOAK_MINUTES ?= 30
 PYTEST_ARGS ?=
 UV_ARGS ?=
 
-.PHONY: help venv build build-local up demo lint test bench costs requirements
+.PHONY: help venv build build-local up demo lint test soak bench costs requirements
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +57,9 @@ lint: $(STAMP) ## Check style, formatting and types
 
 test: lint build-local ## Everything that CI runs: lint, then all tests
 	$(BIN)/python -m pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
+
+soak: $(STAMP) ## Try other examples and every fault for SOAK_MINUTES (30), which `make test` has no time for
+	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m tests.soak
 
 bench: build-local ## Measure import times, visits of files and a contract's end, and run a minute of load
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -31,9 +31,9 @@ from privacy import environment
 from privacy.api import contract as api_contract
 from privacy.aws import clients as aws_clients
 from privacy.vault import sessions
-from tests.unit.lambdas.runs import faulty_region, stored_state
-from tests.unit.lambdas.runs.faults import Faults
-from tests.unit.lambdas.runs.faulty_region import Region, Step
+from tests.unit.lambdas.support import faulty_region, stored_state
+from tests.unit.lambdas.support.faults import Faults
+from tests.unit.lambdas.support.faulty_region import Region, Step
 
 README: Final = Path(__file__).resolve().parents[2] / "README.md"
 BEGIN, END = "<!-- computed: make costs -->", "<!-- end of what is computed -->"
@@ -310,7 +310,8 @@ def _region() -> Iterator[Region]:
         os.environ.pop("AWS_ENDPOINT_URL", None)
         aws_clients.forget()
         sessions.forget()
-        yield faulty_region.make(faults)
+        stored_state.make()
+        yield faulty_region.region_of(faults)
         aws_clients.forget()
         sessions.forget()
 

@@ -2,8 +2,11 @@
 
 import os
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _ENTROPY_BYTES = 8
 
 
@@ -22,8 +25,8 @@ def uuid7(at: datetime | None = None, entropy: bytes | None = None) -> str:
     randomness = os.urandom(_ENTROPY_BYTES) if entropy is None else entropy
     if len(randomness) < _ENTROPY_BYTES:
         raise ValueError(f"uuid7 needs at least {_ENTROPY_BYTES} bytes of entropy")
-    microseconds = (int(moment.timestamp()) * 1_000_000) + moment.microsecond
-    milliseconds, remainder = divmod(microseconds, 1_000)
+    # In integers: a float of seconds rounds the last microsecond of one up to the next second.
+    milliseconds, remainder = divmod((moment - _EPOCH) // _MICROSECOND, 1_000)
     fraction = remainder * 4096 // 1_000
     tail = int.from_bytes(randomness[:_ENTROPY_BYTES], "big") & ((1 << 62) - 1)
     value = (milliseconds << 80) | (0x7 << 76) | (fraction << 64) | (0b10 << 62) | tail

@@ -3,13 +3,14 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from privacy.api import contract as api_contract
+from tests.properties import examples
 
-from .conftest import Api
+from ..support.api import Api
 
 SCOPES = {"ingest", "erase", "correct", "access", "read", "unmask"}
 json_values = st.recursive(
@@ -97,7 +98,7 @@ def test_a_hopeless_body_gets_a_quick_and_bounded_answer() -> None:
     assert faults[0].pointer == "/subjects"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@examples(75)
 @given(value=json_values)
 def test_no_value_is_ever_repeated(document: dict[str, Any], value: object) -> None:
     secret = "S3CRET-VALUE"

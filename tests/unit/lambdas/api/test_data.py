@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from privacy.api import records
@@ -14,9 +14,11 @@ from privacy.api.problems import ProblemError
 from privacy.customers.references import subject_reference
 from privacy.timestamps import parse_timestamp
 from privacy.vault.sessions import open_vault
+from tests.properties import examples
 
-from .conftest import Api, Cloud, Response, client
-from .interleaving import Interleaving, interleavings
+from ..region import client
+from ..support.api import Api, Cloud, Response
+from ..support.interleaving import Interleaving, interleavings
 
 RECORD = "/v1/datasets/{dataset}/records/{record_id}"
 UPLOADS = "/v1/datasets/{dataset}/uploads"
@@ -75,7 +77,7 @@ def test_a_record_sent_under_another_subject_moves(api: Api) -> None:
     assert stored(api.cloud) == {(ref(api.cloud, "bob@example.org"), "record#profiles/p-1"): {"name": "Bob"}}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(15)
 @given(order=interleavings(), writers=st.lists(st.sampled_from("abc"), min_size=2, max_size=3))
 def test_a_record_has_one_owner_whoever_writes_at_once(
     api: Api, order: Interleaving, writers: list[str]
@@ -143,12 +145,12 @@ def test_a_compressed_file_of_rows_is_put_like_any_other(api: Api, key: str) -> 
 
 
 def test_a_file_of_one_subject_can_only_be_put_under_its_reference(api: Api) -> None:
-    body = upload(api, "letters/7.txt", "ada@example.org").json
-    assert body["headers"] == {"x-amz-meta-subject": ref(api.cloud, "ada@example.org")}
+    body = upload(api, "letters/7.txt", "olivia@example.org").json
+    assert body["headers"] == {"x-amz-meta-subject": ref(api.cloud, "olivia@example.org")}
     query = parse_qs(urlsplit(body["url"]).query)
     assert query["X-Amz-SignedHeaders"] == ["host;x-amz-meta-subject"]
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
-    assert "ada" not in body["url"]
+    assert "olivia" not in body["url"]
 
 
 def test_an_upload_url_ends_after_a_quarter_of_an_hour(api: Api) -> None:
@@ -184,7 +186,7 @@ def test_uploads_that_are_refused(
     response = upload(api, key, subject, dataset)
     assert (response.status, response.problem) == (422, "invalid-body")
     assert response.pointers == pointers
-    assert "ada" not in response.text
+    assert "ada@" not in response.text
 
 
 @pytest.mark.parametrize(

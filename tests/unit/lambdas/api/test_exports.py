@@ -15,7 +15,8 @@ from privacy.exports.store import ExportStore, Part, Written
 from privacy.identifiers import uuid7
 from privacy.timestamps import parse_timestamp
 
-from .conftest import Api, Response, client
+from ..region import client
+from ..support.api import Api, Response
 
 ALL = "/v1/contract/export"
 ONE = "/v1/contract/export/{id}"
@@ -104,7 +105,7 @@ def test_everything_can_be_fetched_in_the_days_of_grace(api: Api) -> None:
     assert get(api, export_id).json["state"] == "completed"
     assert len(files(api, export_id).json["files"]) == 1
     assert ask(api).status == 202
-    api.modules.clear()
+    api.functions.restart()
     api.cloud.register("acme", contract_ends=(today - timedelta(days=40)).isoformat())
     for response in (ask(api), get(api, export_id), files(api, export_id)):
         assert (response.status, response.problem) == (403, "contract-ended")

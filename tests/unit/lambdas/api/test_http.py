@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from privacy.api import http
 from privacy.aws import clients as aws_clients
 from privacy.customers.registry import destruction_key
 from privacy.requests.store import RequestStore
+from tests.properties import examples
 
-from .conftest import ALL_SCOPES, Api
+from ..support.api import ALL_SCOPES, Api
 
 ERASURES = "/v1/erasure-requests"
 ONE = {"subjects": ["ada@example.org"]}
@@ -185,7 +186,7 @@ def test_a_misspelt_parameter_is_not_ignored(api: Api) -> None:
     assert response.json["detail"] == "The query's parameters are: state, type, limit, cursor."
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(30)
 @given(raw=st.text(max_size=60) | st.binary(max_size=60), key=st.text(max_size=20))
 @example(raw='{"subjects": ["' + "a" * 600 + '"]}', key="k")
 def test_no_input_is_our_fault(api: Api, raw: str | bytes, key: str) -> None:
@@ -220,7 +221,7 @@ def test_an_unexpected_error_is_a_problem_and_its_text_stays_inside(
     assert "ValueError" in caplog.text
     assert "request-1" in caplog.text
     assert "test_http.py" in caplog.text, "where it happened"
-    assert "ada" not in caplog.text + response.text
+    assert "ada@" not in caplog.text + response.text
 
 
 @pytest.mark.parametrize(
@@ -241,7 +242,7 @@ def test_what_aws_refuses(
     response = break_get(ClientError({"Error": {"Code": code, "Message": "ada@example.org"}}, "GetItem"))
     assert (response.status, response.problem) == (status, problem)
     assert response.headers.get("Retry-After") == ("1" if status == 429 else None)
-    assert "ada" not in caplog.text + response.text
+    assert "ada@" not in caplog.text + response.text
 
 
 def test_every_scope_of_the_contract_can_be_granted(api: Api) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from privacy.identifiers import uuid7
 
-from .conftest import Api
+from ..support.api import Api
 
 ONE = "/v1/requests/{id}"
 ALL = "/v1/requests"

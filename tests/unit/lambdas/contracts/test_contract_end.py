@@ -14,7 +14,7 @@ from privacy.customers.customer import Destruction
 from privacy.requests.run_lock import CONTRACT_END, RunLock
 from privacy.requests.sweep import sweep
 
-from .conftest import EVIDENCE, MACHINE, NOTHING, REGISTRY, REQUESTS, SECOND, Region, midnight
+from ..support.contract_region import EVIDENCE, MACHINE, NOTHING, REGISTRY, REQUESTS, SECOND, Region, midnight
 
 
 def at(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:

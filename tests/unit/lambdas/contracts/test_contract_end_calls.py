@@ -11,8 +11,8 @@ from botocore.client import BaseClient
 from benchmarks.costs.calls import counts, recorded
 from privacy.contracts import empty_bucket
 
-from .conftest import NOTHING, Region
-from .listing import Pages
+from ..support.contract_region import NOTHING, Region
+from ..support.listing import Pages
 
 PAGE = 10
 

@@ -1,6 +1,5 @@
 """A contract's end with each AWS call going wrong once in each way: the end is always the same."""
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
@@ -13,12 +12,15 @@ from privacy.contracts import empty_bucket
 from privacy.requests import store as request_store
 from privacy.requests.run_lock import CONTRACT_END, RunLock
 from privacy.vault import sessions
+from tests import properties
 
-from ..runs.faults import Fault, Faults, Killed, thinned
-from ..runs.state_machine import Execution, TaskFailedError
-from . import stored_state
-from .conftest import EVIDENCE, MACHINE, NOTHING, REQUESTS, STEPS, Region
-from .listing import Pages
+from ..support import destroyed_state
+from ..support.contract_region import EVIDENCE, MACHINE, NOTHING, REQUESTS, STEPS, Region
+from ..support.faults import Fault, Faults, Killed, thinned
+from ..support.listing import Pages
+from ..support.state_machine import Execution, TaskFailedError
+
+pytestmark = pytest.mark.faults
 
 CHUNKS = 4
 PAGE = 4
@@ -76,7 +78,7 @@ class World:
             raise TaskFailedError("Lambda.Unknown") from None
 
     def view(self, execution: Execution) -> str:
-        return stored_state.written_down(self.region, execution)
+        return destroyed_state.written_down(self.region, execution)
 
 
 @pytest.fixture
@@ -109,13 +111,17 @@ def undisturbed(world: World) -> list[Moment]:
     """Carry out an execution to its end; return all of its moments, the end as the last."""
     moments, execution = [], world.start()
     while execution.status == "RUNNING":
-        saved, view, counted = stored_state.save(execution), world.view(execution), stored_state.counted()
+        saved, view, counted = (
+            destroyed_state.save(execution),
+            world.view(execution),
+            destroyed_state.counted(),
+        )
         world.faults.calls.clear()
         world.invoked = None
         world.advance(execution)
         moments.append(Moment(saved, view, counted, world.invoked, tuple(world.faults.calls)))
     assert execution.status == "SUCCEEDED"
-    end = Moment(stored_state.save(execution), world.view(execution), stored_state.counted(), None, ())
+    end = Moment(destroyed_state.save(execution), world.view(execution), destroyed_state.counted(), None, ())
     return [*moments, end]
 
 
@@ -146,7 +152,7 @@ def deviation(world: World, execution: Execution, moments: list[Moment]) -> str 
         view = world.view(execution)
         if view in known:
             most = known[view].counted
-            over = {kind: n for kind, n in stored_state.counted().items() if n > most.get(kind, 0)}
+            over = {kind: n for kind, n in destroyed_state.counted().items() if n > most.get(kind, 0)}
             return f"counted more than was deleted: {over}" if over else None
     return f"it ends otherwise: {view}\n\nnot: {moments[-1].view}"
 
@@ -156,10 +162,10 @@ def what(moment: Moment, number: int, fault: Fault) -> str:
 
 
 def test_undisturbed_nothing_is_left(world: World) -> None:
-    before = stored_state.neighbour(world.region)
+    before = destroyed_state.neighbour(world.region)
     undisturbed(world)
     assert world.region.contents("acme") == NOTHING | {"key": "Gone"}
-    assert stored_state.neighbour(world.region) == before
+    assert destroyed_state.neighbour(world.region) == before
     destruction = world.region.registry.destruction("acme")
     assert destruction is not None
     assert destruction.state == "destroyed"
@@ -169,23 +175,23 @@ def test_undisturbed_nothing_is_left(world: World) -> None:
     active = RunLock(REQUESTS, MACHINE).active_run("acme")
     assert active is not None
     assert active.run_id == CONTRACT_END
-    assert stored_state.counted() == {"versions": 8, "markers": 1, "uploads": 2}
+    assert destroyed_state.counted() == {"versions": 8, "markers": 1, "uploads": 2}
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_a_call_that_goes_wrong_changes_nothing_in_the_end(
     world: World, chunk: int, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
-    before = stored_state.neighbour(world.region)
+    before = destroyed_state.neighbour(world.region)
     moments = undisturbed(world)
     deviations, covered = [], 0
     for moment, number, fault in points_of(moments, FLOOR)[chunk::CHUNKS]:
-        execution = stored_state.put_back(moment.saved)
+        execution = destroyed_state.put_back(moment.saved)
         world.faults.choose(number, fault)
         other = deviation(world, execution, moments)
         if other is not None:
             deviations.append(f"{what(moment, number, fault)}: {other}")
-        assert stored_state.neighbour(world.region) == before
+        assert destroyed_state.neighbour(world.region) == before
         covered += 1
     record_testsuite_property(f"fault points: a contract's end, {chunk}", covered)
     assert not deviations, "\n".join(deviations)
@@ -193,13 +199,13 @@ def test_a_call_that_goes_wrong_changes_nothing_in_the_end(
 
 def test_a_failed_execution_is_started_again_and_ends_the_same(world: World) -> None:
     """A function ends after one of its calls, and fails whenever it is called again, until a new start."""
-    before = stored_state.neighbour(world.region)
+    before = destroyed_state.neighbour(world.region)
     moments = undisturbed(world)
-    every_call = os.environ.get("FAULTS") == "all"
+    every_call = properties.soaking()
     deviations, started = [], 0
     for moment in moments:
         for number in range(0 if every_call else max(len(moment.calls) - 1, 0), len(moment.calls)):
-            execution = stored_state.put_back(moment.saved)
+            execution = destroyed_state.put_back(moment.saved)
             world.faults.choose(number, Fault.KILLED_AFTER)
             world.advance(execution)
             world.broken = moment.function
@@ -212,6 +218,6 @@ def test_a_failed_execution_is_started_again_and_ends_the_same(world: World) -> 
             other = deviation(world, world.start(), moments)
             if other is not None:
                 deviations.append(f"{what(moment, number, Fault.KILLED_AFTER)}: {other}")
-            assert stored_state.neighbour(world.region) == before
+            assert destroyed_state.neighbour(world.region) == before
     assert not deviations, "\n".join(deviations)
     assert started >= len({moment.function for moment in moments if moment.calls})

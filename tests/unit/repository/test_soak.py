@@ -1,0 +1,66 @@
+"""What a soak says about a failure repeats it."""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests import soak
+
+FAILING = """
+from pathlib import Path
+
+from hypothesis import given, strategies as st
+
+from tests import properties
+
+
+@given(st.lists(st.integers()))
+def test_fails(numbers):
+    with Path(__file__).with_name("tried").open("a") as tried:
+        tried.write(f"{numbers}\\n")
+    assert sum(numbers) < 100_000
+
+
+@given(st.integers())
+def test_holds(number):
+    assert properties.soaking()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PYTHONPATH", str(soak.ROOT))
+    monkeypatch.setenv("CI", "true")
+    (tmp_path / "conftest.py").write_text("from tests import properties\n\nproperties.register()\n")
+    (tmp_path / "test_some.py").write_text(FAILING)
+    return tmp_path
+
+
+def tried(folder: Path) -> list[str]:
+    """The examples that were tried since this was last asked."""
+    path = folder / "tried"
+    found = path.read_text().splitlines()
+    path.unlink()
+    return found
+
+
+def test_the_command_that_is_printed_repeats_the_same_examples(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert soak.soak(1, ["test_some.py"], ["test_some.py"], folder) == 1
+    (line,) = [line for line in capfd.readouterr().out.splitlines() if "to repeat it: " in line]
+    first = tried(folder)
+    command = shlex.split(line.partition("to repeat it: ")[2])
+    assert command[-1:] == ["test_some.py::test_fails"]
+    assert subprocess.run(command, cwd=folder, check=False, capture_output=True).returncode == 1
+    assert tried(folder) == first
+    assert soak.failed(1, ["test_some.py"], folder) == ["test_some.py::test_fails"]
+    assert tried(folder) != first
+
+
+def test_a_soak_goes_on_until_its_minutes_are_over(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert soak.soak(0, ["-k", "holds"], ["-k", "holds"], folder) == 0
+    assert "soak: 1 rounds, nothing failed" in capfd.readouterr().out
+    assert soak.failed(1, ["-k", "neither"], folder) == ["-k", "neither"], "no test at all is a failure"
