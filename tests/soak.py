@@ -1,8 +1,8 @@
 """Tries what `make test` has no time for: other examples of every property, and every fault at every call.
 
 It goes in rounds, each with a seed of its own, until SOAK_MINUTES are over (30, if nobody says otherwise);
-the last one is brought to its end. The first one also lets every AWS call of the fault tests go wrong in every
-way: that is the same in every round. After a failure it prints the command that repeats it, and stops.
+the last one is brought to its end. The first one also lets every AWS call of the fault tests go wrong in
+every way: those are the same in every round. After a failure it prints what repeats it, and stops.
 """
 
 import json

@@ -21,10 +21,12 @@ from components.functions.catalogue import FUNCTIONS
 from privacy.aws import clients as aws_clients
 from privacy.vault import sessions
 
-from .support import snapshots
+from .support import moto_answers, snapshots
 
 REGION: Final = "eu-west-1"
 ACCOUNT: Final = "123456789012"
+
+moto_answers.remember_names()
 
 Made = TypeVar("Made")
 

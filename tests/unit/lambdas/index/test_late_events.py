@@ -14,13 +14,11 @@ from privacy.identifiers import uuid7
 from privacy.vault import objects as vault_objects
 from privacy.vault import tombstones
 
-from ..parquet.test_parquet import buyer, stored, table
-from ..reindex.test_reindex import evidence, kinds, reindex
+from ..support.parquet_files import buyer, stored, table
+from ..support.reindexing import kinds, reindex
 
 if TYPE_CHECKING:
     from ..support.world import World
-
-__all__ = ["evidence"]  # a fixture
 
 ANNA, BOB, CARL = "anna@example.org", "bob@example.org", "carl@example.org"
 FUTURE = "2999-01-01T00:00:00Z"

@@ -11,9 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from privacy.formats.edits import ChangesOf
 from privacy.parquet import thrift
-from privacy.parquet.edits import ParquetEdits
 from privacy.parquet.source import (
     DATA_PAGE,
     OFFSET_INDEX,
@@ -26,49 +24,12 @@ from privacy.parquet.source import (
 from privacy.vault import scratch
 from tests.properties import examples
 
+from ..support.parquet_files import buyer, edited, loaded, opened, stored, table
+
 if TYPE_CHECKING:
     from ..support.world import World
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
-
-BUYER = pa.struct([pa.field("email", pa.string(), metadata={"says": "who"}), ("name", pa.string())])
-SCHEMA = pa.schema(
-    [("no", pa.int64()), ("buyer", BUYER), ("note", pa.string()), ("amount", pa.decimal128(8, 2))],
-    metadata={"made": "by hand"},
-)
-
-
-def buyer(email: str | None, name: str = "Bob") -> dict[str, str | None]:
-    return {"email": email, "name": name}
-
-
-def table(*rows: dict[str, Any], schema: pa.Schema = SCHEMA) -> pa.Table:
-    return pa.Table.from_pylist(list(rows), schema=schema)
-
-
-def stored(content: pa.Table, **options: object) -> bytes:
-    out = io.BytesIO()
-    pq.write_table(content, out, **options)
-    return out.getvalue()
-
-
-def opened(content: bytes) -> pq.ParquetFile:
-    return pq.ParquetFile(io.BytesIO(content))
-
-
-def loaded(content: bytes) -> pa.Table:
-    return pq.read_table(io.BytesIO(content))
-
-
-def edited(
-    content: bytes, subject: str, *erase: str, elements: bool = False, changes: ChangesOf | None = None
-) -> tuple[bytes, ParquetEdits]:
-    """What a visit makes of a file, with identifiers in place of references."""
-    edits = ParquetEdits(subject, frozenset(erase), changes or {}, lambda i: i or None, elements=elements)
-    out = io.BytesIO()
-    written = edits.apply(io.BytesIO(content), out.write)
-    assert written == bool(edits.done.rows_dropped or edits.done.rows_changed)
-    return out.getvalue() if written else content, edits
 
 
 # -- through the whole run

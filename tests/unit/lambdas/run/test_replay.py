@@ -426,21 +426,6 @@ def test_limits_come_out_of_an_item_as_they_went_in() -> None:
     assert len(pack(limits)) == 48 * 9
 
 
-def test_a_name_that_is_not_made_of_ids_is_no_name_of_evidence() -> None:
-    for name in (ANNA, "../x", "A", "", "a//b", "a b"):
-        with pytest.raises(ValueError, match="ids"):
-            evidence_store.key_of("ledger", "acme", name)
-
-
-def test_evidence_is_written_once_and_the_first_stands(world: "World") -> None:
-    for number in range(2):
-        assert evidence_store.put("replay", "acme", "r-1", {"n": number}) == "replay/acme/r-1.json"
-    assert world.evidence("replay") == {"replay/acme/r-1.json": {"n": 0}}
-    (version,) = world.s3.list_object_versions(Bucket=EVIDENCE)["Versions"]
-    head = world.s3.head_object(Bucket=EVIDENCE, Key=version["Key"])
-    assert head["ObjectLockMode"] == "COMPLIANCE"
-
-
 def test_the_registry_follows_the_restored_table(world: "World") -> None:
     world.put_record("1", ANNA, name="Anna")
     Backup(world).restore_table(world)
