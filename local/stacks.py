@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from local.client import Credentials, PrivacyClient
-from local.demo.generate import Customer, customers_of
+from local.customers import Customer, customers_of
 from local.deploy.creator import DeploymentError
 from local.deploy.program import deploy
 from local.deploy.settings import stack_config, stack_names

@@ -118,7 +118,7 @@ def peak_memory(kind: str, rows: int) -> float:
     root = Path(__file__).resolve().parents[2]
     script = (
         "import sys; sys.path[:0] = sys.argv[3:]\n"
-        "from benchmarks import indexed_visits as v; print(v.memory_of(sys.argv[1], int(sys.argv[2])))"
+        "from benchmarks.visits import indexed; print(indexed.memory_of(sys.argv[1], int(sys.argv[2])))"
     )
     arguments = [sys.executable, "-c", script, kind, str(rows), str(root), str(root / "lambdas")]
     return float(subprocess.run(arguments, check=True, capture_output=True, text=True).stdout)

@@ -115,7 +115,7 @@ def memory_of(rows: int) -> tuple[float, float]:
         source, tiny = Path(folder) / "source", Path(folder) / "tiny"
         # In another process: generating takes more memory than the visit.
         script = (
-            "import sys; from pathlib import Path; from benchmarks import parquet_visits as p\n"
+            "import sys; from pathlib import Path; from benchmarks.visits import parquet as p\n"
             "print(p.generate(Path(sys.argv[1]), int(sys.argv[2])))"
         )
         sizes = [
@@ -140,7 +140,7 @@ def peak_memory(rows: int) -> tuple[float, float]:
     root = Path(__file__).resolve().parents[2]
     script = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
-        "from benchmarks import parquet_visits; print(*parquet_visits.memory_of(int(sys.argv[1])))"
+        "from benchmarks.visits import parquet; print(*parquet.memory_of(int(sys.argv[1])))"
     )
     arguments = [sys.executable, "-c", script, str(rows), str(root), str(root / "lambdas")]
     taken, limit = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.split()

@@ -16,6 +16,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from local.customers import Customer, Dataset
+
 PEOPLE: Final = 80
 """People of one region."""
 
@@ -95,30 +97,6 @@ class Person:
         """A personal field's value by the kind that the dataset declares."""
         values = {"name": self.name, "email": self.email, "phone": self.phone, "address": self.address}
         return self.identifier(subject_id) if kind == "id" else values.get(kind, "")
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset as the stack's config declares it."""
-
-    name: str
-    format: str
-    prefix: str
-    subject: str
-    personal: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A customer as the stack's config declares it."""
-
-    id: str
-    subject_id: str
-    datasets: tuple[Dataset, ...]
-
-    def of_format(self, kind: str) -> list[Dataset]:
-        """The datasets of one format."""
-        return [dataset for dataset in self.datasets if dataset.format == kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,27 +183,6 @@ class RegionData:
         """People whom every customer of the stack knows."""
         first, *rest = self.customers.values()
         return [person for person in first.people if all(person in data.people for data in rest)]
-
-
-def customers_of(config: Mapping[str, str]) -> list[Customer]:
-    """The customers that a stack's config declares."""
-    return [
-        Customer(
-            id=each["id"],
-            subject_id=each.get("subjectId", "exact"),
-            datasets=tuple(
-                Dataset(
-                    name=dataset["name"],
-                    format=dataset["format"],
-                    prefix=dataset.get("prefix", ""),
-                    subject=dataset.get("subject", ""),
-                    personal=dataset.get("personal") or {},
-                )
-                for dataset in each["datasets"]
-            ),
-        )
-        for each in json.loads(config["gdpr:customers"])
-    ]
 
 
 def generate(

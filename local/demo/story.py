@@ -18,7 +18,8 @@ from local.build import build
 from local.client import PrivacyClient, ProblemError
 from local.commands import contract_end
 from local.commands.up import regions
-from local.demo.generate import CustomerData, Person, RegionData, customers_of, generate
+from local.customers import customers_of
+from local.demo.generate import CustomerData, Person, RegionData, generate
 from local.demo.load import send, wait_until_indexed
 from local.deploy.settings import stack_config, stack_names
 from local.emulator.emulator import Emulator

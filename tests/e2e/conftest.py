@@ -6,7 +6,8 @@ import pytest
 
 from local.build import build
 from local.commands.up import regions
-from local.demo.generate import customers_of, generate
+from local.customers import customers_of
+from local.demo.generate import generate
 from local.deploy.settings import stack_config, stack_names
 from tests.e2e.support import World, customers_with_more
 

@@ -6,7 +6,8 @@ import unicodedata
 
 import pytest
 
-from local.demo.generate import FILES, ROWS, RegionData, customers_of, generate
+from local.customers import customers_of
+from local.demo.generate import FILES, ROWS, RegionData, generate
 from local.deploy.settings import stack_config, stack_names
 
 

@@ -58,6 +58,30 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "permissions": "functions iam machines operations roles schedules settings",
         "region": "api contracts functions machines operations roles schedules settings shared vaults",
     },
+    "local": {
+        "errors": "",
+        "plain_yaml": "",
+        "client": "",
+        "customers": "",
+        "bytecode": "errors",
+        "emulator": "errors",
+        "build": "bytecode emulator errors plain_yaml",
+        "deploy": "emulator errors plain_yaml",
+        "stacks": "client customers deploy emulator",
+        "vaults": "emulator stacks",
+        "executions": "emulator errors stacks",
+        "commands": "build deploy emulator errors executions stacks",
+        "demo": "build client commands customers deploy emulator errors executions stacks vaults",
+        "__main__": "build commands demo errors stacks",
+    },
+    "benchmarks": {
+        "costs": "",
+        "imports": "",
+        "load": "",
+        "visits": "",
+        "contract_end": "costs visits",
+        "__main__": "contract_end costs imports load visits",
+    },
 }
 
 HANDLERS_USE: Mapping[str, str] = {

@@ -1,0 +1,50 @@
+"""The customers of a stack and their datasets, as its config declares them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset as the stack's config declares it."""
+
+    name: str
+    format: str
+    prefix: str
+    subject: str
+    personal: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A customer as the stack's config declares it."""
+
+    id: str
+    subject_id: str
+    datasets: tuple[Dataset, ...]
+
+    def of_format(self, kind: str) -> list[Dataset]:
+        """The datasets of one format."""
+        return [dataset for dataset in self.datasets if dataset.format == kind]
+
+
+def customers_of(config: Mapping[str, str]) -> list[Customer]:
+    """The customers that a stack's config declares."""
+    return [
+        Customer(
+            id=each["id"],
+            subject_id=each.get("subjectId", "exact"),
+            datasets=tuple(
+                Dataset(
+                    name=dataset["name"],
+                    format=dataset["format"],
+                    prefix=dataset.get("prefix", ""),
+                    subject=dataset.get("subject", ""),
+                    personal=dataset.get("personal") or {},
+                )
+                for dataset in each["datasets"]
+            ),
+        )
+        for each in json.loads(config["gdpr:customers"])
+    ]
