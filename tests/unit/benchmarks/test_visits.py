@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.visits import indexed
+from benchmarks.visits import indexed, parquet
 from benchmarks.visits import rows as row_visits
 
 
@@ -27,3 +27,9 @@ def test_the_measured_visit_through_the_index_writes_the_same(kind: str) -> None
     dropped = indexed.visited(kind, iter([content]), indexed.indexed(kind, [content]), copied.append)
     assert dropped > 0
     assert b"".join(copied) == b"".join(parsed)
+
+
+def test_memory_is_measured_in_processes_of_their_own() -> None:
+    # They import the benchmarks by name: a module that has moved is missed only there.
+    taken, limit = parquet.peak_memory(2_000)
+    assert max(row_visits.peak_memory("csv", 2_000), indexed.peak_memory("csv", 2_000), taken) < limit
