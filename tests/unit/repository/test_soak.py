@@ -1,7 +1,8 @@
-"""What a soak says about a failure repeats it."""
+"""The same examples everywhere in `make test`, and what a soak says about a failure repeats it."""
 
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,12 @@ def test_a_soak_goes_on_until_its_minutes_are_over(folder: Path, capfd: pytest.C
     assert soak.soak(0, ["-k", "holds"], ["-k", "holds"], folder) == 0
     assert "soak: 1 rounds, nothing failed" in capfd.readouterr().out
     assert soak.failed(1, ["-k", "neither"], folder) == ["-k", "neither"], "no test at all is a failure"
+
+
+def test_make_test_tries_the_same_examples_everywhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "test_some.py::test_fails"]
+    subprocess.run(command, cwd=folder, check=False, capture_output=True)
+    with_ci = tried(folder)
+    monkeypatch.delenv("CI")
+    subprocess.run(command, cwd=folder, check=False, capture_output=True)
+    assert tried(folder) == with_ci

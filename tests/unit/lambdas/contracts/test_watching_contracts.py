@@ -266,7 +266,8 @@ def test_a_customer_without_an_entry_is_noticed(cloud: Cloud, machine: str) -> N
 def test_the_watchs_handler_goes_by_the_clock(api: Api, cloud: Cloud, machine: str) -> None:
     yesterday = datetime.now(UTC).date() - DAY
     cloud.register("zenith", contract_ends=(yesterday - 30 * DAY).isoformat())
-    cloud.register("acme", contract_ends=(yesterday - 29 * DAY).isoformat())
+    # Not the day after either, should midnight pass meanwhile.
+    cloud.register("acme", contract_ends=(yesterday - 28 * DAY).isoformat())
     assert api.module("watch_contracts").handler({}, None) == {"started": 1}
     (execution,) = started(machine)
     assert json.loads(execution["input"]) == {"customer": "zenith"}
