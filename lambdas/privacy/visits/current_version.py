@@ -1,6 +1,7 @@
 """What a visit makes of an object's current version: who is erased from it, and what is written instead."""
 
 import hashlib
+from collections.abc import Mapping
 
 from privacy.customers.customer import Dataset
 from privacy.formats.edits import ChangesOf
@@ -17,6 +18,7 @@ from privacy.vault.objects import StoredObject
 from privacy.vault.sessions import Vault
 from privacy.visits import scans
 from privacy.visits.items import Journal
+from privacy.visits.limits import ALL_ROWS, Extent
 from privacy.visits.outcome import Outcome
 from privacy.visits.rewriting import Rewriting, read_again
 from privacy.visits.visit import Visit
@@ -42,7 +44,7 @@ def changed_version(
     stored = open_current(vault, dataset, key)
     if stored is None:
         return Outcome(entries=entries.versions, erase=visit.erase)
-    erase = asked_of(visit, _uploaded_at(vault, stored, journal) if visit.limits else "")
+    erase = visit.extents(_uploaded_at(vault, stored, journal) if visit.limits else "")
     marker = None if dataset.index == "scan" else _marker_of(vault, stored)
     last_erasure = None
     if not _is_looked_into(vault, dataset, stored, marker):
@@ -57,14 +59,6 @@ def changed_version(
     return rewriting.rewrite(file_format, stored)
 
 
-def asked_of(visit: Visit, uploaded_at: str) -> dict[str, str | None]:
-    """Return whom the visit has to erase from a version that was uploaded then.
-
-    Each with the instant up to which rows go by their own time; None where all of the person's rows go.
-    """
-    return {ref: extent.until for ref, extent in visit.extents(uploaded_at).items()}
-
-
 def _marker_of(vault: Vault, stored: StoredObject) -> Marker | None:
     """Return the object's marker if it is about this version: then the index has seen it."""
     marker = index_entries.read_marker(vault, stored.key)
@@ -77,7 +71,7 @@ def _is_looked_into(vault: Vault, dataset: Dataset, stored: StoredObject, marker
 
 
 def _add_late(
-    vault: Vault, dataset: Dataset, stored: StoredObject, entries: Entries, erase: dict[str, str | None]
+    vault: Vault, dataset: Dataset, stored: StoredObject, entries: Entries, erase: dict[str, Extent]
 ) -> None:
     """Add to `erase` who was erased before anybody looked into the version, and their entries to `entries`.
 
@@ -86,19 +80,20 @@ def _add_late(
     late = _late(vault, dataset, stored)
     entries.versions |= index_entries.read_entries(vault, stored.key, late.keys() - erase.keys()).versions
     for each, arrival in late.items():
-        asked = erase.get(each, "")
-        erase[each] = None if asked is None or arrival.whole else max(asked, arrival.erased_at)
+        reached = ALL_ROWS if arrival.whole else Extent(arrival.erased_at)
+        erase[each] = reached.widened(erase.get(each))
 
 
 def _whole_file(
-    vault: Vault, stored: StoredObject, erase: dict[str, str | None], entries: Entries, *, indexed: bool
+    vault: Vault, stored: StoredObject, erase: Mapping[str, Extent], entries: Entries, *, indexed: bool
 ) -> Outcome:
     """Return what becomes of a file that is one subject's as a whole: it goes, or it stays as it is."""
     outcome = Outcome(
         old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=frozenset(erase)
     )
     ref = index_subjects.subject_of_object(vault, stored)
-    if ref is not None and erase.get(ref, "") is None:
+    extent = erase.get(ref) if ref is not None else None
+    if ref is not None and extent is not None and extent.takes_all:
         outcome.rows_dropped = 1
         outcome.erased.add(ref)
     else:

@@ -24,6 +24,7 @@ from privacy.vault.objects import ObjectChangedError, StoredObject
 from privacy.vault.rewrite import Rewrite
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Journal
+from privacy.visits.limits import Extent
 from privacy.visits.new_content import ContentByDisk, CopiedContent, NewContent, ParsedContent
 from privacy.visits.outcome import Outcome
 
@@ -38,7 +39,7 @@ index function."""
 class Rewriting:
     """What is to be done to the current version of a file of rows, and what the index knows of that version.
 
-    `erase` are the instants up to which a person's rows go by their own time, None where all of them go.
+    `erase` says which rows go of each person who is to be erased.
     `marker` is None where the index has not seen the version; `last_erasure` is then the instant of the
     last erasure when tombstones were looked at (empty: there was none), otherwise None. `scan` is set where
     nobody keeps an index of the version.
@@ -46,7 +47,7 @@ class Rewriting:
 
     vault: Vault
     dataset: Dataset
-    erase: Mapping[str, str | None]
+    erase: Mapping[str, Extent]
     changes: ChangesOf
     journal: Journal
     marker: Marker | None
@@ -82,7 +83,7 @@ class Rewriting:
 
     def _targets(self) -> list[Target] | None:
         """Return the rows that the work is about, in the order of the file, or None where nobody knows."""
-        if self.marker is None or any(self.erase.values()):
+        if self.marker is None or not all(extent.takes_all for extent in self.erase.values()):
             return None
         refs = self.erase.keys() | self.changes.keys()
         return self.entries.targets(self.marker, refs, self._reading)
@@ -102,18 +103,22 @@ class Rewriting:
         """
         asked = AskedOfFile(
             subject_field(self.dataset),
-            frozenset(ref for ref, until in self.erase.items() if until is None),
+            frozenset(ref for ref, extent in self.erase.items() if extent.takes_all),
             self.changes,
             reference_of(self.vault),
             elements=rows.elements and self.dataset.remove == "element",
-            spare=frozenset(ref for ref, until in self.erase.items() if until is not None),
+            spare=frozenset(ref for ref, extent in self.erase.items() if not extent.takes_all),
         )
         return ContentByDisk(stored, rows.edits(asked))
 
     def _edits(
         self, rows: RowsInStream, reference: ReferenceOf, positions: RowPositions | None = None
     ) -> RowEdits:
-        until = {ref: datetime.fromisoformat(at) for ref, at in self.erase.items() if at is not None}
+        until = {
+            ref: datetime.fromisoformat(extent.until)
+            for ref, extent in self.erase.items()
+            if extent.until is not None
+        }
         return RowEdits(
             frozenset(self.erase),
             self.changes,
