@@ -77,6 +77,10 @@ def _imports(rounds: int) -> bool:
         environment.REGISTRY_TABLE,
         environment.REQUEST_TABLE,
         environment.RUN_STATE_MACHINE_ARN,
+        environment.CONTRACT_END_STATE_MACHINE_ARN,
+        environment.EXPORT_STATE_MACHINE_ARN,
+        environment.EVENT_BUS,
+        environment.EVIDENCE_BUCKET,
         environment.PURPOSE_ROLE_ARN,
     )
     variables = dict.fromkeys(names, "arn:aws:iam::111122223333:role/none")
