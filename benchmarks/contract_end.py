@@ -49,7 +49,6 @@ class Measured:
     """A vault that was destroyed: what its bucket held, and what emptying it took."""
 
     versions: int
-    filled_seconds: float
     seconds: float
     calls: dict[str, int]
     mib: float
@@ -83,8 +82,7 @@ def _measured(world: World, customer: str, size: int, say: Callable[[str], None]
     began = time.monotonic()
     _fill_bucket(emulator, stack, customer, size)
     _fill_table(emulator, stack, customer, size)
-    filled = time.monotonic() - began
-    say(f"  {size:,} versions and {size:,} records put in {filled:.0f} s")
+    say(f"  {size:,} versions and {size:,} records put in {time.monotonic() - began:.0f} s")
     _end_contract(emulator, stack, customer)
     functions = emulator.client("lambda", stack.region)
     for function in ("empty-bucket", "freeze-contract"):  # the first one in vain: so that its role is known
@@ -96,7 +94,7 @@ def _measured(world: World, customer: str, size: int, say: Callable[[str], None]
     calls, mib = _emptied(world, customer)
     seconds = time.monotonic() - began
     _carry_out(emulator, stack, customer)
-    return Measured(size, filled, seconds, calls, mib)
+    return Measured(size, seconds, calls, mib)
 
 
 def _fill_bucket(emulator: Emulator, stack: Stack, customer: str, size: int) -> None:
@@ -174,7 +172,7 @@ def _emptied(world: World, customer: str) -> tuple[dict[str, int], float]:
 def empty_here(customer: str) -> None:
     """Empty the customer's bucket in this process, and print what that took."""
     from benchmarks.costs.calls import tallied
-    from benchmarks.visits.rows import _peak
+    from benchmarks.visits.rows import peak
     from handlers.contracts import empty_bucket
 
     @dataclass
@@ -184,13 +182,13 @@ def empty_here(customer: str) -> None:
         def get_remaining_time_in_millis(self) -> int:
             return int((self.ends - time.monotonic()) * 1000)
 
-    started = _peak()
+    started = peak()
     done = False
     with tallied("s3") as calls:
         while not done:
             context = Context(time.monotonic() + _SECONDS)
             done = empty_bucket.handler({"customer": customer, "round": 0}, context)["done"]
-    print(json.dumps({"calls": calls, "mib": _peak() - started}))
+    print(json.dumps({"calls": calls, "mib": peak() - started}))
 
 
 def _carry_out(emulator: Emulator, stack: Stack, customer: str) -> None:

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from local.build import TARGETS, build
 from local.errors import LocalError
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -40,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
         "target",
         nargs="?",
         default="local",
-        choices=[*TARGETS, "all"],
+        choices=["local", "production", "all"],
         help="production: arm64 and Python 3.13, as on AWS; local: this machine (default: %(default)s)",
     )
     builder.set_defaults(run=_build)
@@ -97,14 +96,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+# What a command works with is imported by the command: it takes a while, and signals are heeded by then.
+
+
 def _build(options: argparse.Namespace) -> None:
+    from local.build import TARGETS, build
+
     for target in TARGETS:
         if options.target in (target, "all"):
             build(target)
 
 
 def _up(options: argparse.Namespace) -> None:
-    from local.commands.up import up  # Pulumi takes a second to import, and `build` does without it
+    from local.commands.up import up
 
     with contextlib.suppress(KeyboardInterrupt):
         up(options.stack)
@@ -117,7 +121,7 @@ def _reindex(options: argparse.Namespace) -> int:
 
 
 def _redrive(options: argparse.Namespace) -> None:
-    from local.commands.redrive import redrive  # as above
+    from local.commands.redrive import redrive
     from local.stacks import Stack
 
     answer = redrive(Stack.read(options.stack), options.customer, options.run_id)
@@ -128,7 +132,7 @@ def _redrive(options: argparse.Namespace) -> None:
 
 
 def _contract_end(options: argparse.Namespace) -> int:
-    from local.commands.contract_end import contract_end  # as above
+    from local.commands.contract_end import contract_end
 
     return contract_end(options.customer, options.stack, dry_run=options.dry_run)
 

@@ -15,6 +15,9 @@ from typing import Final
 
 from local.errors import LocalError
 
+_SECONDS: Final = 30
+"""How long a Python may take to say which one it is."""
+
 _COMPILE: Final = """
 import py_compile, sys
 folder = sys.argv[1]
@@ -36,10 +39,14 @@ def interpreter(version: str) -> str | None:
     found = shutil.which(f"python{version}")
     if found is None:
         return None
-    asked = [found, "-c", "import sys; print(*sys.version_info[:2], sep='.')"]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False)
-    # What is found may be a stand-in for versions that are not chosen, and then it fails.
-    return found if said.returncode == 0 and said.stdout.strip() == version else None
+    asked = [found, "-c", "import sys; print(*sys.version_info[:2], sep='.'); print(sys.executable)"]
+    # What is found may be a stand-in that chooses a Python by the environment, or no program at all.
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    told, _, executable = said.stdout.strip().partition("\n")
+    return executable if said.returncode == 0 and told == version else None
 
 
 def add_bytecode(python: str, folder: Path, sources: Sequence[Path]) -> list[Path]:
@@ -60,4 +67,6 @@ def add_bytecode(python: str, folder: Path, sources: Sequence[Path]) -> list[Pat
     )
     if compiled.returncode:
         raise LocalError(f"{python} could not compile {folder.name}:\n{compiled.stderr.strip()}")
+    for made in folder.rglob("*.pyc"):
+        made.chmod(0o644)  # Lambda runs as another user than the one that builds
     return [folder / name for name in compiled.stdout.splitlines()]

@@ -6,6 +6,7 @@ every way: those are the same in every round. After a failure it prints what rep
 """
 
 import json
+import math
 import os
 import secrets
 import shlex
@@ -27,10 +28,21 @@ def command(seed: int, tests: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "pytest", "-q", *options, *tests]
 
 
+def repeat(seed: int, tests: Sequence[str], folder: Path = ROOT) -> str:
+    """Return the shell's command that runs the tests again as a round did, wherever it is typed in."""
+    return f"cd {shlex.quote(str(folder))} && PYTHONHASHSEED={seed} {shlex.join(command(seed, tests))}"
+
+
 def failed(seed: int, tests: Sequence[str], folder: Path = ROOT) -> list[str]:
     """Run the tests in the folder; return which failed, or all of `tests` where pytest itself did."""
     with tempfile.TemporaryDirectory() as cache:
-        ended = subprocess.run([*command(seed, tests), "-o", f"cache_dir={cache}"], cwd=folder, check=False)
+        ended = subprocess.run(
+            [*command(seed, tests), "-o", f"cache_dir={cache}"],
+            cwd=folder,
+            # The order of sets is a part of what a seed has to repeat.
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            check=False,
+        )
         noted = Path(cache, "v", "cache", "lastfailed")
         if ended.returncode == 0:
             return []
@@ -47,7 +59,7 @@ def soak(minutes: float, tests: Sequence[str], more_at_first: Sequence[str], fol
         failures = failed(seed, chosen, folder)
         _say(f"round {number} took {time.monotonic() - started:.0f} s")
         if failures:
-            _say(f"failed; to repeat it: {shlex.join(command(seed, failures))}")
+            _say(f"failed; to repeat it: {repeat(seed, failures, folder)}")
             return 1
         chosen = tests
     _say(f"{number} rounds, nothing failed")
@@ -58,12 +70,23 @@ def _say(text: str) -> None:
     print(f"soak: {text}", flush=True)  # noqa: T201 - it is started by people
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Soak for SOAK_MINUTES; return the exit status: 2 where that is no number, 130 after Ctrl-C."""
+    asked = os.environ.get("SOAK_MINUTES", "30")
+    try:
+        minutes = float(asked)
+    except ValueError:
+        minutes = math.nan
+    if not 0 <= minutes < math.inf:
+        _say(f"SOAK_MINUTES is {asked!r}: give a number of minutes, such as 30")
+        return 2
     unit = "tests/unit"
-    sys.exit(
-        soak(
-            float(os.environ.get("SOAK_MINUTES", "30")),
-            [unit, "-m", PROPERTIES],
-            [unit, "-m", f"{PROPERTIES} or {FAULTS}"],
-        )
-    )
+    try:
+        return soak(minutes, [unit, "-m", PROPERTIES], [unit, "-m", f"{PROPERTIES} or {FAULTS}"])
+    except KeyboardInterrupt:
+        _say("stopped")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

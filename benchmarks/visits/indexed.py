@@ -95,15 +95,15 @@ def measure(rows: int, rounds: int) -> list[Measured]:
         content = b"".join(row_visits.generated(kind, rows))
         known = indexed(kind, row_visits.generated(kind, rows))
         pieces = _cut(content)
-        speed = row_visits._rate(rows, rounds, lambda k=kind, p=pieces, i=known: _visit(k, p, i))
-        copied = row_visits._rate(rows, rounds, lambda c=content: _copy(c))
+        speed = row_visits.rate_of(rows, rounds, lambda k=kind, p=pieces, i=known: _visit(k, p, i))
+        copied = row_visits.rate_of(rows, rounds, lambda c=content: _copy(c))
         good = speed >= min(LIMIT, COPY_LIMIT * copied)
         found.append(Measured(f"{kind}, through the index", speed, "copyfileobj", copied, good))
         if kind == "jsonl":
             packed = zlib.compress(content, 6, 31)
             pieces = _cut(packed)
-            speed = row_visits._rate(rows, rounds, lambda i=known, p=pieces: _visit("jsonl", p, i))
-            own = row_visits._rate(rows, rounds, lambda p=packed: zlib.compress(gzip.decompress(p), 6, 31))
+            speed = row_visits.rate_of(rows, rounds, lambda i=known, p=pieces: _visit("jsonl", p, i))
+            own = row_visits.rate_of(rows, rounds, lambda p=packed: zlib.compress(gzip.decompress(p), 6, 31))
             name = "jsonl, gzip, index"
             good = speed >= row_visits.GZIP_LIMIT * own
             found.append(Measured(name, speed, "gzip.decompress + compress", own, good))
@@ -128,14 +128,14 @@ def memory_of(kind: str, rows: int) -> float:
     """Visit a file in this process; return the MiB that it took above what it held before."""
     if kind == REINDEXED:
         reindexed(iter(()))
-        started = row_visits._peak()
+        started = row_visits.peak()
         reindexed(row_visits.generated("jsonl", rows))
-        return row_visits._peak() - started
+        return row_visits.peak() - started
     known = indexed(kind, row_visits.generated(kind, rows))
     visited(kind, iter(()), indexed(kind, ()), len)
-    started = row_visits._peak()
+    started = row_visits.peak()
     visited(kind, row_visits.generated(kind, rows), known, len)
-    return row_visits._peak() - started
+    return row_visits.peak() - started
 
 
 def reindexed(content: Iterable[bytes]) -> int:
@@ -167,7 +167,7 @@ def _reference(identifier: str) -> str:
 
 @cache
 def _matched() -> frozenset[str]:
-    return frozenset(_reference(row_visits._email(number)) for number in range(MATCHED))
+    return frozenset(_reference(row_visits.email_of(number)) for number in range(MATCHED))
 
 
 def _cut(content: bytes) -> list[bytes]:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.visits.rows import _WORDS, MATCHED, MEMORY_LIMIT, SUBJECTS, Measured, _email, _peak
+from benchmarks.visits.rows import MATCHED, MEMORY_LIMIT, SUBJECTS, WORDS, Measured, email_of, peak
 
 LIMIT = 1.5
 """Times the speed of the baseline that a visit has to reach."""
@@ -29,7 +29,7 @@ def generate(path: Path, rows: int) -> int:
     import pyarrow.parquet as pq
 
     chance = random.Random(1)
-    texts = [" ".join(chance.choices(_WORDS, k=27)) for _ in range(_BLOCK)]
+    texts = [" ".join(chance.choices(WORDS, k=27)) for _ in range(_BLOCK)]
     author = pa.struct([("email", pa.string()), ("name", pa.string())])
     schema = pa.schema(
         [("id", pa.int64()), ("author", author), ("created", pa.string()), ("text", pa.string())]
@@ -42,7 +42,7 @@ def generate(path: Path, rows: int) -> int:
                 {
                     "id": pa.array(numbers),
                     "author": [
-                        {"email": _email(chance.randrange(SUBJECTS)), "name": "Some Body"} for _ in numbers
+                        {"email": email_of(chance.randrange(SUBJECTS)), "name": "Some Body"} for _ in numbers
                     ],
                     "created": ["2026-05-01T10:00:00Z"] * len(numbers),
                     "text": [f"{n} {texts[n % _BLOCK]}" for n in numbers],
@@ -68,7 +68,7 @@ def visited(path: Path, write: Callable[[bytes], object], matched: int = MATCHED
         after.update(content)
         write(content)
 
-    erase = frozenset(reference(_email(n)) for n in range(matched))
+    erase = frozenset(reference(email_of(n)) for n in range(matched))
     edits = ParquetEdits("author.email", erase, {}, reference)
     with path.open("rb") as file:
         while chunk := file.read(128 * 1024):
@@ -84,7 +84,7 @@ def filtered(path: Path, out: Path) -> None:
     import pyarrow.parquet as pq
 
     table = pq.read_table(path, use_threads=False)
-    gone = pa.array([_email(n) for n in range(MATCHED)])
+    gone = pa.array([email_of(n) for n in range(MATCHED)])
     kept = pc.invert(pc.is_in(pc.struct_field(table["author"], "email"), gone))
     pq.write_table(table.filter(kept), out, row_group_size=GROUP_ROWS)
 
@@ -130,9 +130,9 @@ def memory_of(rows: int) -> tuple[float, float]:
             for file, size in ((tiny, 10), (source, rows))
         ]
         visited(tiny, len, SUBJECTS)
-        started = _peak()
+        started = peak()
         visited(source, len)
-        return _peak() - started, MEMORY_LIMIT + sizes[1] / 1024 / 1024
+        return peak() - started, MEMORY_LIMIT + sizes[1] / 1024 / 1024
 
 
 def peak_memory(rows: int) -> tuple[float, float]:

@@ -34,7 +34,7 @@ GZIP_LIMIT = 0.8
 MEMORY_LIMIT = 150
 """MiB that a visit may take above what its imports take, whatever the size of the file."""
 
-_WORDS = (
+WORDS = (
     "service",
     "arrived",
     "late",
@@ -88,7 +88,7 @@ def visited(kind: str, content: Iterator[bytes], write: Callable[[bytes], object
             before.update(chunk)
             yield chunk
 
-    edits = RowEdits(frozenset(reference(_email(n)) for n in range(MATCHED)), {}, reference)
+    edits = RowEdits(frozenset(reference(email_of(n)) for n in range(MATCHED)), {}, reference)
     codec, plain = compression.unpacked(digested())
     packer = compression.packer(codec)
     reader = CsvRows("email", CsvDialect()) if kind == "csv" else JsonLines("author.email")
@@ -106,16 +106,16 @@ def measure(rows: int, rounds: int) -> list[Measured]:
     packed = zlib.compress(files["jsonl"], 6, 31)
     found = []
     for kind, content in files.items():
-        speed = _rate(rows, rounds, lambda k=kind, c=content: _visit(k, c))
-        copied = _rate(rows, rounds, lambda c=content: _copy(c))
+        speed = rate_of(rows, rounds, lambda k=kind, c=content: _visit(k, c))
+        copied = rate_of(rows, rounds, lambda c=content: _copy(c))
         found.append(Measured(f"{kind}, full parse", speed, "copyfileobj", copied, speed >= LIMITS[kind]))
         parse = _parse_csv if kind == "csv" else _parse_jsonl
-        parsed = _rate(rows, rounds, lambda p=parse, c=content: p(c))
+        parsed = rate_of(rows, rounds, lambda p=parse, c=content: p(c))
         found.append(
             Measured(f"{kind}, full parse", speed, parse.__doc__ or "", parsed, speed >= LIMITS[kind])
         )
-    speed = _rate(rows, rounds, lambda: _visit("jsonl", packed))
-    own = _rate(rows, rounds, lambda: zlib.compress(gzip.decompress(packed), 6, 31))
+    speed = rate_of(rows, rounds, lambda: _visit("jsonl", packed))
+    own = rate_of(rows, rounds, lambda: zlib.compress(gzip.decompress(packed), 6, 31))
     found.append(Measured("jsonl, gzip", speed, "gzip.decompress + compress", own, speed >= GZIP_LIMIT * own))
     return found
 
@@ -134,12 +134,12 @@ def peak_memory(kind: str, rows: int) -> float:
 def memory_of(kind: str, rows: int) -> float:
     """Visit a file in this process; return the MiB that it took above what it held before."""
     visited(kind, iter(()), len)
-    started = _peak()
+    started = peak()
     visited(kind, generated(kind, rows), len)
-    return _peak() - started
+    return peak() - started
 
 
-def _peak() -> float:
+def peak() -> float:
     # Not getrusage: its peak begins with that of the process that started this one.
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
@@ -169,7 +169,7 @@ def _parse_csv(content: bytes) -> None:
         pass
 
 
-def _rate(rows: int, rounds: int, call: Callable[[], object]) -> float:
+def rate_of(rows: int, rounds: int, call: Callable[[], object]) -> float:
     taken = []
     for _ in range(rounds):
         started = time.process_time()
@@ -183,8 +183,8 @@ def _block(kind: str) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     for number in range(_ROWS):
-        email = _email(chance.randrange(SUBJECTS))
-        text = " ".join(chance.choices(_WORDS, k=27))
+        email = email_of(chance.randrange(SUBJECTS))
+        text = " ".join(chance.choices(WORDS, k=27))
         name, created = "Some Body", "2026-05-01T10:00:00Z"
         if kind == "csv":
             # Every other text has a comma, and is quoted for it.
@@ -196,5 +196,5 @@ def _block(kind: str) -> bytes:
     return out.getvalue().encode()
 
 
-def _email(number: int) -> str:
+def email_of(number: int) -> str:
     return f"person{number}@example.org"

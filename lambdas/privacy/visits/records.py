@@ -17,8 +17,8 @@ from privacy.visits.visit import Visit
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
-
 _ATTEMPTS: Final = 5
+_FIRST_PAUSE: Final = 0.05  # seconds
 
 
 class RecordChangedError(Exception):
@@ -107,7 +107,7 @@ def _delete(vault: Vault, ref: str, name: str, counting: "TransactWriteItemTypeD
                 TableName=table, Key=vault_items.key(vault_items.subject_pk(ref), name)
             )
             return False
-        pause(attempt)
+        pause(attempt, first_seconds=_FIRST_PAUSE)
     raise RecordChangedError
 
 
@@ -146,6 +146,6 @@ def _patch(
         }
         if not transact(vault.dynamodb, [record, counting]):
             return True
-        pause(attempt)
+        pause(attempt, first_seconds=_FIRST_PAUSE)
         found = vault_items.get(vault, found["pk"]["S"], found["sk"]["S"])
     raise RecordChangedError

@@ -9,7 +9,7 @@ def test_the_measured_visit_drops_the_matched_rows_and_keeps_all_others(kind: st
     content = b"".join(row_visits.generated(kind, 20_000))
     left: list[bytes] = []
     dropped = row_visits.visited(kind, iter([content]), left.append)
-    matched = [f"{row_visits._email(number)}".encode() for number in range(row_visits.MATCHED)]
+    matched = [f"{row_visits.email_of(number)}".encode() for number in range(row_visits.MATCHED)]
     assert dropped > 0
     assert b"".join(left).count(b"\n") == content.count(b"\n") - dropped
     assert not any(

@@ -149,18 +149,20 @@ def test_the_bytecode_of_production_is_made_by_the_python_that_runs_there(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert f"python{builder.RUNTIME}" == function.RUNTIME
-    stand_in(project / "bin", f'case "$2" in import*) echo 3.99;; *) exec {sys.executable} "$@";; esac')
+    stand_in(project / "bin", f"printf '3.99\\n{sys.executable}\\n'")
     monkeypatch.setenv("PATH", f"{project / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setattr(builder, "RUNTIME", "3.99")
     for folder in build("production", project, quiet):
         assert "handlers/__pycache__" in {str(Path(name).parent) for name in content(folder)}
 
 
-@pytest.mark.parametrize("script", ["exit 127", "echo 3.12"])
+@pytest.mark.parametrize("script", ["exit 127", "echo 3.12", None])
 def test_without_that_python_production_is_built_without_bytecode_and_says_so(
-    project: Path, monkeypatch: pytest.MonkeyPatch, script: str
+    project: Path, monkeypatch: pytest.MonkeyPatch, script: str | None
 ) -> None:
-    stand_in(project / "bin", script)
+    stand_in(project / "bin", script or "")
+    if script is None:
+        (project / "bin/python3.99").write_bytes(b"\x7fELF of another machine")
     monkeypatch.setenv("PATH", f"{project / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setattr(builder, "RUNTIME", "3.99")
     said = list[str]()

@@ -1,6 +1,5 @@
 """The same examples everywhere in `make test`, and what a soak says about a failure repeats it."""
 
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -48,14 +47,17 @@ def tried(folder: Path) -> list[str]:
 
 
 def test_the_command_that_is_printed_repeats_the_same_examples(
-    folder: Path, capfd: pytest.CaptureFixture[str]
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
     assert soak.soak(1, ["test_some.py"], ["test_some.py"], folder) == 1
     (line,) = [line for line in capfd.readouterr().out.splitlines() if "to repeat it: " in line]
     first = tried(folder)
-    command = shlex.split(line.partition("to repeat it: ")[2])
-    assert command[-1:] == ["test_some.py::test_fails"]
-    assert subprocess.run(command, cwd=folder, check=False, capture_output=True).returncode == 1
+    command = line.partition("to repeat it: ")[2]
+    assert command.endswith(" test_some.py::test_fails")
+    # From another folder, as somebody may type it in.
+    ended = subprocess.run(["bash", "-c", command], cwd=elsewhere, check=False, capture_output=True)
+    assert ended.returncode == 1
     assert tried(folder) == first
     assert soak.failed(1, ["test_some.py"], folder) == ["test_some.py::test_fails"]
     assert tried(folder) != first
@@ -65,6 +67,26 @@ def test_a_soak_goes_on_until_its_minutes_are_over(folder: Path, capfd: pytest.C
     assert soak.soak(0, ["-k", "holds"], ["-k", "holds"], folder) == 0
     assert "soak: 1 rounds, nothing failed" in capfd.readouterr().out
     assert soak.failed(1, ["-k", "neither"], folder) == ["-k", "neither"], "no test at all is a failure"
+
+
+@pytest.mark.parametrize("minutes", ["abc", "", "nan", "-1", "inf"])
+def test_minutes_that_are_none_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], minutes: str
+) -> None:
+    monkeypatch.setenv("SOAK_MINUTES", minutes)
+    assert soak.main() == 2
+    assert capsys.readouterr().out.startswith(f"soak: SOAK_MINUTES is {minutes!r}: give a number")
+
+
+def test_a_soak_that_is_stopped_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(soak, "soak", stopped)
+    assert soak.main() == 130
+    assert capsys.readouterr().out == "soak: stopped\n"
 
 
 def test_make_test_tries_the_same_examples_everywhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
