@@ -5,6 +5,7 @@ from typing import Final
 from local.deploy.creator import Creator
 from local.deploy.services import (
     apigateway,
+    apigateway_stages,
     cognito,
     dynamodb,
     events,
@@ -22,6 +23,7 @@ CATALOGUE: Final[dict[str, Creator]] = {
     creator.token: creator
     for module in (
         apigateway,
+        apigateway_stages,
         cognito,
         dynamodb,
         events,

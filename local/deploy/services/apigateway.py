@@ -1,4 +1,4 @@
-"""API Gateway REST APIs."""
+"""API Gateway REST APIs: their resources, methods and answers. Stages are in `apigateway_stages`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,20 +18,11 @@ from local.deploy.creator import (
     retag,
 )
 
-_GONE = "NotFoundException"
-
-_SETTINGS = {
-    "throttlingRateLimit": "throttling/rateLimit",
-    "throttlingBurstLimit": "throttling/burstLimit",
-    "loggingLevel": "logging/loglevel",
-    "metricsEnabled": "metrics/enabled",
-    "dataTraceEnabled": "logging/dataTrace",
-    "cachingEnabled": "caching/enabled",
-}
-"""Method settings, and the path of each in a stage's patch."""
+GONE = "NotFoundException"
 
 
-def _replace(path: str, value: Any) -> dict[str, str]:
+def replaced(path: str, value: Any) -> dict[str, str]:
+    """Return the patch that sets what stands at a path."""
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return {"op": "replace", "path": path, "value": text}
 
@@ -198,60 +189,6 @@ def _authorizer(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(authorizer["id"], {"name": authorizer["name"]})
 
 
-def _deployment(aws: Aws, _name: str, inputs: Inputs) -> Made:
-    deployment = aws.client("apigateway").create_deployment(
-        **picked(inputs, restApiId="restApi", description="description", variables="variables")
-    )
-    return Made(deployment["id"])
-
-
-def _stage(aws: Aws, _name: str, inputs: Inputs) -> Made:
-    api, stage = inputs["restApi"], inputs["stageName"]
-    gateway = aws.client("apigateway")
-    gateway.create_stage(
-        tags=inputs.get("tags") or {},
-        **picked(
-            inputs,
-            restApiId="restApi",
-            stageName="stageName",
-            deploymentId="deployment",
-            description="description",
-            variables="variables",
-            tracingEnabled="xrayTracingEnabled",
-        ),
-    )
-    if logs := inputs.get("accessLogSettings"):
-        gateway.update_stage(
-            restApiId=api,
-            stageName=stage,
-            patchOperations=[
-                _replace("/accessLogSettings/destinationArn", logs["destinationArn"]),
-                _replace("/accessLogSettings/format", logs["format"]),
-            ],
-        )
-    return Made(
-        f"ags-{api}-{stage}",
-        {
-            "arn": f"arn:aws:apigateway:{aws.region}::/restapis/{api}/stages/{stage}",
-            "executionArn": aws.arn("execute-api", f"{api}/{stage}"),
-            "invokeUrl": f"{aws.emulator.url}/_aws/execute-api/{api}/{stage}",
-        },
-    )
-
-
-def _method_settings(aws: Aws, name: str, inputs: Inputs) -> Made:
-    settings = inputs["settings"]
-    known_keys(name, settings, " ".join(_SETTINGS))
-    aws.client("apigateway").update_stage(
-        restApiId=inputs["restApi"],
-        stageName=inputs["stageName"],
-        patchOperations=[
-            _replace(f"/{inputs['methodPath']}/{_SETTINGS[key]}", value) for key, value in settings.items()
-        ],
-    )
-    return Made(f"{inputs['restApi']}-{inputs['stageName']}-{inputs['methodPath']}")
-
-
 def _gateway_response(aws: Aws, _name: str, inputs: Inputs) -> Made:
     aws.client("apigateway").put_gateway_response(
         **picked(
@@ -266,27 +203,21 @@ def _gateway_response(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made(f"aggr-{inputs['restApiId']}-{inputs['responseType']}")
 
 
-def _account(aws: Aws, _name: str, inputs: Inputs) -> Made:
-    aws.client("apigateway").update_account(
-        patchOperations=[_replace("/cloudwatchRoleArn", inputs["cloudwatchRoleArn"])]
-    )
-    return Made("api-gateway-account")
-
-
 def _update_api(aws: Aws, api: Existing, inputs: Inputs) -> Made:
     gateway = aws.client("apigateway")
     changed = [
-        _replace(f"/{key}", inputs.get(key) or "")
+        replaced(f"/{key}", inputs.get(key) or "")
         for key in ("description", "policy")
         if inputs.get(key) != api.inputs.get(key)
     ]
     if changed:
         gateway.update_rest_api(restApiId=api.id, patchOperations=changed)
-    _retag(aws, api, inputs)
+    retag_by_arn(aws, api, inputs)
     return api.unchanged
 
 
-def _retag(aws: Aws, existing: Existing, inputs: Inputs) -> None:
+def retag_by_arn(aws: Aws, existing: Existing, inputs: Inputs) -> None:
+    """Bring the tags of an API or a stage from the recorded to the wanted ones."""
     gateway, arn = aws.client("apigateway"), existing.outputs["arn"]
     retag(
         existing,
@@ -296,44 +227,16 @@ def _retag(aws: Aws, existing: Existing, inputs: Inputs) -> None:
     )
 
 
-def _update_stage(aws: Aws, stage: Existing, inputs: Inputs) -> Made:
-    changed = []
-    if inputs["deployment"] != stage.inputs["deployment"]:
-        changed.append(_replace("/deploymentId", inputs["deployment"]))
-    for key, path in (("description", "/description"), ("xrayTracingEnabled", "/tracingEnabled")):
-        if inputs.get(key) != stage.inputs.get(key):
-            changed.append(_replace(path, inputs.get(key) or ("" if key == "description" else False)))
-    if changed:
-        aws.client("apigateway").update_stage(
-            restApiId=inputs["restApi"], stageName=inputs["stageName"], patchOperations=changed
-        )
-    _retag(aws, stage, inputs)
-    return stage.unchanged
-
-
-def _reset_method_settings(aws: Aws, settings: Existing) -> None:
-    with gone_is_fine(_GONE):
-        aws.client("apigateway").update_stage(
-            restApiId=settings.inputs["restApi"],
-            stageName=settings.inputs["stageName"],
-            patchOperations=[{"op": "remove", "path": f"/{settings.inputs['methodPath']}"}],
-        )
-
-
-def _by(operation: str, **names: str) -> Callable[[Aws, Existing], None]:
+def deleted_by(operation: str, **names: str) -> Callable[[Aws, Existing], None]:
     """The deletion by the operation of this name; of each parameter the input's name, `id` for the id."""
 
     def delete(aws: Aws, existing: Existing) -> None:
-        with gone_is_fine(_GONE):
+        with gone_is_fine(GONE):
             getattr(aws.client("apigateway"), operation)(
                 **picked({**existing.inputs, **existing.outputs, "id": existing.id}, **names)
             )
 
     return delete
-
-
-def _account_stays(_aws: Aws, _account: Existing) -> None:
-    """The account's settings are not the stack's alone; the provider leaves them, too."""
 
 
 CREATORS = (
@@ -350,13 +253,13 @@ CREATORS = (
         },
         update=_update_api,
         updatable=properties("description policy tags"),
-        delete=_by("delete_rest_api", restApiId="id"),
+        delete=deleted_by("delete_rest_api", restApiId="id"),
     ),
     Creator(
         token="aws:apigateway/resource:Resource",
         create=_resource,
         properties=properties("restApi parentId pathPart"),
-        delete=_by("delete_resource", restApiId="restApi", resourceId="id"),
+        delete=deleted_by("delete_resource", restApiId="restApi", resourceId="id"),
     ),
     Creator(
         token="aws:apigateway/method:Method",
@@ -365,13 +268,15 @@ CREATORS = (
             "restApi resourceId httpMethod authorization authorizerId authorizationScopes apiKeyRequired "
             "operationName requestParameters requestModels requestValidatorId"
         ),
-        delete=_by("delete_method", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"),
+        delete=deleted_by(
+            "delete_method", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"
+        ),
     ),
     Creator(
         token="aws:apigateway/methodResponse:MethodResponse",
         create=_method_response,
         properties=properties("restApi resourceId httpMethod statusCode responseParameters responseModels"),
-        delete=_by(
+        delete=deleted_by(
             "delete_method_response",
             restApiId="restApi",
             resourceId="resourceId",
@@ -386,7 +291,7 @@ CREATORS = (
             "restApi resourceId httpMethod type integrationHttpMethod uri credentials passthroughBehavior "
             "requestParameters requestTemplates timeoutMilliseconds contentHandling"
         ),
-        delete=_by(
+        delete=deleted_by(
             "delete_integration", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"
         ),
     ),
@@ -399,7 +304,7 @@ CREATORS = (
         ),
         update=again(_integration_response),
         updatable=properties("selectionPattern responseParameters responseTemplates contentHandling"),
-        delete=_by(
+        delete=deleted_by(
             "delete_integration_response",
             restApiId="restApi",
             resourceId="resourceId",
@@ -411,44 +316,19 @@ CREATORS = (
         token="aws:apigateway/model:Model",
         create=_model,
         properties=properties("restApi name contentType description schema"),
-        delete=_by("delete_model", restApiId="restApi", modelName="name"),
+        delete=deleted_by("delete_model", restApiId="restApi", modelName="name"),
     ),
     Creator(
         token="aws:apigateway/requestValidator:RequestValidator",
         create=_validator,
         properties=properties("restApi name validateRequestBody validateRequestParameters"),
-        delete=_by("delete_request_validator", restApiId="restApi", requestValidatorId="id"),
+        delete=deleted_by("delete_request_validator", restApiId="restApi", requestValidatorId="id"),
     ),
     Creator(
         token="aws:apigateway/authorizer:Authorizer",
         create=_authorizer,
         properties=properties("restApi name type providerArns identitySource authorizerResultTtlInSeconds"),
-        delete=_by("delete_authorizer", restApiId="restApi", authorizerId="id"),
-    ),
-    Creator(
-        token="aws:apigateway/deployment:Deployment",
-        create=_deployment,
-        properties=properties("restApi description variables triggers"),
-        replacing=properties("description variables triggers"),
-        delete=_by("delete_deployment", restApiId="restApi", deploymentId="id"),
-    ),
-    Creator(
-        token="aws:apigateway/stage:Stage",
-        create=_stage,
-        properties=properties(
-            "restApi stageName deployment description variables xrayTracingEnabled accessLogSettings tags"
-        ),
-        update=_update_stage,
-        updatable=properties("deployment description xrayTracingEnabled tags"),
-        delete=_by("delete_stage", restApiId="restApi", stageName="stageName"),
-    ),
-    Creator(
-        token="aws:apigateway/methodSettings:MethodSettings",
-        create=_method_settings,
-        properties=properties("restApi stageName methodPath settings"),
-        update=again(_method_settings),
-        updatable=properties("settings"),
-        delete=_reset_method_settings,
+        delete=deleted_by("delete_authorizer", restApiId="restApi", authorizerId="id"),
     ),
     Creator(
         token="aws:apigateway/response:Response",
@@ -456,14 +336,6 @@ CREATORS = (
         properties=properties("restApiId responseType statusCode responseParameters responseTemplates"),
         update=again(_gateway_response),
         updatable=properties("statusCode responseParameters responseTemplates"),
-        delete=_by("delete_gateway_response", restApiId="restApiId", responseType="responseType"),
-    ),
-    Creator(
-        token="aws:apigateway/account:Account",
-        create=_account,
-        properties=properties("cloudwatchRoleArn"),
-        update=again(_account),
-        updatable=properties("cloudwatchRoleArn"),
-        delete=_account_stays,
+        delete=deleted_by("delete_gateway_response", restApiId="restApiId", responseType="responseType"),
     ),
 )
