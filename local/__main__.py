@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import io
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,9 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the process's exit code."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Line by line into files and pipes, too: somebody may be reading along.
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         with _interruptible():
             return int(options.run(options) or 0)

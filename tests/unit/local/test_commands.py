@@ -46,6 +46,9 @@ def test_redriving_a_stack_that_is_not_up_says_how_to_start_it(
     assert "start `make up` first" in capsys.readouterr().err
 
 
+# As a shell has it by itself, in which Python keeps back what it writes to a pipe.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
 _UP_WITH_NOTHING_DEPLOYED = """
 import contextlib, sys
 import local.commands.up as up
@@ -71,7 +74,7 @@ def test_up_ends_on_a_signal_also_where_it_was_started_with_it_ignored(
     process = subprocess.Popen(
         [sys.executable, "-c", _UP_WITH_NOTHING_DEPLOYED],
         cwd=ROOT,
-        env={**os.environ, "GDPR_STATE": str(tmp_path)},
+        env={**BUFFERED, "GDPR_STATE": str(tmp_path)},
         stdout=subprocess.PIPE,
         text=True,
         preexec_fn=partial(signal.signal, ending, signal.SIG_IGN),
@@ -90,7 +93,7 @@ def test_up_ends_on_a_signal_also_where_it_was_started_with_it_ignored(
 
 
 def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_down(tmp_path: Path) -> None:
-    elsewhere = {**os.environ, "GDPR_STATE": str(tmp_path)}  # a developer's own `make up` may be running
+    elsewhere = {**BUFFERED, "GDPR_STATE": str(tmp_path)}  # a developer's own `make up` may be running
     process = subprocess.Popen(
         [sys.executable, "-m", "local", "up", "us-east"],
         cwd=ROOT,
