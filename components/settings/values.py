@@ -32,6 +32,8 @@ PRINCIPAL_ARN: Final = (
     "the ARN of an AWS account, role or user, without wildcards, such as arn:aws:iam::111122223333:root",
 )
 
+_MIDNIGHT: Final = re.compile(r"(00:00:00(\.0+)?(Z|\+00:00| \+0000 UTC)?)?")
+
 
 def text_matching(pattern: str, description: str) -> Callable[[Any], str]:
     """Return a validator of texts that match the whole pattern; its error says what to write instead."""
@@ -46,7 +48,10 @@ def text_matching(pattern: str, description: str) -> Callable[[Any], str]:
 
 
 def contract_date(value: Any) -> date:  # noqa: ANN401 -- whatever the file holds
-    """Read a day: `2026-01-01`, or the midnight timestamp that YAML tools make of an unquoted one.
+    """Read a day: `2026-01-01`, or the midnight that YAML tools make of an unquoted one.
+
+    The Pulumi CLI hands over `2026-01-01 00:00:00 +0000 UTC`, and writes that into a stack's file when it
+    saves it.
 
     Raises ValueError where it is anything else, so that no time of day is dropped silently.
     """
@@ -55,8 +60,8 @@ def contract_date(value: Any) -> date:  # noqa: ANN401 -- whatever the file hold
     if isinstance(value, date):
         return value
     if isinstance(value, str):
-        day, _, time = value.partition("T")
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) and re.fullmatch(r"(00:00:00(\.0+)?(Z|\+00:00)?)?", time):
+        day, _, time = value.partition("T" if "T" in value[:11] else " ")
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) and _MIDNIGHT.fullmatch(time):
             try:
                 return date.fromisoformat(day)
             except ValueError:

@@ -161,6 +161,7 @@ def test_a_mistake_in_a_csv_dataset_is_said(config: dict[str, Any], changes: obj
         "2026-01-01",
         "2026-01-01T00:00:00Z",
         "2026-01-01T00:00:00+00:00",
+        "2026-01-01 00:00:00 +0000 UTC",  # the Pulumi CLI, of an unquoted day
         date(2026, 1, 1),
         datetime(2026, 1, 1),  # noqa: DTZ001 -- as a YAML reader makes it
     ],
@@ -180,6 +181,8 @@ def test_a_day_may_be_what_yaml_tools_make_of_it(config: dict[str, Any], value: 
         "01.01.2026",
         "2026-1-1",
         "2026-01-01T12:00:00Z",
+        "2026-01-01 12:00:00 +0000 UTC",
+        "2026-01-01 00:00:00 +0200 +0200",
         20260101,
         None,
         "",
