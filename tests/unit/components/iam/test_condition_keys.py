@@ -1,6 +1,6 @@
-"""Every condition compares a key with an operator that suits the key's type, as AWS's service reference has it.
+"""Every condition compares a key with an operator that suits the type that AWS gives the key.
 
-A key of several values under an operator for one is refused or passes by accident, and no emulator shows it.
+A key of several values under an operator for one is refused, or passes by accident. No emulator shows it.
 """
 
 import json
@@ -35,6 +35,9 @@ TYPES = {
     "kms:ResourceAliases": "ArrayOfString",
     "kms:ViaService": "String",
     "s3:TlsVersion": "Numeric",
+    "sts:ExternalId": "String",
+    "s3:object-lock-mode": "String",
+    "s3:object-lock-remaining-retention-days": "Numeric",
     "s3:prefix": "String",
     "s3:x-amz-server-side-encryption": "String",
     "s3:x-amz-server-side-encryption-aws-kms-key-id": "ARN",
