@@ -1,9 +1,12 @@
 """Single values of the config: what they must look like, and the text that says so."""
 
+import difflib
 import re
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Final
+
+from pulumi_aws import Region
 
 CUSTOMER_ID: Final = (
     r"[a-z][a-z0-9-]{1,20}",
@@ -20,9 +23,10 @@ FIELD_PATH: Final = (
 )
 CSV_MARK: Final = (r"[!-~\t ]", "one printable ASCII character or a tab")
 PREFIX: Final = (
-    r"(?=.{2,200}\Z)([A-Za-z0-9_.=-]+/)+",
-    "a key prefix that ends with a slash, such as feedback/",
+    r"(?=.{2,200}\Z)((?!\.{1,2}/)[A-Za-z0-9_.=-]+/)+",
+    "a key prefix that ends with a slash, such as feedback/, without . and .. as folders",
 )
+LINE: Final = (r"[^\x00-\x1f\x7f\u2028\u2029]{1,200}", "1 to 200 characters in one line")
 HOLD: Final = (
     r"(?=.{3,100}\Z)[A-Za-z0-9][A-Za-z0-9 .,:;/()#_-]*",
     "why, in 3 to 100 plain characters, such as litigation, case 2026-114; no name of a person",
@@ -45,6 +49,15 @@ def text_matching(pattern: str, description: str) -> Callable[[Any], str]:
         return value
 
     return check
+
+
+def known_region(value: Any) -> str:  # noqa: ANN401 -- whatever the file holds
+    """Return a region of the aws partition that the provider knows; else ValueError names a near one."""
+    known = [region.value for region in Region if not region.value.startswith(("cn-", "us-gov-", "us-iso"))]
+    if isinstance(value, str) and value in known:
+        return value
+    near = difflib.get_close_matches(value, known, 1) if isinstance(value, str) else []
+    raise ValueError(f"write a region of the aws partition, such as {near[0] if near else 'eu-west-1'}")
 
 
 def contract_date(value: Any) -> date:  # noqa: ANN401 -- whatever the file holds
