@@ -1,7 +1,9 @@
 """The web application firewall before the API."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 from pulumi_aws import wafv2
@@ -16,17 +18,21 @@ REQUESTS_PER_ADDRESS = 30_000
 REQUESTS_PER_TOKEN = 15_000
 """Requests in a window with one access token."""
 
-COUNTED_RULES = (
-    "SizeRestrictions_BODY",
-    "CrossSiteScripting_BODY",
-    "GenericLFI_BODY",
-    "GenericRFI_BODY",
-    "EC2MetaDataSSRF_BODY",
-    "NoUserAgent_HEADER",
-)
-"""Rules of AWS's common set that only count. Customers' scripts need not name themselves. A thousand
-subjects do not fit in the 8 KB that the first lets through; what people write may well hold markup, paths and
-links: bodies are data here, never run."""
+_DATA = "what people write may hold markup, paths and links: bodies are data here, never run"
+_ID = "a record's id is the customer's, and may look like a file's name, a path or an address: it is a key"
+
+COUNTED_RULES: Final[Mapping[str, str]] = {
+    "SizeRestrictions_BODY": "a thousand subjects do not fit in the 8 KB that it lets through",
+    "CrossSiteScripting_BODY": _DATA,
+    "GenericLFI_BODY": _DATA,
+    "GenericRFI_BODY": _DATA,
+    "EC2MetaDataSSRF_BODY": _DATA,
+    "RestrictedExtensions_URIPATH": f"{_ID}, such as session.log",
+    "GenericLFI_URIPATH": f"{_ID}, such as a..b",
+    "EC2MetaDataSSRF_URIPATH": f"{_ID}, such as 169.254.169.254",
+    "NoUserAgent_HEADER": "customers' scripts need not name themselves",
+}
+"""Rules of AWS's common set that match legal input and so only count, each with the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -194,8 +194,8 @@ def _contracts(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
                 why="Tell of what becomes of a contract, on this bus only and in the project's name only.",
                 actions=["events:PutEvents"],
                 resources=[names.arn("events", f"event-bus/{names.event_bus}")],
-                # Every entry has a source; "IfExists" is for the emulator, which does not resolve this key.
-                conditions={"StringEqualsIfExists": {"events:source": environment.EVENT_SOURCE}},
+                # A call has several entries, and so the key several values.
+                conditions={"ForAllValues:StringEquals": {"events:source": environment.EVENT_SOURCE}},
             )
         )
     return statements

@@ -10,22 +10,24 @@ CUSTOMER_ACTIONS = ("s3:AbortMultipartUpload", "s3:GetObject", "s3:ListBucket", 
 
 
 def state_machine(
-    names: RegionNames, machine: str, functions: Sequence[str], *, distributed: bool
+    names: RegionNames, machine: str, functions: Sequence[str], *, distributed: bool, redriven: bool
 ) -> list[Statement]:
     """Statements of a state machine's role: call the functions that are its steps, and log.
 
     `machine` and `functions` are named without the stack's prefix. A machine with a distributed map
-    (`distributed`) also starts executions of itself, one a batch.
+    (`distributed`) also starts executions of itself, one a batch. One whose failed executions people redrive
+    (`redriven`) then redrives its failed batches (Step Functions Developer Guide, "Redriving Map Runs").
     """
     return [
         _steps(names, functions),
-        *(_batches(names, machine) if distributed else []),
+        *(_batches(names, machine, redriven=redriven) if distributed else []),
         _log_delivery(),
     ]
 
 
-def _batches(names: RegionNames, machine: str) -> list[Statement]:
+def _batches(names: RegionNames, machine: str, *, redriven: bool) -> list[Statement]:
     executions = f"execution:{names.name(machine)}"
+    follow = ["states:DescribeExecution", "states:StopExecution"]
     return [
         Statement(
             sid="StartBatches",
@@ -35,8 +37,9 @@ def _batches(names: RegionNames, machine: str) -> list[Statement]:
         ),
         Statement(
             sid="FollowBatches",
-            why="The map follows its batches, and stops them with itself.",
-            actions=["states:DescribeExecution", "states:StopExecution"],
+            why="The map follows its batches, and stops them with itself"
+            + ("; redriven, it redrives them." if redriven else "."),
+            actions=[*follow, "states:RedriveExecution"] if redriven else follow,
             resources=[names.arn("states", f"{executions}:*"), names.arn("states", f"{executions}/*")],
         ),
     ]

@@ -21,7 +21,8 @@ class MachineSpec:
 
     `pulumi_type` is the component's type; under another one Pulumi would replace everything below it.
     `steps` names the module of the function that is each step, and `definition` takes the functions' ARNs
-    under the same names. A `distributed` machine has a map whose batches are executions of their own.
+    under the same names. A `distributed` machine has a map whose batches are executions of their own. Failed
+    executions of a `redriven` one are to be redriven by Step Functions: nothing in it catches errors.
     """
 
     name: str
@@ -30,11 +31,14 @@ class MachineSpec:
     steps: Mapping[str, str]
     definition: Callable[..., State]
     distributed: bool = False
+    redriven: bool = False
 
     def rights(self, names: RegionNames) -> list[Statement]:
         """Return the statements of the machine's role."""
         functions = [module.replace("_", "-") for module in self.steps.values()]
-        return state_machine(names, self.name, functions, distributed=self.distributed)
+        return state_machine(
+            names, self.name, functions, distributed=self.distributed, redriven=self.redriven
+        )
 
 
 _MACHINES: Final = (
@@ -64,6 +68,7 @@ _MACHINES: Final = (
         },
         definition=lambda **arns: reindex_definition(ReindexSteps(**arns)),
         distributed=True,
+        redriven=True,
     ),
     # People start it, after a restoration; nothing in the region does.
     MachineSpec(
@@ -72,6 +77,7 @@ _MACHINES: Final = (
         why="The replay state machine.",
         steps={"replay": "replay_erasures"},
         definition=replay_definition,
+        redriven=True,
     ),
     MachineSpec(
         name="contract-end",
@@ -89,6 +95,7 @@ _MACHINES: Final = (
             "confirm": "confirm_key_deletion",
         },
         definition=lambda **arns: contract_end_definition(ContractEndSteps(**arns)),
+        redriven=True,
     ),
     # The API starts it.
     MachineSpec(

@@ -49,5 +49,8 @@ def step(function: str, payload: State, **rest: object) -> State:
 
 
 def catch(state: str) -> list[State]:
-    """Return a `Catch`: after any error go on with `state`, with the input kept and `failure` added to it."""
+    """Return a `Catch`: after any error go on with `state`, with the input kept and `failure` added to it.
+
+    Not in a machine that people redrive: a redrive goes on at the state that the execution ended in.
+    """
     return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": state}]

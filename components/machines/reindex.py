@@ -5,7 +5,7 @@ Inputs and outputs hold ids, counts and ranges of digests only: an execution's h
 
 from dataclasses import dataclass
 
-from .language import RUN_SECONDS, State, catch, step
+from .language import RUN_SECONDS, State, step
 from .run import MAX_CONCURRENCY
 
 _IDS = {"customer.$": "$.customer", "reindex_id.$": "$.reindex_id", "dry_run.$": "$.dry_run"}
@@ -24,7 +24,9 @@ class ReindexSteps:
 def reindex_definition(steps: ReindexSteps) -> State:
     """Return the state machine: plan, compare, report, clear. A step is called until it is done.
 
-    What a failed execution has written down stays for a redrive, and expires by itself.
+    A step that fails for good ends the execution under the error's own name. Nothing catches it, because a
+    redrive goes on at the state in which the execution ended. What a failed execution has written down stays
+    for the redrive, and expires by itself.
     """
     return {
         "Comment": "Compares the index of one customer's vault with its objects, and puts it right.",
@@ -52,12 +54,10 @@ def reindex_definition(steps: ReindexSteps) -> State:
                 "ItemProcessor": _compare_batch(steps.compare),
                 "ResultPath": None,
                 "Next": "Report",
-                "Catch": catch("Failed"),
             },
             **_repeated("Report", step(steps.report, _IDS), then="Clear"),
             **_repeated("Clear", step(steps.clear, {**_IDS, "counts.$": "$.counts"}), then="Completed"),
             "Completed": {"Type": "Succeed"},
-            "Failed": {"Type": "Fail", "Error": "ReindexFailed", "Cause": "A step failed for good."},
         },
     }
 
@@ -73,7 +73,6 @@ def _compare_batch(compare: str) -> State:
             ),
             # The results of all batches together may have 256 KiB (Step Functions quotas): keep nothing.
             "Compared": {"Type": "Pass", "Result": {}, "End": True},
-            "Failed": {"Type": "Fail", "Error": "CompareFailed", "Cause": "Some objects failed for good."},
         },
     }
 
@@ -82,7 +81,7 @@ def _repeated(name: str, task: State, *, then: str) -> State:
     """Return the states that call a function until it says that it is done."""
     asks = f"{name}Done"
     return {
-        name: {**task, "OutputPath": "$.Payload", "Next": asks, "Catch": catch("Failed")},
+        name: {**task, "OutputPath": "$.Payload", "Next": asks},
         asks: {
             "Type": "Choice",
             "Choices": [{"Variable": "$.done", "BooleanEquals": True, "Next": then}],

@@ -37,6 +37,9 @@ LONGEST_ROLE_POLICIES: Final = 10_240
 REFUSED_IN_DOMAINS: Final = ("amazon", "aws", "cognito")
 """Words that Cognito takes in no domain prefix (its Developer Guide, "Using … prefix domain")."""
 
+LAST_YEAR: Final = 9990
+"""Last year in which a contract may end: grace days and the key's end come after it, and 9999 is the last."""
+
 _LONGEST_FUNCTION: Final = "create-correction-request"
 
 Place = tuple[str | int, ...]
@@ -52,6 +55,7 @@ def cross_checks(config: Mapping[str, Any], names: RegionNames) -> Iterator[Prob
         place = (*customers, position)
         yield from _region(place, customer, names.region)
         yield from _contract((*place, "contract"), customer.get("contract"))
+        yield from _calendar((*place, "contract"), customer.get("contract"))
         yield from _termination((*place, "contract"), customer.get("contract"))
         yield from _long_names(place, customer, names)
         yield from _programs((*place, "programs"), customer.get("programs"))
@@ -133,6 +137,14 @@ def _contract(place: Place, contract: object) -> Iterator[Problem]:
             shown(ends.isoformat()),
             f"lies before starts ({starts}); give a later day",
         )
+
+
+def _calendar(place: Place, contract: object) -> Iterator[Problem]:
+    """Find contracts whose last days lie beyond the calendar (the year 9999)."""
+    ends = _day(contract.get("ends")) if isinstance(contract, Mapping) else None
+    if ends is not None and ends.year > LAST_YEAR:
+        fix = f"lies too far ahead; give a day up to {LAST_YEAR}-12-31, and renew the contract before it ends"
+        yield Problem(path_of((*place, "ends")), shown(ends.isoformat()), fix)
 
 
 def _termination(place: Place, contract: object) -> Iterator[Problem]:

@@ -21,11 +21,13 @@ from .values import (
     CUSTOMER_ID,
     FIELD_PATH,
     HOLD,
+    LINE,
     NAME,
     PREFIX,
     PRINCIPAL_ARN,
     RESTORED_TABLE,
     contract_date,
+    known_region,
     text_matching,
 )
 
@@ -45,7 +47,7 @@ Encoding = Literal[
 
 _CONFIG: Final = ConfigDict(extra="forbid")
 
-_Text = Annotated[str, Field(min_length=1, max_length=200)]
+_Text = Annotated[str, BeforeValidator(text_matching(*LINE))]
 _Contact = Annotated[
     str,
     BeforeValidator(
@@ -193,13 +195,7 @@ class Evidence:
 class _Config:
     """Shape of the whole config, keyed as in the stack's file."""
 
-    region: Annotated[
-        str,
-        Field(alias="aws:region"),
-        BeforeValidator(
-            text_matching(r"(?!cn-|us-gov-|us-iso)[a-z]{2}(-[a-z]+)+-\d", "a region of the aws partition")
-        ),
-    ]
+    region: Annotated[str, Field(alias="aws:region"), BeforeValidator(known_region)]
     operator: Annotated[Operator, Field(alias="gdpr:operator")]
     customers: Annotated[tuple[Customer, ...], Field(alias="gdpr:customers")]
     account: Annotated[Account, Field(alias="gdpr:account")] = Field(default_factory=Account)
@@ -277,7 +273,8 @@ def load_settings() -> Settings:
     for key in {**get_config_env(), **CONFIG.get()}:
         namespace, _, name = key.partition(":")
         if namespace == own.name:
-            config[key] = own.get_object(name)
+            # The CLI hands an empty text over where the file gives no value.
+            config[key] = own.get_object(name) if own.get(name) else None
     if (region := pulumi.Config("aws").get("region")) is not None:
         config["aws:region"] = region
     return parse_settings(config, project=pulumi.get_project(), stack=pulumi.get_stack())

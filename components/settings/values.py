@@ -1,9 +1,12 @@
 """Single values of the config: what they must look like, and the text that says so."""
 
+import difflib
 import re
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, Final
+
+from pulumi_aws import Region
 
 CUSTOMER_ID: Final = (
     r"[a-z][a-z0-9-]{1,20}",
@@ -20,9 +23,10 @@ FIELD_PATH: Final = (
 )
 CSV_MARK: Final = (r"[!-~\t ]", "one printable ASCII character or a tab")
 PREFIX: Final = (
-    r"(?=.{2,200}\Z)([A-Za-z0-9_.=-]+/)+",
-    "a key prefix that ends with a slash, such as feedback/",
+    r"(?=.{2,200}\Z)((?!\.{1,2}/)[A-Za-z0-9_.=-]+/)+",
+    "a key prefix that ends with a slash, such as feedback/, without . and .. as folders",
 )
+LINE: Final = (r"[^\x00-\x1f\x7f\u2028\u2029]{1,200}", "1 to 200 characters in one line")
 HOLD: Final = (
     r"(?=.{3,100}\Z)[A-Za-z0-9][A-Za-z0-9 .,:;/()#_-]*",
     "why, in 3 to 100 plain characters, such as litigation, case 2026-114; no name of a person",
@@ -31,6 +35,8 @@ PRINCIPAL_ARN: Final = (
     r"arn:aws:iam::\d{12}:(root|(role|user)/[A-Za-z0-9+=,.@_/-]{1,512})",
     "the ARN of an AWS account, role or user, without wildcards, such as arn:aws:iam::111122223333:root",
 )
+
+_MIDNIGHT: Final = re.compile(r"(00:00:00(\.0+)?(Z|\+00:00| \+0000 UTC)?)?")
 
 
 def text_matching(pattern: str, description: str) -> Callable[[Any], str]:
@@ -45,8 +51,20 @@ def text_matching(pattern: str, description: str) -> Callable[[Any], str]:
     return check
 
 
+def known_region(value: Any) -> str:  # noqa: ANN401 -- whatever the file holds
+    """Return a region of the aws partition that the provider knows; else ValueError names a near one."""
+    known = [region.value for region in Region if not region.value.startswith(("cn-", "us-gov-", "us-iso"))]
+    if isinstance(value, str) and value in known:
+        return value
+    near = difflib.get_close_matches(value, known, 1) if isinstance(value, str) else []
+    raise ValueError(f"write a region of the aws partition, such as {near[0] if near else 'eu-west-1'}")
+
+
 def contract_date(value: Any) -> date:  # noqa: ANN401 -- whatever the file holds
-    """Read a day: `2026-01-01`, or the midnight timestamp that YAML tools make of an unquoted one.
+    """Read a day: `2026-01-01`, or the midnight that YAML tools make of an unquoted one.
+
+    The Pulumi CLI hands over `2026-01-01 00:00:00 +0000 UTC`, and writes that into a stack's file when it
+    saves it.
 
     Raises ValueError where it is anything else, so that no time of day is dropped silently.
     """
@@ -55,8 +73,8 @@ def contract_date(value: Any) -> date:  # noqa: ANN401 -- whatever the file hold
     if isinstance(value, date):
         return value
     if isinstance(value, str):
-        day, _, time = value.partition("T")
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) and re.fullmatch(r"(00:00:00(\.0+)?(Z|\+00:00)?)?", time):
+        day, _, time = value.partition("T" if "T" in value[:11] else " ")
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) and _MIDNIGHT.fullmatch(time):
             try:
                 return date.fromisoformat(day)
             except ValueError:

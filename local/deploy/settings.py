@@ -1,13 +1,12 @@
 """Read Pulumi.yaml and Pulumi.<stack>.yaml as the Pulumi CLI would."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from local import plain_yaml
+from local.deploy import cli_values
 from local.deploy.creator import DeploymentError
 from local.emulator.emulator import ROOT
 
@@ -40,27 +39,41 @@ def stack_config(stack: str, root: Path = ROOT) -> dict[str, str]:
             values[_full(project["name"], key)] = declared
         elif "value" in declared or "default" in declared:
             values[_full(project["name"], key)] = declared.get("value", declared.get("default"))
-    for key, value in (_load(file).get("config") or {}).items():
-        if isinstance(value, Mapping) and set(value) == {"secure"}:
+    config = _load(file).get("config") or {}
+    if not isinstance(config, Mapping):
+        raise DeploymentError(f"{file.name}: config has to be a mapping of keys to values")
+    for key, value in config.items():
+        if key.count(":") > 1:
+            raise DeploymentError(f"{file.name}: {key} is no key; write it as <namespace>:<name>")
+        if _holds_encrypted(value):
             raise DeploymentError(f"{file.name}: {key} is encrypted; only the Pulumi CLI can read it")
         values[_full(project["name"], key)] = value
-    return {key: _text(value) for key, value in values.items()}
+    return {key: cli_values.as_text(value) for key, value in values.items()}
 
 
 def _load(file: Path) -> dict[str, Any]:
     try:
-        loaded = plain_yaml.load(file.read_text(encoding="utf-8"))
+        loaded = cli_values.load(file.read_bytes().decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise DeploymentError(
+            f"{file.name}: not UTF-8 (byte {error.start}); save the file in that encoding"
+        ) from None
+    except cli_values.UnreadableError as error:
+        raise DeploymentError(f"{file.name}, {error}") from None
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise DeploymentError(f"{file.name}{line}: not YAML: {error.problem}") from None
+    except yaml.YAMLError as error:
+        raise DeploymentError(f"{file.name}: not YAML: {error}") from None
     return loaded if isinstance(loaded, dict) else {}
+
+
+def _holds_encrypted(value: Any) -> bool:
+    """Whether a value is encrypted, or a part of it, at any depth."""
+    if isinstance(value, Mapping):
+        return set(value) == {"secure"} or any(map(_holds_encrypted, value.values()))
+    return isinstance(value, list) and any(map(_holds_encrypted, value))
 
 
 def _full(project: str, key: str) -> str:
     return key if ":" in key else f"{project}:{key}"
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value) if isinstance(value, (dict, list)) else str(value)

@@ -24,11 +24,12 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """{customer, round} → {customer, round, done}; until it is done, call again."""
     registry, customer = find_customer(event)
     now = datetime.now(UTC)
-    reason = reason_to_stop(customer, registry.destruction(customer.id), now)
+    destruction = registry.destruction(customer.id)
+    reason = reason_to_stop(customer, destruction, now)
     if reason is not None:
         raise ContractChangedError(reason)
-    done = freeze(registry.table, _requests, _lock, customer.id, now)
-    if done and event["round"] == 0:
+    if destruction is None:
+        # Told before the freeze, from which there is no way back: if this fails, nothing was touched.
         contract_events.put(
             contract_events.CONTRACT_ENDED,
             {
@@ -37,4 +38,5 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
                 "destruction": timestamp(customer.destruction),
             },
         )
+    done = freeze(registry.table, _requests, _lock, customer.id, now)
     return {"customer": customer.id, "round": event["round"], "done": done}

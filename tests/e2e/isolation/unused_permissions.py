@@ -89,6 +89,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
         ),
         "Step Functions acts under the state machine's role; the emulator's engine acts without it.",
     ),
+    **_rows(("reindex",), ("states:RedriveExecution",), "Step Functions redrives batches; no redrive here."),
     **_rows(
         ("purpose-visit",),
         ("s3:RestoreObject",),

@@ -22,12 +22,12 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_values_are_text_structures_json_and_dates_stay_as_written(project: Path) -> None:
+def test_values_are_text_structures_json_and_dates_what_the_cli_makes_of_them(project: Path) -> None:
     config = stack_config("north", project)
     assert config["aws:region"] == "eu-north-1"
     assert config["shop:open"] == "true"
-    assert config["shop:until"] == "2026-01-31"
-    assert json.loads(config["shop:list"]) == [{"from": "2026-01-01"}]
+    assert config["shop:until"] == "2026-01-31 00:00:00 +0000 UTC"
+    assert json.loads(config["shop:list"]) == [{"from": "2026-01-01 00:00:00 +0000 UTC"}]
 
 
 def test_the_projects_defaults_hold_where_the_stack_says_nothing(project: Path) -> None:
@@ -46,6 +46,26 @@ def test_stacks_are_the_settings_files(project: Path) -> None:
 def test_an_encrypted_value_is_not_guessed(project: Path) -> None:
     with pytest.raises(DeploymentError, match="shop:password is encrypted"):
         stack_config("secret", project)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"config:\n  shop:list: [{to: {secure: AAAB}}]\n", "shop:list is encrypted"),
+        (
+            b"config:\n  gdpr:customers: []\n  gdpr:customers: []\n",
+            r"line 3: gdpr:customers is already given",
+        ),
+        (b"config:\n  shop:name: caf\xe9\n", r"not UTF-8 \(byte 24\)"),
+        (b"config:\n  a:b:c: 1\n", "a:b:c is no key"),
+        (b"config: [a]\n", "config has to be a mapping"),
+        (b"config:\n  shop:name: \x07\n", "not YAML"),
+    ],
+)
+def test_what_the_cli_would_refuse_is_told_with_the_file(project: Path, content: bytes, told: str) -> None:
+    (project / "Pulumi.odd.yaml").write_bytes(content)
+    with pytest.raises(DeploymentError, match=rf"Pulumi\.odd\.yaml.*{told}"):
+        stack_config("odd", project)
 
 
 def test_a_file_that_is_not_yaml_is_named_with_the_line(project: Path) -> None:

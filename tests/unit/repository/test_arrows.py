@@ -66,7 +66,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "bytecode": "errors",
         "emulator": "errors",
         "build": "bytecode emulator errors plain_yaml",
-        "deploy": "emulator errors plain_yaml",
+        "deploy": "emulator errors",
         "stacks": "client customers deploy emulator",
         "vaults": "emulator stacks",
         "executions": "emulator errors stacks",

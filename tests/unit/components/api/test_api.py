@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from components.api.contract import DOCUMENT, routes
+from components.api.firewall import COUNTED_RULES
 from components.api.gateway import ACCESS_LOG
 from components.api.responses import GATEWAY_RESPONSES
 
@@ -266,9 +267,8 @@ def test_the_firewall_stands_before_the_stage_limits_rates_and_keeps_no_samples(
         assert rules[name]["statement"]["rateBasedStatement"]["limit"] > 0
     common = rules["common"]["statement"]["managedRuleGroupStatement"]
     assert (common["vendorName"], common["name"]) == ("AWS", "AWSManagedRulesCommonRuleSet")
-    counted = {rule["name"] for rule in common["ruleActionOverrides"]}
-    assert "SizeRestrictions_BODY" in counted
-    assert all(name.endswith("_BODY") for name in counted - {"NoUserAgent_HEADER"})
+    assert {rule["name"] for rule in common["ruleActionOverrides"]} == set(COUNTED_RULES)
+    assert all("count" in rule["actionToUse"] for rule in common["ruleActionOverrides"])
     seen = [acl.inputs["visibilityConfig"], *(rule["visibilityConfig"] for rule in rules.values())]
     assert not any(config["sampledRequestsEnabled"] for config in seen)
     (association,) = deployment.of("aws:wafv2/webAclAssociation:WebAclAssociation")

@@ -47,6 +47,12 @@ def test_a_running_program_reads_its_own_config() -> None:
     assert read == [stack_settings("eu-west")]
 
 
+def test_a_key_without_a_value_is_told_as_such() -> None:
+    # The CLI hands an empty text over.
+    with pytest.raises(SettingsError, match="customers is None: give a list"):
+        run_program(load_settings, config={**stack_config("eu-west"), "gdpr:customers": ""})
+
+
 def test_a_running_program_refuses_keys_it_does_not_know() -> None:
     with pytest.raises(SettingsError, match="custmers: unknown key; did you mean customers"):
         run_program(load_settings, config={**stack_config("eu-west"), "gdpr:custmers": []})
@@ -58,6 +64,7 @@ def test_a_running_program_refuses_keys_it_does_not_know() -> None:
         "2026-01-01",
         "2026-01-01T00:00:00Z",
         "2026-01-01T00:00:00+00:00",
+        "2026-01-01 00:00:00 +0000 UTC",  # the Pulumi CLI, of an unquoted day
         date(2026, 1, 1),
         datetime(2026, 1, 1),  # noqa: DTZ001 -- as a YAML reader makes it
     ],
@@ -77,6 +84,8 @@ def test_a_day_may_be_what_yaml_tools_make_of_it(config: dict[str, Any], value: 
         "01.01.2026",
         "2026-1-1",
         "2026-01-01T12:00:00Z",
+        "2026-01-01 12:00:00 +0000 UTC",
+        "2026-01-01 00:00:00 +0200 +0200",
         20260101,
         None,
         "",
@@ -272,8 +281,17 @@ def change(config: dict[str, Any], path: tuple[str | int, ...], value: object) -
         ),
         (("datasets",), [], "customers[0].datasets is a list of 0: give at least one entry"),
         (("datasets",), {}, "customers[0].datasets is a mapping: give a list"),
-        (("controller",), "", "customers[0].controller is '': give between 1 and 200 characters"),
-        (("controller",), 7, "customers[0].controller is 7: give a text"),
+        (("controller",), "", "customers[0].controller is '': write 1 to 200 characters in one line"),
+        (("controller",), 7, "customers[0].controller is 7: write 1 to 200 characters in one line"),
+        (
+            ("controller",),
+            "A\nB",
+            r"customers[0].controller is 'A\nB': write 1 to 200 characters in one line",
+        ),
+        (("contract", "ends"), "9999-12-31", "contract.ends is '9999-12-31': lies too far ahead"),
+        (("datasets", 1, "prefix"), "../", "datasets[1].prefix is '../': write a key prefix"),
+        (("datasets", 1, "prefix"), "./", "datasets[1].prefix is './': write a key prefix"),
+        (("datasets", 1, "prefix"), "a/../b/", "datasets[1].prefix is 'a/../b/': write a key prefix"),
         (("contract",), None, "customers[0].contract is None: give a mapping"),
     ],
 )
@@ -335,10 +353,22 @@ def test_a_missing_region_operator_or_list_of_customers_is_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("region", ["cn-north-1", "us-gov-west-1", "Ireland"])
-def test_only_regions_of_the_aws_partition_are_taken(config: dict[str, Any], region: str) -> None:
+@pytest.mark.parametrize(
+    ("region", "near"),
+    [
+        ("cn-north-1", "eu-north-1"),
+        ("us-gov-west-1", "us-west-1"),
+        ("Ireland", "eu-west-1"),
+        ("eu-wset-1", "eu-west-1"),
+        (None, "eu-west-1"),
+    ],
+)
+def test_only_regions_of_the_aws_partition_are_taken(
+    config: dict[str, Any], region: str | None, near: str
+) -> None:
     config["aws:region"] = region
-    assert f"aws:region is '{region}': write a region of the aws partition" in problems(config)
+    (problem,) = problems(config)
+    assert problem == f"aws:region is {region!r}: write a region of the aws partition, such as {near}"
 
 
 def test_account_switches_are_booleans(config: dict[str, Any]) -> None:

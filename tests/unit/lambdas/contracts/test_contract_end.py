@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from components.functions.catalogue import FUNCTIONS
 from privacy.contracts import empty_bucket
@@ -119,6 +120,22 @@ def test_not_one_second_early(
     assert (stopped["reason"], stopped["due"]) == ("not-due", due.strftime("%Y-%m-%dT%H:%M:%SZ"))
     at(monkeypatch, due)
     region.carry_out(region.start())
+    assert region.contents("acme") == NOTHING
+
+
+def test_a_customer_whose_end_cannot_be_told_of_is_not_frozen(region: Region) -> None:
+    before, aws = region.contents("acme"), BaseClient._make_api_call
+
+    def refused(client: Any, operation: str, parameters: Any) -> Any:  # noqa: ANN401
+        if operation == "PutEvents":
+            raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
+        return aws(client, operation, parameters)
+
+    with patch.object(BaseClient, "_make_api_call", refused):
+        assert region.carry_out(region.start()).status == "FAILED"
+    assert region.registry.destruction("acme") is None
+    assert region.contents("acme") == before
+    assert region.carry_out(region.start()).waiting_until is not None
     assert region.contents("acme") == NOTHING
 
 
