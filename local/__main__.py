@@ -10,7 +10,7 @@ from types import FrameType
 
 from local.errors import LocalError
 
-_ENDING = (signal.SIGINT, signal.SIGTERM)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,6 +24,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(options.run(options) or 0)
     except LocalError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(f"error: {error.strerror or error}{where}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -149,13 +153,14 @@ def _demo(options: argparse.Namespace) -> int:
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGINT and SIGTERM raise KeyboardInterrupt meanwhile, so that `with` blocks end what they started.
+    """SIGINT, SIGTERM and SIGHUP (a closed terminal) raise KeyboardInterrupt meanwhile, to end `with` blocks.
 
     Python does this by itself for SIGINT only, and not even for that in a process that was started with
     SIGINT ignored, as a script starts what it puts into the background. After the first signal the next ones
     are ignored: they would interrupt the taking down.
     """
-    before = {number: signal.signal(number, _interrupt) or signal.SIG_DFL for number in _ENDING}
+    heeded = [n for n in _ENDING if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]  # nohup
+    before = {number: signal.signal(number, _interrupt) or signal.SIG_DFL for number in heeded}
     try:
         yield
     finally:

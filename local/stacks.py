@@ -1,5 +1,6 @@
 """Deployed stacks as clients, the demo and the tests see them."""
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from local.deploy.creator import DeploymentError
 from local.deploy.program import deploy
 from local.deploy.settings import stack_config, stack_names
 from local.emulator.emulator import ACCOUNT, STATE, Emulator
+from local.errors import LocalError
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ class Stack:
         file = STATE / f"{name}.json"
         if not file.exists():
             raise DeploymentError(f"{file} is not there: start `make up` first")
+        if not is_kept_up(name):
+            raise DeploymentError(
+                f"{name} is not up: the `up` that wrote {file} was ended from outside; start `make up` again"
+            )
         described: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         described["clients"] = {
             customer: {program: Credentials(**pair) for program, pair in programs.items()}
@@ -96,7 +102,39 @@ class Stack:
     @classmethod
     def all_that_are_up(cls) -> list[Self]:
         """Every stack that `python -m local up` keeps up in another terminal."""
-        return [cls.read(file.stem) for file in sorted(STATE.glob("*.json")) if file.stem in stack_names()]
+        names = [file.stem for file in sorted(STATE.glob("*.json"))]
+        return [cls.read(name) for name in names if name in stack_names() and is_kept_up(name)]
+
+
+@contextmanager
+def keeping_up(name: str) -> Iterator[None]:
+    """Hold the stack's lock meanwhile: two that keep it up would take each other's files away.
+
+    Raises LocalError where another process holds it.
+    """
+    STATE.mkdir(mode=0o700, exist_ok=True)
+    with _lock_file(name).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, however it ends
+        except BlockingIOError:
+            raise LocalError(f"{name} is up already: end the other `up` first (Ctrl-C)") from None
+        yield
+
+
+def is_kept_up(name: str) -> bool:
+    """Return whether some process keeps the stack up: it holds the lock for as long as it lives."""
+    if not _lock_file(name).exists():
+        return False
+    with _lock_file(name).open("r") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _lock_file(name: str) -> Path:
+    return STATE / f"{name}.lock"
 
 
 def deploy_stack(emulator: Emulator, name: str, *, config: Mapping[str, str] | None = None) -> Stack:

@@ -1,7 +1,7 @@
 """`python -m local up`: keep regions up on this machine until Ctrl-C."""
 
 import contextlib
-import fcntl
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,9 +10,9 @@ from types import MappingProxyType
 from local.build import build
 from local.deploy.creator import DeploymentError
 from local.deploy.settings import stack_names
-from local.emulator.emulator import STATE, Emulator
+from local.emulator.emulator import Emulator
 from local.errors import LocalError
-from local.stacks import Stack, deploy_stack
+from local.stacks import Stack, deploy_stack, keeping_up
 
 
 @contextlib.contextmanager
@@ -44,32 +44,21 @@ def up(stacks: Sequence[str]) -> None:
     wanted = _known(stacks)
     build("local")
     started = time.monotonic()
-    with _alone(wanted), regions(wanted, name=f"up-{'-'.join(wanted)}") as (emulator, deployed):
+    with contextlib.ExitStack() as held:
+        for stack in wanted:
+            held.enter_context(keeping_up(stack))
+        emulator, deployed = held.enter_context(regions(wanted, name=f"up-{'-'.join(wanted)}"))
         print(f"up in {time.monotonic() - started:.1f} s: AWS at {emulator.url}, its log in {emulator.log}")
         files = [stack.write() for stack in deployed]
         try:
-            for stack in deployed:
-                print(_how_to_call(stack))
+            for each in deployed:
+                print(how_to_call(each))
             print("\nCtrl-C takes everything down.")
             code = emulator.wait()
             raise LocalError(f"the emulator ended by itself with {code}: see {emulator.log}")
         finally:
             for file in files:
                 file.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _alone(stacks: Sequence[str]) -> Iterator[None]:
-    """Keep others from bringing the same stacks up meanwhile: they would take each other's files away."""
-    STATE.mkdir(mode=0o700, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        for stack in stacks:
-            lock = held.enter_context((STATE / f"{stack}.lock").open("w"))
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, however it ends
-            except BlockingIOError:
-                raise LocalError(f"{stack} is up already: end the other `up` first (Ctrl-C)") from None
-        yield
 
 
 def _known(stacks: Sequence[str]) -> Sequence[str]:
@@ -79,12 +68,18 @@ def _known(stacks: Sequence[str]) -> Sequence[str]:
     return stacks or known
 
 
-def _how_to_call(stack: Stack) -> str:
-    customer = next(iter(stack.clients))
-    program = (
-        f'from local.stacks import Stack; print(Stack.read("{stack.name}").client("{customer}").requests())'
-    )
-    return f"""
-{stack.name} ({stack.region}); what a client needs is in .local/{stack.name}.json
-  curl --cacert {stack.authority} {stack.api_url}/v1/health
-  {sys.executable} -c '{program}'"""
+def how_to_call(stack: Stack) -> str:
+    """Return first calls of a stack to copy into a shell, whatever its paths look like."""
+    health = shlex.join(["curl", "--cacert", stack.authority, f"{stack.api_url}/v1/health"])
+    lines = [
+        f"\n{stack.name} ({stack.region}); what a client needs is in .local/{stack.name}.json",
+        f"  {health}",
+    ]
+    customer = next((customer for customer, programs in stack.clients.items() if programs), None)
+    if customer is None:
+        lines.append("  no customer has a program yet: give one to gdpr:customers, to call anything else")
+    else:
+        asked = f'Stack.read("{stack.name}").client("{customer}").requests()'
+        program = f"from local.stacks import Stack; print({asked})"
+        lines.append(f"  {shlex.join([sys.executable, '-c', program])}")
+    return "\n".join(lines)

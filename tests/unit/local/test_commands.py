@@ -1,16 +1,22 @@
 """`python -m local`: help that helps, errors without stack traces, and nothing left behind."""
 
+import errno
 import os
+import shlex
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from local.__main__ import main
+from local.client import Credentials
+from local.commands.up import how_to_call
 from local.emulator.emulator import ROOT
+from local.stacks import Stack
 from tests.unit.local.support import alive
 
 
@@ -62,13 +68,15 @@ def regions(stacks, name):
 
 up.regions, up.build = regions, lambda target: None
 from local.__main__ import main
+from local.client import Credentials
+from local.commands.up import how_to_call
 sys.exit(main(["up", "us-east"]))
 """
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, None])
 def test_up_ends_on_a_signal_also_where_it_was_started_with_it_ignored(
-    tmp_path: Path, ending: signal.Signals
+    tmp_path: Path, ending: signal.Signals | None
 ) -> None:
     """As a shell without control of its terminal starts what is put into the background."""
     process = subprocess.Popen(
@@ -77,19 +85,70 @@ def test_up_ends_on_a_signal_also_where_it_was_started_with_it_ignored(
         env={**BUFFERED, "GDPR_STATE": str(tmp_path)},
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=partial(signal.signal, ending, signal.SIG_IGN),
+        preexec_fn=partial(signal.signal, ending, signal.SIG_IGN) if ending else None,
     )
     try:
         assert process.stdout
         group, folder = process.stdout.readline().split()
         assert any("Ctrl-C" in line for line in process.stdout)
-        process.send_signal(ending)
+        process.send_signal(ending or signal.SIGHUP)  # a terminal that is closed
         assert process.wait(180) == 0
     finally:
         process.kill()
         process.communicate()
     assert not alive(int(group))
     assert not Path(folder).exists()
+
+
+def test_a_closed_terminal_does_not_end_what_nohup_started(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        monkeypatch.setattr("local.commands.up.up", lambda _: signal.raise_signal(signal.SIGHUP))
+        assert main(["up"]) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert capsys.readouterr().err == ""
+
+
+def test_no_room_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/somewhere/file")
+
+    monkeypatch.setattr("local.commands.up.up", full)
+    assert main(["up"]) == 1
+    assert capsys.readouterr().err == "error: No space left on device (/somewhere/file)\n"
+
+
+def test_a_stack_whose_up_was_killed_is_not_taken_for_one_that_is_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("local.stacks.STATE", tmp_path)
+    (tmp_path / "us-east.json").write_text("{}")
+    (tmp_path / "us-east.lock").write_text("")
+    assert main(["redrive", "us-east", "acme", "0195"]) == 1
+    assert "us-east is not up: the `up` that wrote" in capsys.readouterr().err
+    assert Stack.all_that_are_up() == []
+
+
+def test_the_first_call_can_be_copied_from_a_path_with_spaces() -> None:
+    stack = Stack(
+        name="us-east",
+        region="us-east-1",
+        endpoint="https://127.0.0.1:1",
+        authority="/a b/it's.pem",
+        account="1",
+        api_url="https://127.0.0.1:1/x",
+        token_url="https://127.0.0.1:1/t",
+        clients={"acme": {}, "initech": {"dpo": Credentials("id", "secret")}},
+        vaults={},
+    )
+    calls = [shlex.split(line) for line in how_to_call(stack).splitlines()[2:]]
+    assert calls[0] == ["curl", "--cacert", "/a b/it's.pem", "https://127.0.0.1:1/x/v1/health"]
+    assert calls[1][:2] == [sys.executable, "-c"]
+    assert 'client("initech")' in calls[1][2]
+    assert "no customer has a program yet" in how_to_call(replace(stack, clients={"acme": {}}))
 
 
 def test_up_writes_what_clients_need_for_this_user_alone_and_ctrl_c_takes_it_down(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What `python -m local contract-end` shows, which stack it takes, and how it ends."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def made(name: str, *customers: str) -> Stack:
 
 
 @pytest.fixture
-def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     """Two stacks that are up as far as files tell, and what the workflow was started with."""
     monkeypatch.setattr(stacks, "STATE", tmp_path)
     made("eu-west", "acme", "shared").write()
@@ -63,7 +64,8 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any
 
     monkeypatch.setattr(contract_end, "client_of", lambda *_: None)
     monkeypatch.setattr(contract_end, "carry_out", carry_out)
-    return given
+    with stacks.keeping_up("eu-west"), stacks.keeping_up("us-east"):
+        yield given
 
 
 def test_a_dry_run_says_what_would_go(

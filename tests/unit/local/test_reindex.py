@@ -1,6 +1,7 @@
 """What `python -m local reindex` shows, and how it ends."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def done(customer: str, differences: list[dict[str, Any]], *, dry_run: bool) -> 
 
 
 @pytest.fixture
-def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     """A stack that is up as far as files tell."""
     made = Stack(
         name="eu-west",
@@ -60,7 +61,8 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     )
     monkeypatch.setattr(stacks, "STATE", tmp_path)
     made.write()
-    return made
+    with stacks.keeping_up("eu-west"):
+        yield made
 
 
 @pytest.mark.usefixtures("stack")

@@ -67,7 +67,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "emulator": "errors",
         "build": "bytecode emulator errors plain_yaml",
         "deploy": "emulator errors",
-        "stacks": "client customers deploy emulator",
+        "stacks": "client customers deploy emulator errors",
         "vaults": "emulator stacks",
         "executions": "emulator errors stacks",
         "commands": "build deploy emulator errors executions stacks",
