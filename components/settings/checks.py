@@ -17,6 +17,7 @@ from ..iam.trust import by_customer
 from ..naming import RegionNames
 from .datasets import dataset_checks
 from .problems import Problem, path_of, shown
+from .quotas import quota_problems
 from .values import contract_date
 
 RESERVED_PREFIXES: Final = (EXPORTS,)
@@ -51,6 +52,7 @@ def cross_checks(config: Mapping[str, Any], names: RegionNames) -> Iterator[Prob
     customers: Place = ("gdpr:customers",)
     entries = list(_mappings(config.get("gdpr:customers")))
     yield from _duplicates(customers, entries, "id", "every customer needs an id of its own")
+    yield from quota_problems(customers, entries)
     for position, customer in entries:
         place = (*customers, position)
         yield from _region(place, customer, names.region)
