@@ -56,6 +56,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "contracts": "iam settings standard",
         "operations": "functions iam settings",
         "permissions": "functions iam machines operations roles schedules settings",
+        "threats": "functions iam",
         "region": "api contracts functions machines operations roles schedules settings shared vaults",
     },
     "local": {
