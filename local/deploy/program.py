@@ -8,7 +8,7 @@ import hashlib
 import logging
 import runpy
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,8 @@ from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from local.deploy.answers import answer
 from local.deploy.catalogue import CATALOGUE
-from local.deploy.creator import Aws, Creator, DeploymentError, Folder, Inputs, Made, plain
+from local.deploy.changes import certain, changed, check_change, check_provider, state_of
+from local.deploy.creator import Aws, Creator, DeploymentError, Existing, Folder, Inputs, Made, plain
 from local.deploy.services.functions import remove_deposit
 from local.deploy.settings import project_name, stack_config
 from local.deploy.state import Recorded, State, opened
@@ -269,13 +270,13 @@ class _Cloud(Mocks):
                 if value is not None
             }
             if not args.custom:
-                return None, _certain(inputs)
+                return None, _given_back(certain(inputs))
             if args.typ == "pulumi:providers:aws":
-                _check_provider(args.name, inputs, self._aws.region)
-                return f"{args.name}-id", _certain(inputs)
+                check_provider(args.name, inputs, self._aws.region)
+                return f"{args.name}-id", certain(inputs)
             made = self._bring(args.typ, args.name, inputs, self._thread.options)
-            tags = {"tagsAll": inputs["tags"]} if "tags" in inputs else {}
-            return made.id, {"region": self._aws.region, **_certain({**inputs, **tags}), **made.outputs}
+            state = state_of(self._aws.region, Existing(args.name, made.id, inputs, made.outputs))
+            return made.id, _given_back(state)
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         with self._errors_named(args.token, ""):
@@ -328,13 +329,18 @@ class _Cloud(Mocks):
                 raise DeploymentError(f"{token} {name!r}: the program has two of this type and name")
             self._staying.add(options.urn)
         before = self._state.get(options.urn)
-        changed = _changed(creator, before, inputs) if before else frozenset()
-        if before and changed:
-            _check_change(creator, before, changed)
-        replace = bool(changed & creator.replacing)
+        changes = changed(creator, before.inputs, inputs) if before else frozenset()
+        replace = bool(changes & creator.replacing)
+        if before:
+            check_change(creator, before.label, changes)
+            if replace and before.protect:
+                raise DeploymentError(
+                    f"{before.label} cannot be replaced because it is protected, and "
+                    f"{', '.join(sorted(changes))} cannot be changed in place"
+                )
         if self.preview:
             return before.existing.unchanged if before and not replace else Made("")
-        made = self._carry_out(creator, name, inputs, before, changed)
+        made = self._carry_out(creator, name, inputs, before, changes)
         now = Recorded(
             urn=options.urn,
             token=token,
@@ -358,11 +364,11 @@ class _Cloud(Mocks):
         name: str,
         inputs: Inputs,
         before: Recorded | None,
-        changed: frozenset[str],
+        changes: frozenset[str],
     ) -> Made:
-        if before is None or changed & creator.replacing:
+        if before is None or changes & creator.replacing:
             return creator.create(self._aws, name, inputs)
-        if changed and creator.update:
+        if changes and creator.update:
             return creator.update(self._aws, before.existing, inputs)
         return before.existing.unchanged
 
@@ -389,53 +395,8 @@ class _Cloud(Mocks):
         return value
 
 
-def _changed(creator: Creator, before: Recorded, inputs: Inputs) -> frozenset[str]:
-    """The properties that have another value than recorded; what a preview cannot know counts as the same."""
-    return frozenset(
-        key
-        for key in {*before.inputs, *inputs} - set(creator.without_effect)
-        if not _unknown(inputs.get(key)) and plain(inputs.get(key)) != before.inputs.get(key)
-    )
-
-
-def _check_change(creator: Creator, before: Recorded, changed: Collection[str]) -> None:
-    named = ", ".join(sorted(changed))
-    if creator.replacing.intersection(changed):
-        if before.protect:
-            raise DeploymentError(
-                f"{before.label} cannot be replaced because it is protected, and {named} cannot be changed "
-                "in place"
-            )
-    elif fixed := ", ".join(sorted(set(changed) - creator.updatable)):
-        raise DeploymentError(
-            f"{before.label}: {fixed} changed, and the local deployer cannot change that in place. Replacing "
-            "a resource is not supported here: start the emulator afresh, or give the creator in "
-            "local/deploy/services an `update` where AWS has one"
-        )
-
-
-def _unknown(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_unknown, value.values()))
-    if isinstance(value, list):
-        return any(map(_unknown, value))
-    return isinstance(value, pulumi.output.Unknown)
-
-
-def _certain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what only a real deployment will know: what a preview leaves out is unknown to the program."""
-    return {key: _given_back(value) for key, value in values.items() if not _unknown(value)}
-
-
-def _given_back(value: Any) -> Any:
-    return pulumi.FileArchive(str(value.path)) if isinstance(value, Folder) else value
-
-
-def _check_provider(name: str, inputs: Mapping[str, Any], region: str) -> None:
-    known = {"region", "skipCredentialsValidation", "skipRegionValidation", "allowedAccountIds", "version"}
-    if unknown := sorted(set(inputs) - known):
-        raise DeploymentError(f"pulumi:providers:aws {name!r}: {', '.join(unknown)} is not known here")
-    if inputs.get("region", region) != region:
-        raise DeploymentError(
-            f"pulumi:providers:aws {name!r}: region {inputs['region']!r} is not the stack's {region!r}"
-        )
+def _given_back(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: pulumi.FileArchive(str(value.path)) if isinstance(value, Folder) else value
+        for key, value in values.items()
+    }
