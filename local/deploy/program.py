@@ -22,7 +22,7 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 from pulumi.runtime.settings import get_root_resource, reset_options
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
-from local.deploy.answers import answer
+from local.deploy.answers import NoAnswerError, answer
 from local.deploy.catalogue import CATALOGUE
 from local.deploy.changes import certain, changed, check_change, check_provider, state_of
 from local.deploy.creator import Aws, Creator, DeploymentError, Existing, Folder, Inputs, Made, plain
@@ -124,6 +124,8 @@ def _run(
     except Exception as error:
         if cloud.failure is not None and cloud.failure is not error:
             raise cloud.failure from None  # the first failure is the cause of all that follow
+        if type(error) is Exception:  # a function's answer that the program did not expect
+            raise DeploymentError(str(error)) from None
         raise
     finally:
         _end(loop)
@@ -279,8 +281,12 @@ class _Cloud(Mocks):
             return made.id, _given_back(state)
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        with self._errors_named(args.token, ""):
+        try:
             return answer(self._aws, args.token, self._whole(args.args)), []
+        except DeploymentError as error:
+            raise self.fail(error) from None
+        except (ClientError, NoAnswerError) as error:  # the program may know what to do
+            return {}, [("", f"{type(error).__name__}: {error}")]
 
     def check_leaving(self) -> None:
         """Look whether everything that is not in the program any more may be deleted.

@@ -12,13 +12,12 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from pulumi import automation
 
+from local.deploy.settings import project_name
 from local.emulator.emulator import ROOT, Emulator
 from local.errors import LocalError
-from local.deploy.settings import project_name
 
 WHERE_TO_GET_IT = (
     "the pulumi CLI is not on the PATH: https://www.pulumi.com/docs/install, or build it from its Go module "

@@ -3,8 +3,9 @@
 The engine keeps the state; nothing is remembered here but the region. What a creator gave back besides the
 inputs is listed in the state under `_MADE`, so that the next call can tell the two apart.
 """
+# ruff: noqa: N802 -- the methods have the protocol's names
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from local.deploy.answers import answer
+from local.deploy.answers import NoAnswerError, answer
 from local.deploy.catalogue import CATALOGUE
 from local.deploy.changes import changed, check_change, check_provider, state_of, unknown
 from local.deploy.creator import Aws, Creator, DeploymentError, Existing, Inputs, Made, plain
@@ -34,9 +35,10 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         self._aws: Aws | None = None
 
     def GetPluginInfo(self, _request: Empty, _context: Any) -> plugin_pb2.PluginInfo:
+        """Tell the version, which is the package's that the program uses."""
         return plugin_pb2.PluginInfo(version=self._version)
 
-    def CheckConfig(self, request: Any, context: Any) -> provider_pb2.CheckResponse:
+    def CheckConfig(self, request: Any, _context: Any) -> provider_pb2.CheckResponse:
         """Refuse settings of the provider that are not known here."""
         news = values.read(request.news)
         failures = []
@@ -54,12 +56,12 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 raise DeploymentError(f"the stack is deployed to {before} and cannot move to {after}")
         return provider_pb2.DiffResponse(changes=provider_pb2.DiffResponse.DIFF_NONE)
 
-    def Configure(self, request: Any, context: Any) -> provider_pb2.ConfigureResponse:
+    def Configure(self, request: Any, _context: Any) -> provider_pb2.ConfigureResponse:
         """Take the region. Secrets are not accepted: the engine itself marks what comes of them."""
         self._aws = Aws(self._emulator, values.read(request.args)["region"])
         return provider_pb2.ConfigureResponse(supportsPreview=True)
 
-    def Check(self, request: Any, context: Any) -> provider_pb2.CheckResponse:
+    def Check(self, request: Any, _context: Any) -> provider_pb2.CheckResponse:
         """Refuse a property that the type's creator does not know."""
         inputs, failures = values.read(request.news), []
         try:
@@ -136,7 +138,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         """Answer one of the provider's functions."""
         with _errors_told(context):
             given = answer(self._configured, request.tok, values.read(request.args))
-            return provider_pb2.InvokeResponse(**{"return": values.write(given)})
+            told = provider_pb2.InvokeResponse()
+            getattr(told, "return").CopyFrom(values.write(given))  # a word of Python's own
+            return told
 
     def Cancel(self, _request: Empty, _context: Any) -> Empty:
         """Nothing here lasts so long that it has to be cancelled."""
@@ -190,6 +194,6 @@ def _errors_told(context: Any, urn: str = "") -> Iterator[None]:
         yield
     except DeploymentError as error:
         context.abort(grpc.StatusCode.UNKNOWN, str(error))
-    except (ClientError, BotoCoreError, KeyError) as error:
+    except (ClientError, BotoCoreError, KeyError, NoAnswerError) as error:
         what = f"{_label(urn)}: " if urn else ""
         context.abort(grpc.StatusCode.UNKNOWN, f"{what}{type(error).__name__}: {error}")
