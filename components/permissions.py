@@ -32,9 +32,9 @@ Made by `python -m components.permissions` from `components/iam/`; a test refuse
 Every role that runs a stack (all but API Gateway's own, for its logs) stands within a permissions boundary,
 which allows no action that no role has, no other region and no copying. No function's own role reaches a
 vault. A function assumes the role of its one purpose with a session policy
-(`lambdas/privacy/vault/session_policies.py`) that names one customer's bucket, table and key: what is allowed
-is what purpose role, session policy and boundary all allow. Use of a vault's key is given by its key policy
-alone. Retention is shown for the default years of evidence.
+(`lambdas/privacy/vault/session_policies.py`) that names one customer's bucket, table and key, and leaves the
+actions to the role: what is allowed is what purpose role, session policy and boundary all allow. Use of a
+vault's key is given by its key policy alone. Retention is shown for the default years of evidence.
 """
 
 

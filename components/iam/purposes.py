@@ -1,5 +1,8 @@
 """What each purpose may do in a vault, and in the ledger: bounds that session policies narrow to a customer.
 
+Each action stands here and nowhere else: a session policy names a customer's resources and leaves the actions
+to the role. So no action has a wildcard.
+
 The roles hold no right to use a key. Every vault's key policy names them with its conditions, which IAM
 could only widen (a condition in a role's policy does nothing where the key policy names the role directly).
 """

@@ -22,6 +22,13 @@ PERIOD_SECONDS: Final = 300
 WATCH_SECONDS: Final = 3600
 """As long as from one watch over the contracts to the next."""
 
+SESSION_SECONDS: Final = 3600
+"""As long as a function keeps a session in a vault at most: the next one has the same size."""
+
+MOST_PACKED: Final = 80
+"""Percent of AWS's space for a packed session policy that may be taken before somebody is told. Above 100 AWS
+refuses the session (STS API Reference, AssumeRole, `PackedPolicySize`), and nothing reaches the vault."""
+
 TOPIC: Final = "alarms"
 
 
@@ -43,9 +50,15 @@ LINES: Final = (
 """CloudWatch Logs finds quoted terms in any line, JSON too (User Guide, "Filter pattern syntax")."""
 
 
+PACKED_SIZE: Final = "PackedPolicySize"
+"""Metric of what is logged of each new session in a vault, by every function that has a purpose."""
+
+_PACKED_SIZE_FIELD: Final = "packedPolicySize"
+
+
 @dataclass(frozen=True, kw_only=True)
 class AlarmSpec:
-    """One alarm: `breaching` of the last `periods` have to reach the threshold.
+    """One alarm: `breaching` of the last `periods` have to reach the threshold, or stay `below` it.
 
     `missing` says what a period without any data is, `seconds` how long a period is.
     """
@@ -56,6 +69,7 @@ class AlarmSpec:
     metric: str
     dimensions: Mapping[str, str] = field(default_factory=dict)
     statistic: Literal["Sum", "Maximum"] = "Sum"
+    threshold: int = 1
     below: bool = False
     seconds: int = PERIOD_SECONDS
     periods: int = 1
@@ -64,7 +78,7 @@ class AlarmSpec:
 
 
 def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
-    """Return the alarms of a stack. Each rings at the first event, or message, or line that it counts."""
+    """Return the alarms of a stack. All that count ring at the first event, or message, or line."""
     machine = {"StateMachineArn": names.run_machine_arn}
     contract_end = {"StateMachineArn": names.machine_arn("contract-end")}
     export = {"StateMachineArn": names.machine_arn("export")}
@@ -167,6 +181,15 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             periods=3,
             breaching=3,
             missing="breaching",
+        ),
+        AlarmSpec(
+            name="session-policy-large",
+            why=f"A session policy takes more than {MOST_PACKED} % of the space that AWS has for it.",
+            namespace=names.prefix,
+            metric=PACKED_SIZE,
+            statistic="Maximum",
+            threshold=MOST_PACKED + 1,
+            seconds=SESSION_SECONDS,
         ),
         AlarmSpec(
             name="contract-end-failed",
@@ -274,6 +297,21 @@ class Alarms(pulumi.ComponentResource):
                 ),
                 opts=child,
             )
+        for function in args.functions.values():
+            if function.spec.purpose is None:
+                continue
+            cloudwatch.LogMetricFilter(
+                f"{name}-{PACKED_SIZE}-{function.spec.name}",
+                name=PACKED_SIZE,
+                log_group_name=function.log_group,
+                # Of a JSON line's field, not of terms: the number is the value (User Guide, "Filter pattern
+                # syntax"). No default: a line without it says nothing about a size.
+                pattern=f"{{ $.{_PACKED_SIZE_FIELD} >= 0 }}",
+                metric_transformation=cloudwatch.LogMetricFilterMetricTransformationArgs(
+                    name=PACKED_SIZE, namespace=names.prefix, value=f"$.{_PACKED_SIZE_FIELD}"
+                ),
+                opts=child,
+            )
         for spec in alarm_specs(names):
             cloudwatch.MetricAlarm(
                 f"{name}-{spec.name}",
@@ -284,7 +322,7 @@ class Alarms(pulumi.ComponentResource):
                 dimensions=dict(spec.dimensions) or None,
                 statistic=spec.statistic,
                 comparison_operator="LessThanThreshold" if spec.below else "GreaterThanOrEqualToThreshold",
-                threshold=1,
+                threshold=spec.threshold,
                 period=spec.seconds,
                 evaluation_periods=spec.periods,
                 datapoints_to_alarm=spec.breaching,

@@ -191,19 +191,26 @@ class World:
             region_name=region,
         )
 
-    def purpose_session(self, stack: str, function: str, purpose: str, customer: str) -> boto3.Session:
+    def purpose_session(
+        self, stack: str, function: str, purpose: str, customer: str, uploads: str | None = None
+    ) -> boto3.Session:
         """A session of a purpose role for one customer, assumed as the function does."""
-        key = (stack, function, purpose, customer)
+        vault = resources(self.stacks[stack], customer, uploads)
+        return self.session_within(stack, function, purpose, session_policy(purpose, vault))
+
+    def session_within(self, stack: str, function: str, purpose: str, policy: str) -> boto3.Session:
+        """A session of a purpose role under a session policy, assumed with the function's own role."""
+        key = (stack, function, purpose, policy)
         if key not in self._sessions:
-            self._sessions[key] = self._purpose_session(stack, function, purpose, customer)
+            self._sessions[key] = self._session_within(stack, function, purpose, policy)
         return self._sessions[key]
 
-    def _purpose_session(self, stack: str, function: str, purpose: str, customer: str) -> boto3.Session:
+    def _session_within(self, stack: str, function: str, purpose: str, policy: str) -> boto3.Session:
         here = self.stacks[stack]
         credentials = self.aws(self.function_session(stack, function), "sts").assume_role(
             RoleArn=f"arn:aws:iam::{here.account}:role/{here.prefix}-purpose-{purpose}",
-            RoleSessionName=f"{customer}-{purpose}",
-            Policy=session_policy(purpose, resources(here, customer)),
+            RoleSessionName=f"probe-{purpose}",
+            Policy=policy,
         )["Credentials"]
         return session(
             aws_access_key_id=credentials["AccessKeyId"],
@@ -234,7 +241,7 @@ def session(**credentials: str) -> boto3.Session:
     return boto3.Session(botocore_session=own, **credentials)
 
 
-def resources(stack: Stack, customer: str) -> VaultResources:
+def resources(stack: Stack, customer: str, uploads: str | None = None) -> VaultResources:
     """A vault's resources as a session policy names them."""
     vault: Vault = stack.vaults[customer]
     return VaultResources(
@@ -242,6 +249,7 @@ def resources(stack: Stack, customer: str) -> VaultResources:
         bucket_arn=f"arn:aws:s3:::{vault.bucket}",
         table_arn=f"arn:aws:dynamodb:{stack.region}:{stack.account}:table/{vault.table}",
         key_arn=vault.key_arn,
+        uploads=uploads,
         evidence_arn=f"arn:aws:s3:::{stack.prefix}-evidence-{stack.account}-{stack.region}",
     )
 

@@ -17,7 +17,7 @@ def create_upload(call: Call) -> Answer:
         raise ProblemError(problems.NOT_FOUND, "The customer has no such dataset.")
     key, subject = call.body["key"], call.body.get("subject")
     intake.raise_faults(uploads.faults(dataset, key, subject))
-    vault = open_vault(call.customer, "ingest")
+    vault = open_vault(call.customer, "ingest", uploads=dataset.prefix)
     ref = None
     if subject is not None:
         (ref,) = intake.subject_references(call, vault.subject_secret(), {"/subject": subject})

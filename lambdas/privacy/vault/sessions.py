@@ -32,6 +32,9 @@ SESSION_SECONDS: Final = 3600
 REFRESH_SECONDS: Final = 16 * 60
 """A session with less time left is not handed out: no function runs longer than Lambda's 15 minutes."""
 
+PACKED_SIZE_FIELD: Final = "packedPolicySize"
+"""Field of the log line of a new session: percent of the space that AWS has for a packed session policy."""
+
 _CLIENT_CONFIG: Final = Config(
     connect_timeout=3,
     read_timeout=20,  # a part of 16 MiB has to fit
@@ -149,32 +152,50 @@ class Vault:
 _sessions: dict[tuple[str, str, str], _Session] = {}
 
 
-def open_vault(customer: Customer, purpose: str, *, clock: Callable[[], float] = time.time) -> Vault:
+def open_vault(
+    customer: Customer,
+    purpose: str,
+    *,
+    uploads: str | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Vault:
     """Open the customer's vault for one purpose.
 
-    Assumes the function's purpose role (PURPOSE_ROLE_ARN) with the session policy of purpose and customer.
+    Assumes the function's purpose role (PURPOSE_ROLE_ARN) with the session policy of purpose and customer;
+    `uploads` is the dataset's prefix below which an ingest session may put files, none where it is left out.
     Sessions are kept for the warm life of the function while they have `REFRESH_SECONDS` left.
 
     Raises KeyError for an unknown purpose and ClientError where the role cannot be assumed.
     """
     role = environment.read(environment.PURPOSE_ROLE_ARN)
-    policy = session_policy(purpose, vault_resources(customer))
-    # The policy names the bucket, table and key, so it is the part of the cache key that tells vaults apart.
+    policy = session_policy(purpose, vault_resources(customer, uploads))
+    # The policy names whatever the session reaches, so it is the part of the cache key that tells vaults, and
+    # datasets that are sent to, apart.
     key = (role, customer.id, policy)
     session = _sessions.get(key)
     if session is None or session.expires - clock() < REFRESH_SECONDS:
-        credentials = aws_clients.sts().assume_role(
+        answer = aws_clients.sts().assume_role(
             RoleArn=role,
             RoleSessionName=f"{customer.id}-{purpose}",
             Policy=policy,
             DurationSeconds=SESSION_SECONDS,
-        )["Credentials"]
+        )
+        packed = answer.get("PackedPolicySize")
+        # Lambda makes a field of the JSON line of what is `extra`, and nothing of None: the metric's value.
+        _log.info(
+            "session opened: customer=%s purpose=%s packed=%s",
+            customer.id,
+            purpose,
+            packed,
+            extra={PACKED_SIZE_FIELD: packed},
+        )
+        credentials = answer["Credentials"]
         session = _Session(credentials, credentials["Expiration"].timestamp())
         _sessions[key] = session
     return Vault(customer, session)
 
 
-def vault_resources(customer: Customer) -> VaultResources:
+def vault_resources(customer: Customer, uploads: str | None = None) -> VaultResources:
     """Return the ARNs of the customer's vault. Partition, region and account are those of its key."""
     _, partition, _, region, account, _ = customer.key_arn.split(":", 5)
     return VaultResources(
@@ -182,8 +203,8 @@ def vault_resources(customer: Customer) -> VaultResources:
         bucket_arn=f"arn:{partition}:s3:::{customer.bucket}",
         table_arn=f"arn:{partition}:dynamodb:{region}:{account}:table/{customer.table}",
         key_arn=customer.key_arn,
+        uploads=uploads,
         evidence_arn=f"arn:{partition}:s3:::{environment.optional(environment.EVIDENCE_BUCKET)}",
-        prefixes=tuple(dataset.prefix for dataset in customer.datasets if dataset.prefix),
     )
 
 

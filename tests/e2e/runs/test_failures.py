@@ -66,7 +66,8 @@ def test_the_logs_of_that_have_the_lines_that_are_counted(world: World) -> None:
     logs = world.emulator.client("logs", stack.region)
     (line,) = [line for line in LINES if line.metric == "RequestsFailed"]
     group = f"/aws/lambda/{stack.prefix}-{line.function.replace('_', '-')}"
-    (made,) = logs.describe_metric_filters(logGroupName=group)["metricFilters"]
+    kept = logs.describe_metric_filters(logGroupName=group)["metricFilters"]
+    (made,) = [each for each in kept if each["filterName"] == line.metric]
     found = logs.filter_log_events(logGroupName=group, filterPattern=made["filterPattern"])["events"]
     ended = logs.filter_log_events(logGroupName=group, filterPattern='"request ended:"')["events"]
     assert 1 <= len(found) < len(ended)

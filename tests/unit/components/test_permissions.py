@@ -10,9 +10,7 @@ from components import permissions
 from components.functions.catalogue import FUNCTIONS
 from components.iam import services
 from components.iam.purposes import PURPOSES
-from components.naming import RegionNames
 from components.roles.boundary import COPYING
-from privacy.vault import session_policies
 
 from .programs import ROOT, Deployment, Made
 
@@ -63,6 +61,8 @@ def test_the_boundary_allows_what_the_roles_have_and_no_more(deployment: Deploym
 
 
 def test_nothing_allows_actions_by_wildcard(deployment: Deployment) -> None:
+    """Of what is deployed. Session policies do: each is the intersection with a role that is looked at here
+    (tests/unit/components/iam/test_session_policies.py)."""
     checked = 0
     for made in deployment.made:
         for key in ("policy", "assumeRolePolicy"):
@@ -139,21 +139,6 @@ def test_a_purpose_role_is_assumed_by_exactly_its_functions(deployment: Deployme
 )
 def test_documents_fit_awss_quotas(deployment: Deployment, type_: str, key: str, longest: int) -> None:
     assert all(len(made.inputs[key]) <= longest for made in deployment.of(type_))
-
-
-def test_session_policies_fit_even_with_the_longest_names() -> None:
-    # What a role may do is worth nothing where STS refuses the session policy that goes with it.
-    longest = RegionNames(project="gdpr", stack="e" * 7, account="1" * 12, region="ap-southeast-1")
-    vault = session_policies.VaultResources(
-        customer="a" * 21,
-        bucket_arn=f"arn:aws:s3:::{longest.vault_bucket('a' * 21)}",
-        table_arn=longest.arn("dynamodb", f"table/{longest.vault_table('a' * 21)}"),
-        key_arn=longest.arn("kms", "key/" + "0" * 36),
-        evidence_arn=longest.evidence_arn,
-        prefixes=tuple(f"prefix-number-{n:02}/" for n in range(10)),
-    )
-    for purpose in PURPOSES:
-        assert len(session_policies.session_policy(purpose, vault)) <= session_policies.MAX_CHARACTERS
 
 
 def test_the_permissions_page_is_up_to_date() -> None:

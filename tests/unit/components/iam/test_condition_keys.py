@@ -105,7 +105,7 @@ def test_session_policies_compare_each_key_as_its_type_asks(purpose: str) -> Non
         bucket_arn="arn:aws:s3:::vault-acme",
         table_arn="arn:aws:dynamodb:eu-west-1:123456789012:table/vault-acme",
         key_arn="arn:aws:kms:eu-west-1:123456789012:key/acme",
-        prefixes=("feedback/",),
+        uploads="feedback/",
         evidence_arn="arn:aws:s3:::evidence",
     )
     policy = session_policies.session_policy(purpose, vault)

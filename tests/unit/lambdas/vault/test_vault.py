@@ -11,127 +11,57 @@ from botocore.exceptions import ClientError
 from privacy.aws import clients as aws_clients
 from privacy.customers.customer import Customer, Dataset
 from privacy.vault import sessions as vault_sessions
-from privacy.vault.session_policies import (
-    MAX_CHARACTERS,
-    PURPOSES,
-    VaultResources,
-    encryption_context,
-    session_policy,
-)
+from privacy.vault.session_policies import VaultResources, encryption_context, policy_of, session_policy
 
 if TYPE_CHECKING:
     from ..support.world import World
 
-LONGEST = VaultResources(
-    customer="c" * 21,
-    bucket_arn="arn:aws-us-gov:s3:::" + "b" * 63,
-    table_arn="arn:aws-us-gov:dynamodb:ap-southeast-1:123456789012:table/gdpr-ap-southeast-vault-" + "c" * 21,
-    key_arn="arn:aws-us-gov:kms:ap-southeast-1:123456789012:key/12345678-1234-1234-1234-123456789012",
-    prefixes=("feedback/", "letters/"),
-    evidence_arn="arn:aws-us-gov:s3:::" + "e" * 63,
-)
 ACME = VaultResources(
     customer="acme",
     bucket_arn="arn:aws:s3:::vault-acme",
     table_arn="arn:aws:dynamodb:eu-west-1:123456789012:table/vault-acme",
     key_arn="arn:aws:kms:eu-west-1:123456789012:key/acme",
-    prefixes=("feedback/", "letters/"),
+    uploads="feedback/",
     evidence_arn="arn:aws:s3:::evidence",
 )
-ADMINISTRATION = {"kms:DescribeKey", "kms:ListResourceTags", "kms:ScheduleKeyDeletion"}
 
 
-def statements(purpose: str, resources: VaultResources = ACME) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(session_policy(purpose, resources))["Statement"]
-    return found
-
-
-@pytest.mark.parametrize("purpose", PURPOSES)
-def test_a_policy_fits_with_the_longest_names(purpose: str) -> None:
-    assert len(session_policy(purpose, LONGEST)) < MAX_CHARACTERS * 0.75
-
-
-def test_uploads_are_bound_to_the_dataset_prefixes() -> None:
-    (put,) = [s for s in statements("ingest") if s["Action"] == ["s3:PutObject"]]
-    assert put["Resource"] == ["arn:aws:s3:::vault-acme/feedback/*", "arn:aws:s3:::vault-acme/letters/*"]
-
-
-def test_uploads_of_a_customer_without_files_are_not_allowed_at_all() -> None:
-    resources = VaultResources(
-        customer="acme", bucket_arn=ACME.bucket_arn, table_arn=ACME.table_arn, key_arn=ACME.key_arn
-    )
-    assert "s3:" not in session_policy("ingest", resources)
-
-
-def test_dozens_of_datasets_still_fit() -> None:
-    many = VaultResources(
-        customer="acme",
-        bucket_arn=LONGEST.bucket_arn,
-        table_arn=LONGEST.table_arn,
-        key_arn=LONGEST.key_arn,
-        prefixes=tuple(f"dataset-number-{number}/" for number in range(60)),
-    )
-    (put,) = [s for s in statements("ingest", many) if s["Action"] == ["s3:PutObject"]]
-    assert put["Resource"] == f"{LONGEST.bucket_arn}/*"
-
-
-@pytest.mark.parametrize("purpose", PURPOSES)
-def test_a_policy_names_one_vault_and_exact_actions(purpose: str) -> None:
-    allowed = {
-        "arn:aws:s3:::vault-acme",
-        "arn:aws:s3:::vault-acme/*",
-        "arn:aws:s3:::vault-acme/feedback/*",
-        "arn:aws:s3:::vault-acme/letters/*",
-        "arn:aws:s3:::vault-acme/exports/*",
-        ACME.table_arn,
-        f"{ACME.table_arn}/index/objects",
-        ACME.key_arn,
+def test_a_policy_names_the_resources_of_one_vault_and_leaves_the_actions_to_the_role() -> None:
+    assert json.loads(session_policy("reindex", ACME)) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["s3:*", "dynamodb:*", "kms:*"],
+                "Resource": [
+                    "arn:aws:s3:::vault-acme",
+                    "arn:aws:s3:::vault-acme/*",
+                    "arn:aws:dynamodb:eu-west-1:123456789012:table/vault-acme",
+                    "arn:aws:dynamodb:eu-west-1:123456789012:table/vault-acme/index/objects",
+                    "arn:aws:kms:eu-west-1:123456789012:key/acme",
+                ],
+            }
+        ],
     }
-    if purpose == "replay":
-        # Whatever the key of the evidence is: the condition leaves S3 and that bucket.
-        allowed |= {ACME.evidence_arn, f"{ACME.evidence_arn}/ledger/acme/*"}
-        allowed |= {"arn:aws:kms:eu-west-1:123456789012:key/*"}
-    for statement in statements(purpose):
-        resources = statement["Resource"]
-        assert ({resources} if isinstance(resources, str) else set(resources)) <= allowed
-        assert statement["Effect"] == "Allow"
-        assert not [action for action in statement["Action"] if "*" in action]
 
 
-@pytest.mark.parametrize("purpose", PURPOSES)
-def test_the_key_is_used_for_the_references_or_through_s3_and_dynamodb_only(purpose: str) -> None:
-    for statement in statements(purpose):
-        if statement["Resource"] != ACME.key_arn or ADMINISTRATION.issuperset(statement["Action"]):
-            continue
-        condition = statement["Condition"]
-        if "StringEquals" in condition:
-            assert condition == {
-                "StringEquals": {
-                    "kms:ViaService": ["s3.eu-west-1.amazonaws.com", "dynamodb.eu-west-1.amazonaws.com"]
-                }
+def test_a_replay_also_names_the_ledger_of_its_customer() -> None:
+    _, ledger = json.loads(session_policy("replay", ACME))["Statement"]
+    assert ledger == {
+        "Effect": "Allow",
+        "Action": ["s3:*", "kms:*"],
+        "Resource": [
+            "arn:aws:s3:::evidence",
+            "arn:aws:s3:::evidence/ledger/acme/*",
+            "arn:aws:kms:eu-west-1:123456789012:key/*",
+        ],
+        "Condition": {
+            "StringEqualsIfExists": {
+                "s3:prefix": "ledger/acme/",
+                "kms:ViaService": "s3.eu-west-1.amazonaws.com",
             }
-        else:
-            assert condition == {
-                "StringEqualsIfExists": {
-                    "kms:EncryptionContext:purpose": "subject-reference",
-                    "kms:EncryptionContext:customer": "acme",
-                },
-                "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["purpose", "customer"]},
-            }
-
-
-def test_only_visits_and_a_contracts_end_delete_objects_and_an_export_what_is_its_own() -> None:
-    def purposes(action: str) -> set[str]:
-        return {p for p in PURPOSES if any(action in s["Action"] for s in statements(p))}
-
-    assert purposes("s3:DeleteObjectVersion") == {"destroy", "export", "visit"}
-    assert purposes("s3:PutObject") == {"export", "ingest", "visit"}
-    own = [s for s in statements("export") if "s3:PutObject" in s["Action"]]
-    assert [s["Resource"] for s in own] == ["arn:aws:s3:::vault-acme/exports/*"]
-    assert purposes("s3:GetObject") == {"fetch", "visit"}
-    assert purposes("s3:GetObjectVersion") == {"index", "reindex", "replay", "visit"}
-    reads = [s for s in statements("replay") if "s3:GetObjectVersion" in s["Action"]]
-    assert [s["Resource"] for s in reads] == [f"{ACME.evidence_arn}/ledger/acme/*"]
+        },
+    }
 
 
 def customer(table: str, key_arn: str) -> Customer:
@@ -165,7 +95,8 @@ class Sts:
         number = len(self.calls)
         expires = datetime.fromtimestamp(3600, UTC)
         names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
-        return {"Credentials": {name: f"{name}{number}" for name in names} | {"Expiration": expires}}
+        credentials = {name: f"{name}{number}" for name in names} | {"Expiration": expires}
+        return {"Credentials": credentials, "PackedPolicySize": 42}
 
 
 def test_a_session_is_kept_while_it_lasts_longer_than_a_function(
@@ -177,9 +108,49 @@ def test_a_session_is_kept_while_it_lasts_longer_than_a_function(
         vault_sessions.open_vault(world.customer, "visit", clock=repeat(seconds).__next__)
         assert len(sts.calls) == sessions
     assert sts.calls[0]["RoleSessionName"] == "acme-visit"
-    assert json.loads(sts.calls[0]["Policy"]) == PURPOSES["visit"](
-        vault_sessions.vault_resources(world.customer)
+    assert json.loads(sts.calls[0]["Policy"]) == policy_of(
+        "visit", vault_sessions.vault_resources(world.customer)
     )
+
+
+def test_uploads_of_each_dataset_have_a_session_that_puts_files_nowhere_else(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sts = Sts()
+    monkeypatch.setattr(aws_clients, "sts", cache(lambda: sts))
+    for uploads in ("feedback/", "letters/", None, "feedback/"):
+        vault_sessions.open_vault(world.customer, "ingest", uploads=uploads, clock=lambda: 0)
+    named = [json.loads(call["Policy"])["Statement"][0]["Resource"] for call in sts.calls]
+    files = [[arn for arn in arns if arn.startswith("arn:aws:s3:::")] for arns in named]
+    bucket = f"arn:aws:s3:::{world.customer.bucket}"
+    assert files == [[f"{bucket}/feedback/*"], [f"{bucket}/letters/*"], []]
+
+
+@pytest.mark.parametrize("purpose", ["visit", "replay"])
+def test_each_new_session_logs_how_much_of_awss_room_its_policy_takes(
+    world: "World", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, purpose: str
+) -> None:
+    monkeypatch.setattr(aws_clients, "sts", cache(Sts))
+    with caplog.at_level("INFO", logger="privacy"):
+        for _ in range(2):
+            vault_sessions.open_vault(world.customer, purpose, clock=lambda: 0)
+    (line,) = caplog.records
+    assert line.getMessage() == f"session opened: customer=acme purpose={purpose} packed=42"
+    assert line.__dict__["packedPolicySize"] == 42
+
+
+def test_a_session_is_opened_where_aws_says_nothing_of_its_policys_size(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = Sts()
+    answer = silent.assume_role
+    monkeypatch.setattr(
+        silent,
+        "assume_role",
+        lambda **call: {key: value for key, value in answer(**call).items() if key == "Credentials"},
+    )
+    monkeypatch.setattr(aws_clients, "sts", cache(lambda: silent))
+    assert vault_sessions.open_vault(world.customer, "visit", clock=lambda: 0).customer == world.customer
 
 
 def test_customers_and_purposes_have_sessions_of_their_own(
