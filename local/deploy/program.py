@@ -4,14 +4,12 @@ import asyncio
 import contextlib
 import contextvars
 import dataclasses
-import hashlib
 import logging
 import runpy
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -24,7 +22,9 @@ from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from local.deploy.answers import answer
 from local.deploy.catalogue import CATALOGUE
+from local.deploy.changes import changed_properties, check_change, check_deletions, fixed, unknown
 from local.deploy.creator import Aws, Creator, DeploymentError, Folder, Inputs, Made, plain
+from local.deploy.folders import Folders
 from local.deploy.services.functions import remove_deposit
 from local.deploy.settings import project_name, stack_config
 from local.deploy.state import Recorded, State, opened
@@ -75,7 +75,7 @@ def run_program(
     Several programs can run one after the other in a process: each has its own event loop, context and
     settings.
     """
-    folders = _Folders()
+    folders = Folders()
 
     def run(cloud: _Cloud) -> dict[str, Any]:
         arguments = (program, cloud, project, stack, dict(config))
@@ -167,6 +167,8 @@ class _Options:
     protect: bool
     retain: bool
     dependencies: tuple[str, ...]
+    inputs_from: Mapping[str, tuple[str, ...]]
+    delete_before_replace: bool
 
 
 _UNKNOWN_OPTIONS = ("ignoreChanges", "importId", "replaceOnChanges", "deletedWith")
@@ -193,6 +195,12 @@ class _Monitor(MockMonitor):
             protect=request.protect,
             retain=request.retainOnDelete,
             dependencies=tuple(request.dependencies),
+            inputs_from={
+                name: tuple(sorted(from_.urns))
+                for name, from_ in request.propertyDependencies.items()
+                if from_.urns
+            },
+            delete_before_replace=request.deleteBeforeReplace,
         )
         with self._cloud.registering(options):
             return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # Pulumi has no types here
@@ -205,29 +213,6 @@ class _Monitor(MockMonitor):
         )
 
 
-class _Folders:
-    """Folders that the program hands over, each read once in a deployment."""
-
-    def __init__(self) -> None:
-        self._known: dict[Path, Folder] = {}
-        self._lock = threading.Lock()
-
-    def get(self, path: str) -> Folder:
-        place = (ROOT / path).resolve()
-        with self._lock:
-            if place not in self._known:
-                self._known[place] = Folder(place, _digest(place))
-            return self._known[place]
-
-
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
 class _Cloud(Mocks):
     """Brings each resource that the program registers into the emulator as it is wanted.
 
@@ -236,13 +221,14 @@ class _Cloud(Mocks):
         failure: the first thing that went wrong.
     """
 
-    def __init__(self, aws: Aws, state: State, folders: _Folders, *, preview: bool) -> None:
+    def __init__(self, aws: Aws, state: State, folders: Folders, *, preview: bool) -> None:
         self.preview = preview
         self.failure: DeploymentError | None = None
         self._aws = aws
         self._state = state
         self._folders = folders
         self._staying: set[str] = set()
+        self._fallen: set[str] = set()
         self._lock = threading.Lock()
         self._thread = threading.local()
 
@@ -287,18 +273,7 @@ class _Cloud(Mocks):
         Raises DeploymentError naming what is protected, or of a type that cannot be deleted here.
         """
         leaving = [each for each in self._state.leaving(self._staying) if not each.retain]
-        if guarded := [each.label for each in leaving if each.protect and not each.replaced]:
-            raise DeploymentError(
-                f"{', '.join(guarded)} cannot be deleted because it is protected. To unprotect it, remove "
-                "the `protect` flag from the resource in the program and deploy; then take it out of the "
-                "program"
-            )
-        for each in leaving:
-            if CATALOGUE[each.token].delete is None:
-                raise DeploymentError(
-                    f"{each.label}: the local deployer cannot delete this type; add a `delete` to its "
-                    "creator in local/deploy/services"
-                )
+        check_deletions(each for each in leaving if each.urn not in self._fallen)
 
     def delete_leaving(self) -> None:
         """Delete what is not in the program any more; the first failure ends it.
@@ -307,11 +282,14 @@ class _Cloud(Mocks):
         """
         self.check_leaving()
         for each in self._state.leaving(self._staying):
-            delete = CATALOGUE[each.token].delete
-            if delete is not None and not each.retain:
-                with self._errors_named(each.token, each.name):
-                    delete(self._aws, each.existing)
-            self._state.remove(each)
+            self._delete(each)
+
+    def _delete(self, recorded: Recorded) -> None:
+        delete = CATALOGUE[recorded.token].delete
+        if delete is not None and not recorded.retain:
+            with self._errors_named(recorded.token, recorded.name):
+                delete(self._aws, recorded.existing)
+        self._state.remove(recorded)
 
     def _bring(self, token: str, name: str, inputs: Inputs, options: _Options) -> Made:
         creator = CATALOGUE.get(token)
@@ -327,11 +305,14 @@ class _Cloud(Mocks):
             if options.urn in self._staying:
                 raise DeploymentError(f"{token} {name!r}: the program has two of this type and name")
             self._staying.add(options.urn)
-        before = self._state.get(options.urn)
-        changed = _changed(creator, before, inputs) if before else frozenset()
+        before = self._state.get(options.urn) if options.urn not in self._fallen else None
+        changed = changed_properties(creator, before, inputs) if before else frozenset()
         if before and changed:
-            _check_change(creator, before, changed)
+            check_change(creator, before, changed)
         replace = bool(changed & creator.replacing)
+        if before and replace and options.delete_before_replace:
+            self._delete_first(before)
+            before, replace, changed = None, False, frozenset()
         if self.preview:
             return before.existing.unchanged if before and not replace else Made("")
         made = self._carry_out(creator, name, inputs, before, changed)
@@ -345,12 +326,29 @@ class _Cloud(Mocks):
             protect=options.protect,
             retain=options.retain,
             dependencies=options.dependencies,
+            inputs_from=options.inputs_from,
         )
         if before and replace:
             self._state.put(dataclasses.replace(before, replaced=True), now)
         elif now != before:
             self._state.put(now)
         return made
+
+    def _delete_first(self, recorded: Recorded) -> None:
+        """Delete a resource before its replacement is made, and before it whatever is replaced with it.
+
+        As in Pulumi's engine (`calculateDependentReplacements`), that is also what is in the program no more.
+        """
+        falling = [
+            each
+            for each in self._state.falling_with(recorded, fixed)
+            if each.urn == recorded.urn or each.urn not in self._staying
+        ]
+        check_deletions(falling)
+        self._fallen.update(each.urn for each in falling)
+        if not self.preview:
+            for each in falling:
+                self._delete(each)
 
     def _carry_out(
         self,
@@ -389,42 +387,9 @@ class _Cloud(Mocks):
         return value
 
 
-def _changed(creator: Creator, before: Recorded, inputs: Inputs) -> frozenset[str]:
-    """The properties that have another value than recorded; what a preview cannot know counts as the same."""
-    return frozenset(
-        key
-        for key in {*before.inputs, *inputs} - set(creator.without_effect)
-        if not _unknown(inputs.get(key)) and plain(inputs.get(key)) != before.inputs.get(key)
-    )
-
-
-def _check_change(creator: Creator, before: Recorded, changed: Collection[str]) -> None:
-    named = ", ".join(sorted(changed))
-    if creator.replacing.intersection(changed):
-        if before.protect:
-            raise DeploymentError(
-                f"{before.label} cannot be replaced because it is protected, and {named} cannot be changed "
-                "in place"
-            )
-    elif fixed := ", ".join(sorted(set(changed) - creator.updatable)):
-        raise DeploymentError(
-            f"{before.label}: {fixed} changed, and the local deployer cannot change that in place. Replacing "
-            "a resource is not supported here: start the emulator afresh, or give the creator in "
-            "local/deploy/services an `update` where AWS has one"
-        )
-
-
-def _unknown(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(_unknown, value.values()))
-    if isinstance(value, list):
-        return any(map(_unknown, value))
-    return isinstance(value, pulumi.output.Unknown)
-
-
 def _certain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Without what only a real deployment will know: what a preview leaves out is unknown to the program."""
-    return {key: _given_back(value) for key, value in values.items() if not _unknown(value)}
+    return {key: _given_back(value) for key, value in values.items() if not unknown(value)}
 
 
 def _given_back(value: Any) -> Any:

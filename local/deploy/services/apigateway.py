@@ -316,6 +316,7 @@ CREATORS = (
         token="aws:apigateway/model:Model",
         create=_model,
         properties=properties("restApi name contentType description schema"),
+        replacing=properties("name contentType"),
         delete=deleted_by("delete_model", restApiId="restApi", modelName="name"),
     ),
     Creator(

@@ -71,6 +71,7 @@ class Made:
     inputs: Mapping[str, Any]
     protect: bool
     dependencies: tuple[str, ...]
+    inputs_from: Mapping[str, tuple[str, ...]]
     custom: bool
 
     def document(self, key: str = "policy") -> Any:  # noqa: ANN401 -- whatever the document is
@@ -172,6 +173,9 @@ class _Monitor(MockMonitor):
                     inputs=inputs,
                     protect=request.protect,
                     dependencies=tuple(request.dependencies),
+                    inputs_from={
+                        key: tuple(from_.urns) for key, from_ in request.propertyDependencies.items()
+                    },
                     custom=request.custom,
                 )
             )
