@@ -25,6 +25,7 @@ from .shared.evidence import EvidenceBucket, EvidenceBucketArgs
 from .shared.queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
 from .shared.region_key import RegionKey, RegionKeyArgs
 from .shared.tables import Registry, RegistryArgs, RequestStore, RequestStoreArgs
+from .vaults.remains import destroyed_vaults
 from .vaults.removed import refuse_removed
 from .vaults.vault import customer_vaults
 
@@ -53,12 +54,17 @@ class Region(pulumi.ComponentResource):
         settings, child = args.settings, pulumi.ResourceOptions(parent=self)
         customers, recipient = settings.customers, settings.operator.alarms
         ground = _ground(name, settings, child)
-        warn_of_ended(customers, args.now)
+        destroyed = destroyed_vaults(ground.names, customers)
+        warn_of_ended([each for each in customers if each.id not in destroyed], args.now)
 
         account = AccountSettings(
             f"{name}-account", AccountSettingsArgs(ground=ground, account=settings.account), child
         )
-        identity = Identity(f"{name}-identity", IdentityArgs(ground=ground, customers=customers), child)
+        identity = Identity(
+            f"{name}-identity",
+            IdentityArgs(ground=ground, customers=customers, destroyed=destroyed.keys()),
+            child,
+        )
         functions = privacy_functions(name, ground, identity.pool_arn, child)
         purposes = PurposeRoles(
             f"{name}-purposes", PurposeRolesArgs(ground=ground, functions=functions), child
@@ -76,7 +82,7 @@ class Region(pulumi.ComponentResource):
         events = ObjectEvents(
             f"{name}-object-events", ObjectEventsArgs(ground=ground, functions=functions), child
         )
-        vaults = customer_vaults(name, ground, customers, purposes.arns, events.queue_arn, child)
+        vaults = customer_vaults(name, ground, customers, purposes.arns, events.queue_arn, destroyed, child)
         Registry(
             f"{name}-registry",
             RegistryArgs(ground=ground, customers=customers, vaults=vaults, identity=identity),

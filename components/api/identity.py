@@ -1,6 +1,6 @@
-"""Who may call: one OAuth2 client for each program of each customer whose contract is not terminated."""
+"""Who may call: one OAuth2 client for each program of each customer whose contract has not ended for good."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ TOKEN_MINUTES = 15
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityArgs:
-    """Customers with their programs."""
+    """Customers with their programs, and the ids of those whose vault is destroyed."""
 
     ground: Ground
     customers: Sequence[Customer]
+    destroyed: Collection[str]
 
 
 class Identity(pulumi.ComponentResource):
@@ -84,7 +85,7 @@ class Identity(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[server]),
             )
             for customer in args.customers
-            if not customer.contract.terminated
+            if not customer.contract.terminated and customer.id not in args.destroyed
             for program in customer.programs
         }
         self.pool_id = pool.id

@@ -37,10 +37,17 @@ def rotated_key(
         tags=names.tags(data_class, customer),
         opts=pulumi.ResourceOptions(parent=parent, protect=protect),
     )
+    key_alias(resource, parent=parent, names=names, alias=alias, key_id=key.key_id)
+    return key
+
+
+def key_alias(
+    resource: str, *, parent: pulumi.Resource, names: RegionNames, alias: str, key_id: pulumi.Input[str]
+) -> None:
+    """Declare a key's alias."""
     kms.Alias(
         f"{resource}-alias",
         name=f"alias/{names.name(alias)}",
-        target_key_id=key.key_id,
+        target_key_id=key_id,
         opts=pulumi.ResourceOptions(parent=parent),
     )
-    return key

@@ -15,10 +15,11 @@ from ..iam.resources import vault_bucket
 from ..iam.services import customer_access
 from ..settings.settings import Customer, Dataset
 from ..standard.bucket import protected_bucket
-from ..standard.key import rotated_key
+from ..standard.key import key_alias, rotated_key
 from ..standard.role import bounded_role
 from ..standard.table import BACKUP_DAYS, protected_table
 from .lifecycle import lifecycle_rules
+from .remains import Remains
 
 EVENTS = (
     "s3:ObjectCreated:*",
@@ -36,10 +37,11 @@ def indexed_files(customer: Customer) -> list[Dataset]:
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerVaultArgs:
-    """Whose vault it is, who may use its key, and where its bucket's events go."""
+    """Whose vault it is, who may use its key, where its bucket's events go; what is left, once destroyed."""
 
     ground: Ground
     customer: Customer
+    remains: Remains | None = None
     purpose_roles: Mapping[str, pulumi.Input[str]]
     events_queue_arn: pulumi.Input[str]
 
@@ -47,8 +49,9 @@ class CustomerVaultArgs:
 class CustomerVault(pulumi.ComponentResource):
     """Key, bucket, table and access role of one customer.
 
-    Everything in it is encrypted under its key, so that destroying the key destroys what is left. Once its
-    contract is terminated it is no longer protected: removing the customer's lines removes what is left.
+    Everything in it is encrypted under its key, so that destroying the key destroys what is left. What the
+    contract's end has destroyed is declared no more. Once the contract is terminated the rest is no longer
+    protected: removing the customer's lines removes it.
     """
 
     key_arn: pulumi.Output[str]
@@ -64,38 +67,25 @@ class CustomerVault(pulumi.ComponentResource):
         access_role = self._access_role(name, args) if customer.principals else None
         # Nothing else about it may differ: AWS would be asked to change what is gone, or a key that is going.
         protect = not customer.contract.terminated
-        key = rotated_key(
-            f"{name}-key",
-            parent=self,
-            names=names,
-            description=f"{names.prefix}: everything in the vault of {customer.id}",
-            alias=f"vault-{customer.id}",
-            policy=pulumi.Output.all(
-                purposes=args.purpose_roles, access=access_role.arn if access_role is not None else None
-            ).apply(
-                lambda roles: document(vault_key(names, customer.id, roles["purposes"], roles["access"]))
-            ),
-            data_class="personal",
-            customer=customer.id,
-            protect=protect,
-        )
-        bucket = self._bucket(name, args, key.arn, protect=protect)
-        table = protected_table(
-            f"{name}-table",
-            parent=self,
-            names=names,
-            table=names.vault_table(customer.id, customer.restored_table),
-            key_arn=key.arn,
-            data_class="personal",
-            customer=customer.id,
-            range_key="sk",
-            expires=True,
-            index=("objects", "object", "pk"),
-            protect=protect,
-        )
-        self.key_arn = key.arn
+        self.key_arn = self._key(name, args, access_role, protect=protect)
+        bucket = self._bucket(name, args, self.key_arn, protect=protect)
+        table = names.vault_table(customer.id, customer.restored_table)
+        self.table = pulumi.Output.from_input(table)
+        if args.remains is None:
+            self.table = protected_table(
+                f"{name}-table",
+                parent=self,
+                names=names,
+                table=table,
+                key_arn=self.key_arn,
+                data_class="personal",
+                customer=customer.id,
+                range_key="sk",
+                expires=True,
+                index=("objects", "object", "pk"),
+                protect=protect,
+            ).name
         self.bucket = bucket.bucket
-        self.table = table.name
         self.access_role_arn = access_role.arn if access_role is not None else None
         self.facts: Mapping[str, pulumi.Input[Any]] = {
             "bucket": self.bucket,
@@ -108,6 +98,33 @@ class CustomerVault(pulumi.ComponentResource):
             "externalId": names.external_id(customer.id) if access_role is not None else None,
         }
         self.register_outputs(dict(self.facts))
+
+    def _key(
+        self, name: str, args: CustomerVaultArgs, access_role: iam.Role | None, *, protect: bool
+    ) -> pulumi.Output[str]:
+        """Declare the key, unless its deletion is ordered; return its ARN."""
+        names, customer, remains = args.ground.names, args.customer, args.remains
+        alias = f"vault-{customer.id}"
+        if remains is None or remains.key_declared:
+            return rotated_key(
+                f"{name}-key",
+                parent=self,
+                names=names,
+                description=f"{names.prefix}: everything in the vault of {customer.id}",
+                alias=alias,
+                policy=pulumi.Output.all(
+                    purposes=args.purpose_roles, access=access_role.arn if access_role is not None else None
+                ).apply(
+                    lambda roles: document(vault_key(names, customer.id, roles["purposes"], roles["access"]))
+                ),
+                data_class="personal",
+                customer=customer.id,
+                protect=protect,
+            ).arn
+        if remains.alias_declared:
+            key_id = remains.key_arn.rpartition("/")[2]
+            key_alias(f"{name}-key", parent=self, names=names, alias=alias, key_id=key_id)
+        return pulumi.Output.from_input(remains.key_arn)
 
     def _access_role(self, name: str, args: CustomerVaultArgs) -> iam.Role:
         names, customer = args.ground.names, args.customer
@@ -186,15 +203,17 @@ def customer_vaults(
     customers: Iterable[Customer],
     purpose_roles: Mapping[str, pulumi.Input[str]],
     events_queue_arn: pulumi.Input[str],
+    destroyed: Mapping[str, Remains],
     opts: pulumi.ResourceOptions,
 ) -> Mapping[str, CustomerVault]:
-    """Declare a vault for each customer; return them by the customers' ids."""
+    """Declare a vault for each customer, or what is left of it; return them by the customers' ids."""
     return {
         customer.id: CustomerVault(
             f"{name}-vault-{customer.id}",
             CustomerVaultArgs(
                 ground=ground,
                 customer=customer,
+                remains=destroyed.get(customer.id),
                 purpose_roles=purpose_roles,
                 events_queue_arn=events_queue_arn,
             ),

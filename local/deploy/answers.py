@@ -1,9 +1,14 @@
 """Answers to the provider functions that a program calls, from the emulator."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from local.deploy.creator import Aws, DeploymentError, known_keys, picked
+
+
+class NoAnswerError(Exception):
+    """The function has nothing to give back: the program is told, as by the provider."""
 
 
 def _caller(aws: Aws, _arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,19 +74,43 @@ def _objects(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _tables(aws: Aws, _arguments: Mapping[str, Any]) -> dict[str, Any]:
+    pages = aws.client("dynamodb").get_paginator("list_tables").paginate()
+    return {"id": aws.region, "names": [name for page in pages for name in page["TableNames"]]}
+
+
+def _item(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    known_keys("getTableItem", arguments, "tableName key region")
+    key = json.loads(arguments["key"])
+    found = aws.client("dynamodb").get_item(TableName=arguments["tableName"], Key=key, ConsistentRead=True)
+    if "Item" not in found:
+        raise NoAnswerError(f"reading DynamoDB Table Item ({arguments['tableName']}): empty result")
+    return {"id": arguments["tableName"], "item": json.dumps(found["Item"])}
+
+
+def _key(aws: Aws, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    known_keys("getKey", arguments, "keyId region")
+    found = aws.client("kms").describe_key(KeyId=arguments["keyId"])["KeyMetadata"]
+    return {"id": found["KeyId"], "arn": found["Arn"], "keyState": found["KeyState"]}
+
+
 _ANSWERS: Final[Mapping[str, Callable[[Aws, Mapping[str, Any]], dict[str, Any]]]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _caller,
     "aws:index/getRegion:getRegion": _region,
     "aws:index/getPartition:getPartition": _partition,
     "aws:resourcegroupstaggingapi/getResources:getResources": _tagged,
     "aws:s3/getObjects:getObjects": _objects,
+    "aws:dynamodb/getTables:getTables": _tables,
+    "aws:dynamodb/getTableItem:getTableItem": _item,
+    "aws:kms/getKey:getKey": _key,
 }
 
 
 def answer(aws: Aws, token: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the provider's function would answer.
 
-    Raises DeploymentError for a function or an argument that is not known here.
+    Raises DeploymentError for a function or an argument that is not known here, NoAnswerError where there is
+    nothing to answer, and what the emulator refuses.
     """
     if token not in _ANSWERS:
         raise DeploymentError(f"{token}: the local deployer does not know this function")

@@ -1,13 +1,37 @@
-"""What a deployment has to change, and what of it has to be refused."""
+"""What changed between two deployments of a resource, and whether it can change at all."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import pulumi
+from pulumi.output import Unknown
 
 from local.deploy.catalogue import CATALOGUE
-from local.deploy.creator import Creator, DeploymentError, Inputs, plain
+from local.deploy.creator import Creator, DeploymentError, Existing, Inputs, plain
 from local.deploy.state import Recorded
+
+
+def changed(creator: Creator, before: Inputs, inputs: Inputs) -> frozenset[str]:
+    """The properties that have another value than recorded; what a preview cannot know counts as the same.
+
+    `before` is as `creator.plain` has it.
+    """
+    return frozenset(
+        key
+        for key in {*before, *inputs} - set(creator.without_effect)
+        if not unknown(inputs.get(key)) and plain(inputs.get(key)) != before.get(key)
+    )
+
+
+def check_change(creator: Creator, label: str, changes: Collection[str]) -> None:
+    """Raise DeploymentError where something changed that neither an update nor a replacement carries out."""
+    if creator.replacing.intersection(changes):
+        return
+    if fixed := ", ".join(sorted(set(changes) - creator.updatable)):
+        raise DeploymentError(
+            f"{label}: {fixed} changed, and the local deployer cannot change that in place. Replacing "
+            "a resource is not supported here: start the emulator afresh, or give the creator in "
+            "local/deploy/services an `update` where AWS has one"
+        )
 
 
 def check_deletions(leaving: Iterable[Recorded]) -> None:
@@ -27,42 +51,37 @@ def check_deletions(leaving: Iterable[Recorded]) -> None:
             )
 
 
-def fixed(recorded: Recorded, name: str) -> bool:
-    """Whether an input of a resource cannot be changed in place."""
-    creator = CATALOGUE[recorded.token]
-    return name not in creator.updatable and name not in creator.without_effect
-
-
-def changed_properties(creator: Creator, before: Recorded, inputs: Inputs) -> frozenset[str]:
-    """The properties that have another value than recorded; what a preview cannot know counts as the same."""
-    return frozenset(
-        key
-        for key in {*before.inputs, *inputs} - set(creator.without_effect)
-        if not unknown(inputs.get(key)) and plain(inputs.get(key)) != before.inputs.get(key)
-    )
-
-
-def check_change(creator: Creator, before: Recorded, changed: Collection[str]) -> None:
-    """Raise DeploymentError for a change that neither an update nor a replacement carries out here."""
-    named = ", ".join(sorted(changed))
-    if creator.replacing.intersection(changed):
-        if before.protect:
-            raise DeploymentError(
-                f"{before.label} cannot be replaced because it is protected, and {named} cannot be changed "
-                "in place"
-            )
-    elif stuck := ", ".join(sorted(set(changed) - creator.updatable)):
-        raise DeploymentError(
-            f"{before.label}: {stuck} changed, and the local deployer cannot change that in place. Replacing "
-            "a resource is not supported here: start the emulator afresh, or give the creator in "
-            "local/deploy/services an `update` where AWS has one"
-        )
+def replaced_with(recorded: Recorded, name: str) -> bool:
+    """Whether a resource is replaced when this input of it changes."""
+    return name in CATALOGUE[recorded.token].replacing
 
 
 def unknown(value: Any) -> bool:
-    """Whether a value, or a part of it, is one that only a real deployment will know."""
-    if isinstance(value, dict):
+    """Whether a value, or a part of it at any depth, is known only after a real deployment."""
+    if isinstance(value, Mapping):
         return any(map(unknown, value.values()))
     if isinstance(value, list):
         return any(map(unknown, value))
-    return isinstance(value, pulumi.output.Unknown)
+    return isinstance(value, Unknown)
+
+
+def certain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what only a real deployment will know: what a preview leaves out is unknown to the program."""
+    return {key: value for key, value in values.items() if not unknown(value)}
+
+
+def state_of(region: str, existing: Existing) -> dict[str, Any]:
+    """The whole state of a resource as the engine keeps it: its inputs, and what came on top of them."""
+    tags = {"tagsAll": existing.inputs["tags"]} if "tags" in existing.inputs else {}
+    return {"region": region, **certain({**existing.inputs, **tags}), **existing.outputs}
+
+
+def check_provider(name: str, inputs: Mapping[str, Any], region: str) -> None:
+    """Raise DeploymentError for settings of the provider that are not known here, and for another region."""
+    known = {"region", "skipCredentialsValidation", "skipRegionValidation", "allowedAccountIds", "version"}
+    if unknown := sorted(set(inputs) - known):
+        raise DeploymentError(f"pulumi:providers:aws {name!r}: {', '.join(unknown)} is not known here")
+    if inputs.get("region", region) != region:
+        raise DeploymentError(
+            f"pulumi:providers:aws {name!r}: region {inputs['region']!r} is not the stack's {region!r}"
+        )

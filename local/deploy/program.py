@@ -20,10 +20,18 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 from pulumi.runtime.settings import get_root_resource, reset_options
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
-from local.deploy.answers import answer
+from local.deploy.answers import NoAnswerError, answer
 from local.deploy.catalogue import CATALOGUE
-from local.deploy.changes import changed_properties, check_change, check_deletions, fixed, unknown
-from local.deploy.creator import Aws, Creator, DeploymentError, Folder, Inputs, Made, plain
+from local.deploy.changes import (
+    certain,
+    changed,
+    check_change,
+    check_deletions,
+    check_provider,
+    replaced_with,
+    state_of,
+)
+from local.deploy.creator import Aws, Creator, DeploymentError, Existing, Folder, Inputs, Made, plain
 from local.deploy.folders import Folders
 from local.deploy.services.functions import remove_deposit
 from local.deploy.settings import project_name, stack_config
@@ -123,6 +131,8 @@ def _run(
     except Exception as error:
         if cloud.failure is not None and cloud.failure is not error:
             raise cloud.failure from None  # the first failure is the cause of all that follow
+        if type(error) is Exception:  # a function's answer that the program did not expect
+            raise DeploymentError(str(error)) from None
         raise
     finally:
         _end(loop)
@@ -255,17 +265,21 @@ class _Cloud(Mocks):
                 if value is not None
             }
             if not args.custom:
-                return None, _certain(inputs)
+                return None, _given_back(certain(inputs))
             if args.typ == "pulumi:providers:aws":
-                _check_provider(args.name, inputs, self._aws.region)
-                return f"{args.name}-id", _certain(inputs)
+                check_provider(args.name, inputs, self._aws.region)
+                return f"{args.name}-id", certain(inputs)
             made = self._bring(args.typ, args.name, inputs, self._thread.options)
-            tags = {"tagsAll": inputs["tags"]} if "tags" in inputs else {}
-            return made.id, {"region": self._aws.region, **_certain({**inputs, **tags}), **made.outputs}
+            state = state_of(self._aws.region, Existing(args.name, made.id, inputs, made.outputs))
+            return made.id, _given_back(state)
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        with self._errors_named(args.token, ""):
+        try:
             return answer(self._aws, args.token, self._whole(args.args)), []
+        except DeploymentError as error:
+            raise self.fail(error) from None
+        except (ClientError, NoAnswerError) as error:  # the program may know what to do
+            return {}, [("", f"{type(error).__name__}: {error}")]
 
     def check_leaving(self) -> None:
         """Look whether everything that is not in the program any more may be deleted.
@@ -306,16 +320,21 @@ class _Cloud(Mocks):
                 raise DeploymentError(f"{token} {name!r}: the program has two of this type and name")
             self._staying.add(options.urn)
         before = self._state.get(options.urn) if options.urn not in self._fallen else None
-        changed = changed_properties(creator, before, inputs) if before else frozenset()
-        if before and changed:
-            check_change(creator, before, changed)
-        replace = bool(changed & creator.replacing)
+        changes = changed(creator, before.inputs, inputs) if before else frozenset()
+        replace = bool(changes & creator.replacing)
+        if before:
+            check_change(creator, before.label, changes)
+            if replace and before.protect:
+                raise DeploymentError(
+                    f"{before.label} cannot be replaced because it is protected, and "
+                    f"{', '.join(sorted(changes))} cannot be changed in place"
+                )
         if before and replace and options.delete_before_replace:
             self._delete_first(before)
-            before, replace, changed = None, False, frozenset()
+            before, replace, changes = None, False, frozenset()
         if self.preview:
             return before.existing.unchanged if before and not replace else Made("")
-        made = self._carry_out(creator, name, inputs, before, changed)
+        made = self._carry_out(creator, name, inputs, before, changes)
         now = Recorded(
             urn=options.urn,
             token=token,
@@ -341,7 +360,7 @@ class _Cloud(Mocks):
         """
         falling = [
             each
-            for each in self._state.falling_with(recorded, fixed)
+            for each in self._state.falling_with(recorded, replaced_with)
             if each.urn == recorded.urn or each.urn not in self._staying
         ]
         check_deletions(falling)
@@ -356,11 +375,11 @@ class _Cloud(Mocks):
         name: str,
         inputs: Inputs,
         before: Recorded | None,
-        changed: frozenset[str],
+        changes: frozenset[str],
     ) -> Made:
-        if before is None or changed & creator.replacing:
+        if before is None or changes & creator.replacing:
             return creator.create(self._aws, name, inputs)
-        if changed and creator.update:
+        if changes and creator.update:
             return creator.update(self._aws, before.existing, inputs)
         return before.existing.unchanged
 
@@ -387,20 +406,8 @@ class _Cloud(Mocks):
         return value
 
 
-def _certain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what only a real deployment will know: what a preview leaves out is unknown to the program."""
-    return {key: _given_back(value) for key, value in values.items() if not unknown(value)}
-
-
-def _given_back(value: Any) -> Any:
-    return pulumi.FileArchive(str(value.path)) if isinstance(value, Folder) else value
-
-
-def _check_provider(name: str, inputs: Mapping[str, Any], region: str) -> None:
-    known = {"region", "skipCredentialsValidation", "skipRegionValidation", "allowedAccountIds", "version"}
-    if unknown := sorted(set(inputs) - known):
-        raise DeploymentError(f"pulumi:providers:aws {name!r}: {', '.join(unknown)} is not known here")
-    if inputs.get("region", region) != region:
-        raise DeploymentError(
-            f"pulumi:providers:aws {name!r}: region {inputs['region']!r} is not the stack's {region!r}"
-        )
+def _given_back(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: pulumi.FileArchive(str(value.path)) if isinstance(value, Folder) else value
+        for key, value in values.items()
+    }

@@ -268,6 +268,7 @@ CREATORS = (
             "restApi resourceId httpMethod authorization authorizerId authorizationScopes apiKeyRequired "
             "operationName requestParameters requestModels requestValidatorId"
         ),
+        replacing=properties("restApi resourceId httpMethod"),
         delete=deleted_by(
             "delete_method", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"
         ),
@@ -276,6 +277,7 @@ CREATORS = (
         token="aws:apigateway/methodResponse:MethodResponse",
         create=_method_response,
         properties=properties("restApi resourceId httpMethod statusCode responseParameters responseModels"),
+        replacing=properties("restApi resourceId httpMethod statusCode"),
         delete=deleted_by(
             "delete_method_response",
             restApiId="restApi",
@@ -291,6 +293,7 @@ CREATORS = (
             "restApi resourceId httpMethod type integrationHttpMethod uri credentials passthroughBehavior "
             "requestParameters requestTemplates timeoutMilliseconds contentHandling"
         ),
+        replacing=properties("restApi resourceId httpMethod"),
         delete=deleted_by(
             "delete_integration", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"
         ),
@@ -304,6 +307,7 @@ CREATORS = (
         ),
         update=again(_integration_response),
         updatable=properties("selectionPattern responseParameters responseTemplates contentHandling"),
+        replacing=properties("restApi resourceId httpMethod statusCode"),
         delete=deleted_by(
             "delete_integration_response",
             restApiId="restApi",
@@ -316,7 +320,7 @@ CREATORS = (
         token="aws:apigateway/model:Model",
         create=_model,
         properties=properties("restApi name contentType description schema"),
-        replacing=properties("name contentType"),
+        replacing=properties("restApi name contentType"),
         delete=deleted_by("delete_model", restApiId="restApi", modelName="name"),
     ),
     Creator(
@@ -337,6 +341,7 @@ CREATORS = (
         properties=properties("restApiId responseType statusCode responseParameters responseTemplates"),
         update=again(_gateway_response),
         updatable=properties("statusCode responseParameters responseTemplates"),
+        replacing=properties("restApiId responseType"),
         delete=deleted_by("delete_gateway_response", restApiId="restApiId", responseType="responseType"),
     ),
 )

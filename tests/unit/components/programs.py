@@ -114,9 +114,16 @@ class Deployment:
 class _Cloud(Mocks):
     """Gives each resource the ids and ARNs that AWS would."""
 
-    def __init__(self, buckets: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        buckets: Mapping[str, Mapping[str, Any]],
+        tables: Mapping[str, Mapping[str, Any]],
+        keys: Mapping[str, str],
+    ) -> None:
         super().__init__()
         self._buckets = buckets
+        self._tables = tables
+        self._keys = keys
 
     def call(self, args: MockCallArgs) -> dict[str, Any] | tuple[dict[str, Any], list[tuple[str, str]]]:
         match args.token:
@@ -136,6 +143,16 @@ class _Cloud(Mocks):
                 if keys is None:
                     return {}, [("", "api error NoSuchBucket: The specified bucket does not exist")]
                 return {"id": args.args["bucket"], "keys": keys[: int(args.args["maxKeys"])]}
+            case "aws:dynamodb/getTables:getTables":
+                return {"id": "found", "names": list(self._tables)}
+            case "aws:dynamodb/getTableItem:getTableItem":
+                key = json.loads(args.args["key"])["pk"]["S"]
+                item = self._tables[args.args["tableName"]].get(key)
+                if item is None:
+                    return {}, [("", "reading DynamoDB Table Item: empty result")]
+                return {"id": key, "item": json.dumps(item)}
+            case "aws:kms/getKey:getKey":
+                return {"id": args.args["keyId"], "keyState": self._keys[args.args["keyId"]]}
             case other:
                 raise AssertionError(other)
 
@@ -192,19 +209,23 @@ def run_program(
     stack: str = "eu-west",
     config: Mapping[str, Any] | None = None,
     buckets: Mapping[str, Mapping[str, Any]] | None = None,
+    tables: Mapping[str, Mapping[str, Any]] | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> Deployment:
     """Run a Pulumi program on its own event loop and settings; return what it made.
 
-    `buckets` are there before: by name their `tags` and `keys` (None where only the tags are still known).
+    There before are `buckets`, by name their `tags` and `keys` (None where only the tags are still known);
+    `tables`, by name their items by `pk`; and keys, by ARN their state.
     """
-    return contextvars.copy_context().run(_run, program, stack, dict(config or {}), buckets or {})
+    cloud = _Cloud(buckets or {}, tables or {}, keys or {})
+    return contextvars.copy_context().run(_run, program, stack, dict(config or {}), cloud)
 
 
 def _run(
     program: Callable[[], object],
     stack: str,
     config: dict[str, Any],
-    buckets: Mapping[str, Mapping[str, Any]],
+    cloud: _Cloud,
 ) -> Deployment:
     deployment = Deployment(region=str(config.get("aws:region", "")), prefix=f"gdpr-{stack}")
     reset_options()
@@ -216,7 +237,6 @@ def _run(
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
-        cloud = _Cloud(buckets)
         pulumi.runtime.set_mocks(
             cloud, project="gdpr", stack=stack, preview=False, monitor=_Monitor(deployment, cloud)
         )
@@ -278,9 +298,11 @@ def customers_alone(config: Mapping[str, Any]) -> Deployment:
     opts = pulumi.ResourceOptions()
 
     def program() -> None:
-        identity = Identity("gdpr-eu-west-identity", IdentityArgs(ground=GROUND, customers=customers))
+        identity = Identity(
+            "gdpr-eu-west-identity", IdentityArgs(ground=GROUND, customers=customers, destroyed=())
+        )
         roles = {purpose: f"arn:mock:Role:gdpr-eu-west-purpose-{purpose}" for purpose in PURPOSES}
-        vaults = customer_vaults("gdpr-eu-west", GROUND, customers, roles, "arn:mock:Queue:events", opts)
+        vaults = customer_vaults("gdpr-eu-west", GROUND, customers, roles, "arn:mock:Queue:events", {}, opts)
         Registry(
             "gdpr-eu-west-registry",
             RegistryArgs(ground=GROUND, customers=customers, vaults=vaults, identity=identity),

@@ -68,6 +68,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "emulator": "errors",
         "build": "bytecode emulator errors plain_yaml",
         "deploy": "emulator errors",
+        "provider": "deploy emulator errors",
         "stacks": "client customers deploy emulator errors",
         "vaults": "emulator stacks",
         "executions": "emulator errors stacks",

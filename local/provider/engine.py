@@ -1,0 +1,84 @@
+"""The real Pulumi engine on an emulator: its CLI, with a home, a project and a state of its own.
+
+Everything is in one folder that git ignores. The CLI's program is this repository's `__main__.py`, which runs
+in this process (Pulumi's Automation API); its `aws` provider is the plugin of this package.
+"""
+
+import os
+import runpy
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from pulumi import automation
+
+from local.deploy.settings import project_name
+from local.emulator.emulator import ROOT, Emulator
+from local.errors import LocalError
+
+WHERE_TO_GET_IT = (
+    "the pulumi CLI is not on the PATH: https://www.pulumi.com/docs/install, or build it from its Go module "
+    "github.com/pulumi/pulumi/pkg/v3 (command cmd/pulumi)"
+)
+
+
+class Engine:
+    """One project folder for the CLI, with every stack's settings copied into it.
+
+    Attributes:
+        folder: the copy of Pulumi.yaml and the stack files, which the CLI reads, and writes into.
+        environment: what a process needs to use the CLI on this emulator.
+    """
+
+    def __init__(self, emulator: Emulator, home: Path) -> None:
+        """Make the folders anew.
+
+        Raises LocalError where there is no CLI, with where to get it.
+        """
+        if shutil.which("pulumi") is None:
+            raise LocalError(WHERE_TO_GET_IT)
+        shutil.rmtree(home, ignore_errors=True)
+        self.folder = home / "project"
+        state = home / "state"
+        for folder in (self.folder, state):
+            folder.mkdir(parents=True)
+        for file in [ROOT / "Pulumi.yaml", *ROOT.glob("Pulumi.*.yaml")]:
+            shutil.copy(file, self.folder)
+        _install_plugin(home / "pulumi")
+        self.environment: Mapping[str, str] = {
+            "PULUMI_HOME": str(home / "pulumi"),
+            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_CONFIG_PASSPHRASE": "made up",
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
+            "AWS_ENDPOINT_URL": emulator.url,
+            "AWS_CA_BUNDLE": str(emulator.authority),
+            "GDPR_BUILD": "local",
+        }
+
+    def stack(self, name: str) -> automation.Stack:
+        """The stack, made where it is not yet there."""
+        os.environ["GDPR_BUILD"] = "local"
+        return automation.create_or_select_stack(
+            name,
+            project_name(),
+            _program,
+            opts=automation.LocalWorkspaceOptions(work_dir=str(self.folder), env_vars=dict(self.environment)),
+        )
+
+
+def _program() -> None:
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+
+def _install_plugin(pulumi_home: Path) -> None:
+    """Put the plugin where the engine looks for provider `aws` in the version that the program asks for."""
+    folder = pulumi_home / "plugins" / f"resource-aws-v{version('pulumi-aws')}"
+    folder.mkdir(parents=True)
+    plugin = folder / "pulumi-resource-aws"
+    command = shlex.join([sys.executable, "-m", "local.provider"])
+    plugin.write_text(f'#!/bin/sh\ncd {shlex.quote(str(ROOT))} && exec {command} "$@"\n', encoding="utf-8")
+    plugin.chmod(0o700)

@@ -1,0 +1,135 @@
+"""What is declared of a customer whose vault a contract's end has destroyed."""
+
+import runpy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from components.vaults.remains import destroyed_vaults
+
+from ..programs import ACCOUNT, GROUND, ROOT, Deployment, run_program, stack_config, stack_settings
+
+ARN = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/6f0f2a5c-0000-4000-8000-000000000001"
+REGISTRY = "gdpr-eu-west-registry"
+OTHERS = {"gdpr-eu-west-vault-globex": {}, "gdpr-eu-west-requests": {}}
+DEPLOYED = {"pk": {"S": "customers"}, "ids": {"S": '["acme", "globex"]'}}
+ENTRY = {"pk": {"S": "customer#acme"}, "key_arn": {"S": ARN}}
+
+
+def mark(state: str) -> dict[str, Any]:
+    return {"pk": {"S": "destruction#acme"}, "state": {"S": state}}
+
+
+def registry(*items: dict[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    return {**OTHERS, REGISTRY: {item["pk"]["S"]: item for item in items}}
+
+
+def deploy(
+    tables: Mapping[str, Mapping[str, Any]], *, key: str = "PendingDeletion", status: str = "active"
+) -> Deployment:
+    config = stack_config("eu-west")
+    config["gdpr:customers"][0]["contract"]["status"] = status
+    return run_program(
+        lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
+        config=config,
+        tables=tables,
+        keys={ARN: key},
+    )
+
+
+def names(deployment: Deployment, type_: str) -> set[str]:
+    return {made.name for made in deployment.of(type_) if ".acme" in made.name or "-acme" in made.name}
+
+
+KEY, ALIAS = "gdpr-eu-west-vault-acme-key", "gdpr-eu-west-vault-acme-key-alias"
+
+
+@pytest.mark.usefixtures("build")
+@pytest.mark.parametrize(
+    ("state", "key", "status", "declared_key", "declared_alias"),
+    [
+        ("destroying", "Enabled", "active", {KEY}, {ALIAS}),
+        ("destroying", "PendingDeletion", "active", set(), {ALIAS}),
+        ("scheduled", "PendingDeletion", "active", set(), {ALIAS}),
+        ("scheduled", "PendingDeletion", "terminated", set(), {ALIAS}),
+        ("destroyed", "gone", "terminated", set(), set()),
+    ],
+)
+def test_what_is_gone_is_declared_no_more(
+    state: str, key: str, status: str, declared_key: set[str], declared_alias: set[str]
+) -> None:
+    deployment = deploy(registry(DEPLOYED, mark(state), ENTRY), key=key, status=status)
+    assert names(deployment, "aws:dynamodb/table:Table") == set()
+    assert names(deployment, "aws:cognito/userPoolClient:UserPoolClient") == set()
+    assert names(deployment, "aws:kms/key:Key") == declared_key
+    assert names(deployment, "aws:kms/alias:Alias") == declared_alias
+    assert names(deployment, "aws:s3/bucket:Bucket"), "the bucket stays until the lines are removed"
+    (item,) = [
+        made.document("item")
+        for made in deployment.of("aws:dynamodb/tableItem:TableItem")
+        if made.name.endswith("acme.customer")
+    ]
+    assert item["table"] == {"S": "gdpr-eu-west-vault-acme"}
+    assert item["clients"] == {"S": "[]"}
+    if not declared_key:
+        assert item["key_arn"] == {"S": ARN}
+        (encryption,) = [
+            made.inputs["rules"][0]["applyServerSideEncryptionByDefault"]["kmsMasterKeyId"]
+            for made in deployment.of(
+                "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+            )
+            if made.inputs["bucket"].startswith("gdpr-eu-west-vault-acme-")
+        ]
+        assert encryption == ARN, "nothing of the bucket changes"
+        assert deployment.outputs["vaults"]["acme"]["keyArn"] == ARN
+    assert "acme" not in deployment.outputs["clients"]
+    assert "globex" in deployment.outputs["clients"]
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        pytest.param({}, id="nothing is deployed"),
+        pytest.param({REGISTRY: {}}, id="the first deployment stopped half-way"),
+        pytest.param(
+            registry({"pk": {"S": "customers"}, "ids": {"S": '["globex"]'}}), id="a customer is added"
+        ),
+        pytest.param(registry(DEPLOYED, ENTRY), id="the table was lost, and no contract's end took it"),
+        pytest.param(
+            {**registry(DEPLOYED, ENTRY, mark("destroying")), "gdpr-eu-west-vault-acme": {}},
+            id="its end has begun, and the table is still there",
+        ),
+    ],
+)
+def test_else_everything_is_declared(tables: Mapping[str, Mapping[str, Any]]) -> None:
+    found: list[object] = []
+
+    def program() -> None:
+        found.append(destroyed_vaults(GROUND.names, stack_settings("eu-west").customers))
+
+    run_program(program, tables=tables)
+    assert found == [{}]
+
+
+def test_what_the_registry_refuses_to_tell_is_not_taken_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_arguments: object) -> None:
+        raise RuntimeError("AccessDeniedException")
+
+    monkeypatch.setattr("pulumi_aws.dynamodb.get_table_item", refused)
+    with pytest.raises(RuntimeError, match="AccessDenied"):
+        run_program(
+            lambda: destroyed_vaults(GROUND.names, stack_settings("eu-west").customers),
+            tables=registry(DEPLOYED),
+        )
+
+
+@pytest.mark.usefixtures("build")
+def test_the_operator_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", told.append)
+    deploy(registry(DEPLOYED, mark("scheduled"), ENTRY))
+    (text,) = told
+    assert text.startswith("customer acme: its contract's end has deleted its table")
+    assert "run pulumi refresh" in text
+    assert "set contract.status: terminated" in text
