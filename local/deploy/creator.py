@@ -82,6 +82,9 @@ class Creator:
     Attributes:
         token: Pulumi's type token.
         create: makes it; gets the region, the resource's name in the program and its inputs.
+        read: looks what AWS has of it now, and changes nothing: the resource as it is to be recorded, or None
+            where it is gone. What AWS still answers for is gone where the provider's own read says so.
+            Raises every error that does not say that it is gone.
         properties: the properties that are carried out.
         without_effect: further properties that are accepted, each with the reason why nothing here
             would act on it.
@@ -95,6 +98,7 @@ class Creator:
 
     token: str
     create: Callable[[Aws, str, Inputs], Made]
+    read: Callable[[Aws, Existing], Existing | None]
     properties: frozenset[str]
     without_effect: Mapping[str, str] = field(default_factory=dict)
     update: Callable[[Aws, Existing, Inputs], Made] | None = None
@@ -174,12 +178,22 @@ def again(create: Callable[[Aws, str, Inputs], Made]) -> Callable[[Aws, Existing
 
 @contextmanager
 def gone_is_fine(*codes: str) -> Iterator[None]:
-    """Pass over AWS errors with one of these codes: what should be deleted is not there any more."""
+    """Pass over AWS errors with one of these codes: what is to be deleted or read is not there any more."""
     try:
         yield
     except ClientError as error:
         if error.response["Error"]["Code"] not in codes:
             raise
+
+
+def if_there(existing: Existing, look: Callable[[], object], *gone: str) -> Existing | None:
+    """The resource as recorded; None where the look at it finds nothing, or ends with one of these codes.
+
+    Every other AWS error is raised: whoever may not look does not know that a resource is gone.
+    """
+    with gone_is_fine(*gone):
+        return existing if look() else None
+    return None
 
 
 def retag(

@@ -34,7 +34,7 @@ from local.deploy.changes import (
 from local.deploy.creator import Aws, Creator, DeploymentError, Existing, Folder, Inputs, Made, plain
 from local.deploy.folders import Folders
 from local.deploy.services.functions import remove_deposit
-from local.deploy.settings import project_name, stack_config
+from local.deploy.settings import project_name, region_of, stack_config
 from local.deploy.state import Recorded, State, opened
 from local.emulator.emulator import ROOT, Emulator
 
@@ -57,13 +57,11 @@ def deploy(emulator: Emulator, stack: str, *, config: Mapping[str, str] | None =
     packages. What was done before a failure is remembered: the next deployment goes on from there.
     """
     settings = {**stack_config(stack), **(config or {})}
-    region = settings.get("aws:region")
-    if not region:
-        raise DeploymentError(f"Pulumi.{stack}.yaml: aws:region is not set")
+    aws = Aws(emulator, region_of(stack, settings))
     try:
         return run_program(
             lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
-            Aws(emulator, region),
+            aws,
             project=project_name(),
             stack=stack,
             config=settings,

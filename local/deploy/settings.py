@@ -51,6 +51,17 @@ def stack_config(stack: str, root: Path = ROOT) -> dict[str, str]:
     return {key: cli_values.as_text(value) for key, value in values.items()}
 
 
+def region_of(stack: str, config: Mapping[str, str]) -> str:
+    """The region that a stack's config names.
+
+    Raises DeploymentError where it names none.
+    """
+    region = config.get("aws:region")
+    if not region:
+        raise DeploymentError(f"Pulumi.{stack}.yaml: aws:region is not set")
+    return region
+
+
 def _load(file: Path) -> dict[str, Any]:
     try:
         loaded = cli_values.load(file.read_bytes().decode("utf-8"))

@@ -85,6 +85,11 @@ class State:
         """Whether anything is deployed."""
         return bool(self._resources)
 
+    @property
+    def resources(self) -> list[Recorded]:
+        """All of them, in the order in which they were made."""
+        return list(self._resources.values())
+
     def get(self, urn: str) -> Recorded | None:
         """The resource that has this URN now."""
         return self._resources.get(urn)

@@ -1,6 +1,6 @@
 """API Gateway REST APIs: their resources, methods and answers. Stages are in `apigateway_stages`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from local.deploy.creator import (
@@ -12,6 +12,7 @@ from local.deploy.creator import (
     Made,
     again,
     gone_is_fine,
+    if_there,
     known_keys,
     picked,
     properties,
@@ -232,17 +233,26 @@ def deleted_by(operation: str, **names: str) -> Callable[[Aws, Existing], None]:
 
     def delete(aws: Aws, existing: Existing) -> None:
         with gone_is_fine(GONE):
-            getattr(aws.client("apigateway"), operation)(
-                **picked({**existing.inputs, **existing.outputs, "id": existing.id}, **names)
-            )
+            _call(aws, existing, operation, names)
 
     return delete
+
+
+def read_by(operation: str, **names: str) -> Callable[[Aws, Existing], Existing | None]:
+    """The reading by the operation of this name; of each parameter the input's name, `id` for the id."""
+    return lambda aws, existing: if_there(existing, lambda: _call(aws, existing, operation, names), GONE)
+
+
+def _call(aws: Aws, existing: Existing, operation: str, names: Mapping[str, str]) -> object:
+    facts = {**existing.inputs, **existing.outputs, "id": existing.id}
+    return getattr(aws.client("apigateway"), operation)(**picked(facts, **names))
 
 
 CREATORS = (
     Creator(
         token="aws:apigateway/restApi:RestApi",
         create=_api,
+        read=read_by("get_rest_api", restApiId="id"),
         properties=properties(
             "name tags description policy binaryMediaTypes minimumCompressionSize disableExecuteApiEndpoint "
             "apiKeySource endpointConfiguration"
@@ -258,12 +268,14 @@ CREATORS = (
     Creator(
         token="aws:apigateway/resource:Resource",
         create=_resource,
+        read=read_by("get_resource", restApiId="restApi", resourceId="id"),
         properties=properties("restApi parentId pathPart"),
         delete=deleted_by("delete_resource", restApiId="restApi", resourceId="id"),
     ),
     Creator(
         token="aws:apigateway/method:Method",
         create=_method,
+        read=read_by("get_method", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"),
         properties=properties(
             "restApi resourceId httpMethod authorization authorizerId authorizationScopes apiKeyRequired "
             "operationName requestParameters requestModels requestValidatorId"
@@ -276,6 +288,13 @@ CREATORS = (
     Creator(
         token="aws:apigateway/methodResponse:MethodResponse",
         create=_method_response,
+        read=read_by(
+            "get_method_response",
+            restApiId="restApi",
+            resourceId="resourceId",
+            httpMethod="httpMethod",
+            statusCode="statusCode",
+        ),
         properties=properties("restApi resourceId httpMethod statusCode responseParameters responseModels"),
         replacing=properties("restApi resourceId httpMethod statusCode"),
         delete=deleted_by(
@@ -289,6 +308,9 @@ CREATORS = (
     Creator(
         token="aws:apigateway/integration:Integration",
         create=_integration,
+        read=read_by(
+            "get_integration", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"
+        ),
         properties=properties(
             "restApi resourceId httpMethod type integrationHttpMethod uri credentials passthroughBehavior "
             "requestParameters requestTemplates timeoutMilliseconds contentHandling"
@@ -301,6 +323,13 @@ CREATORS = (
     Creator(
         token="aws:apigateway/integrationResponse:IntegrationResponse",
         create=_integration_response,
+        read=read_by(
+            "get_integration_response",
+            restApiId="restApi",
+            resourceId="resourceId",
+            httpMethod="httpMethod",
+            statusCode="statusCode",
+        ),
         properties=properties(
             "restApi resourceId httpMethod statusCode selectionPattern responseParameters responseTemplates "
             "contentHandling"
@@ -319,6 +348,7 @@ CREATORS = (
     Creator(
         token="aws:apigateway/model:Model",
         create=_model,
+        read=read_by("get_model", restApiId="restApi", modelName="name"),
         properties=properties("restApi name contentType description schema"),
         replacing=properties("restApi name contentType"),
         delete=deleted_by("delete_model", restApiId="restApi", modelName="name"),
@@ -326,18 +356,21 @@ CREATORS = (
     Creator(
         token="aws:apigateway/requestValidator:RequestValidator",
         create=_validator,
+        read=read_by("get_request_validator", restApiId="restApi", requestValidatorId="id"),
         properties=properties("restApi name validateRequestBody validateRequestParameters"),
         delete=deleted_by("delete_request_validator", restApiId="restApi", requestValidatorId="id"),
     ),
     Creator(
         token="aws:apigateway/authorizer:Authorizer",
         create=_authorizer,
+        read=read_by("get_authorizer", restApiId="restApi", authorizerId="id"),
         properties=properties("restApi name type providerArns identitySource authorizerResultTtlInSeconds"),
         delete=deleted_by("delete_authorizer", restApiId="restApi", authorizerId="id"),
     ),
     Creator(
         token="aws:apigateway/response:Response",
         create=_gateway_response,
+        read=read_by("get_gateway_response", restApiId="restApiId", responseType="responseType"),
         properties=properties("restApiId responseType statusCode responseParameters responseTemplates"),
         update=again(_gateway_response),
         updatable=properties("statusCode responseParameters responseTemplates"),

@@ -8,11 +8,12 @@ from local.deploy.creator import (
     Made,
     again,
     gone_is_fine,
+    if_there,
     known_keys,
     picked,
     properties,
 )
-from local.deploy.services.apigateway import GONE, deleted_by, replaced, retag_by_arn
+from local.deploy.services.apigateway import GONE, deleted_by, read_by, replaced, retag_by_arn
 
 _SETTINGS = {
     "throttlingRateLimit": "throttling/rateLimit",
@@ -101,6 +102,16 @@ def _update_stage(aws: Aws, stage: Existing, inputs: Inputs) -> Made:
     return stage.unchanged
 
 
+def _read_method_settings(aws: Aws, settings: Existing) -> Existing | None:
+    stage = picked(settings.inputs, restApiId="restApi", stageName="stageName")
+
+    def look() -> bool:
+        found = aws.client("apigateway").get_stage(**stage)
+        return settings.inputs["methodPath"] in found.get("methodSettings", {})
+
+    return if_there(settings, look, GONE)
+
+
 def _reset_method_settings(aws: Aws, settings: Existing) -> None:
     with gone_is_fine(GONE):
         aws.client("apigateway").update_stage(
@@ -108,6 +119,10 @@ def _reset_method_settings(aws: Aws, settings: Existing) -> None:
             stageName=settings.inputs["stageName"],
             patchOperations=[{"op": "remove", "path": f"/{settings.inputs['methodPath']}"}],
         )
+
+
+def _read_account(aws: Aws, account: Existing) -> Existing | None:
+    return if_there(account, aws.client("apigateway").get_account)
 
 
 def _account_stays(_aws: Aws, _account: Existing) -> None:
@@ -118,6 +133,7 @@ CREATORS = (
     Creator(
         token="aws:apigateway/deployment:Deployment",
         create=_deployment,
+        read=read_by("get_deployment", restApiId="restApi", deploymentId="id"),
         properties=properties("restApi description variables triggers"),
         replacing=properties("description variables triggers"),
         delete=deleted_by("delete_deployment", restApiId="restApi", deploymentId="id"),
@@ -125,6 +141,7 @@ CREATORS = (
     Creator(
         token="aws:apigateway/stage:Stage",
         create=_stage,
+        read=read_by("get_stage", restApiId="restApi", stageName="stageName"),
         properties=properties(
             "restApi stageName deployment description variables xrayTracingEnabled accessLogSettings tags"
         ),
@@ -135,6 +152,7 @@ CREATORS = (
     Creator(
         token="aws:apigateway/methodSettings:MethodSettings",
         create=_method_settings,
+        read=_read_method_settings,
         properties=properties("restApi stageName methodPath settings"),
         update=again(_method_settings),
         updatable=properties("settings"),
@@ -143,6 +161,7 @@ CREATORS = (
     Creator(
         token="aws:apigateway/account:Account",
         create=_account,
+        read=_read_account,
         properties=properties("cloudwatchRoleArn"),
         update=again(_account),
         updatable=properties("cloudwatchRoleArn"),

@@ -9,6 +9,7 @@ from local.deploy.creator import (
     Inputs,
     Made,
     gone_is_fine,
+    if_there,
     known_keys,
     pascal,
     picked,
@@ -53,6 +54,10 @@ def _pool(aws: Aws, name: str, inputs: Inputs) -> Made:
     )
 
 
+def _read_pool(aws: Aws, pool: Existing) -> Existing | None:
+    return if_there(pool, lambda: aws.client("cognito-idp").describe_user_pool(UserPoolId=pool.id), _GONE)
+
+
 def _update_pool(aws: Aws, pool: Existing, inputs: Inputs) -> Made:
     aws.client("cognito-idp").update_user_pool(UserPoolId=pool.id, **_pool_settings(pool.name, inputs))
     return pool.unchanged
@@ -68,6 +73,13 @@ def _domain(aws: Aws, _name: str, inputs: Inputs) -> Made:
         **picked(inputs, Domain="domain", UserPoolId="userPoolId", ManagedLoginVersion="managedLoginVersion")
     )
     return Made(inputs["domain"])
+
+
+def _read_domain(aws: Aws, domain: Existing) -> Existing | None:
+    cognito = aws.client("cognito-idp")  # for a domain that is not there it describes nothing, in no error
+    return if_there(
+        domain, lambda: cognito.describe_user_pool_domain(Domain=domain.id)["DomainDescription"], _GONE
+    )
 
 
 def _delete_domain(aws: Aws, domain: Existing) -> None:
@@ -91,6 +103,11 @@ def _server_settings(name: str, inputs: Inputs) -> dict[str, Any]:
 def _resource_server(aws: Aws, name: str, inputs: Inputs) -> Made:
     aws.client("cognito-idp").create_resource_server(**_server_settings(name, inputs))
     return _made_server(inputs)
+
+
+def _read_resource_server(aws: Aws, server: Existing) -> Existing | None:
+    known_as = picked(server.inputs, UserPoolId="userPoolId", Identifier="identifier")
+    return if_there(server, lambda: aws.client("cognito-idp").describe_resource_server(**known_as), _GONE)
 
 
 def _update_resource_server(aws: Aws, server: Existing, inputs: Inputs) -> Made:
@@ -143,6 +160,11 @@ def _client(aws: Aws, name: str, inputs: Inputs) -> Made:
     )
 
 
+def _read_client(aws: Aws, client: Existing) -> Existing | None:
+    known_as = {"UserPoolId": client.inputs["userPoolId"], "ClientId": client.id}
+    return if_there(client, lambda: aws.client("cognito-idp").describe_user_pool_client(**known_as), _GONE)
+
+
 def _update_client(aws: Aws, client: Existing, inputs: Inputs) -> Made:
     aws.client("cognito-idp").update_user_pool_client(
         ClientId=client.id, **_client_settings(client.name, inputs)
@@ -161,6 +183,7 @@ CREATORS = (
     Creator(
         token="aws:cognito/userPool:UserPool",
         create=_pool,
+        read=_read_pool,
         properties=properties(
             "name tags deletionProtection mfaConfiguration userPoolTier adminCreateUserConfig passwordPolicy"
         ),
@@ -173,12 +196,14 @@ CREATORS = (
     Creator(
         token="aws:cognito/userPoolDomain:UserPoolDomain",
         create=_domain,
+        read=_read_domain,
         properties=properties("domain userPoolId managedLoginVersion"),
         delete=_delete_domain,
     ),
     Creator(
         token="aws:cognito/resourceServer:ResourceServer",
         create=_resource_server,
+        read=_read_resource_server,
         properties=properties("userPoolId identifier name scopes"),
         update=_update_resource_server,
         updatable=properties("name scopes"),
@@ -187,6 +212,7 @@ CREATORS = (
     Creator(
         token="aws:cognito/userPoolClient:UserPoolClient",
         create=_client,
+        read=_read_client,
         properties=properties(
             "userPoolId name generateSecret allowedOauthFlows allowedOauthFlowsUserPoolClient "
             "allowedOauthScopes "

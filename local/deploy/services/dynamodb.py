@@ -1,6 +1,7 @@
 """DynamoDB tables, and items that the program itself declares."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from local.deploy.creator import (
@@ -11,12 +12,15 @@ from local.deploy.creator import (
     Inputs,
     Made,
     gone_is_fine,
+    if_there,
     known_keys,
     picked,
     properties,
     retag,
     tag_list,
 )
+
+_GONE = "ResourceNotFoundException"
 
 
 def _key_schema(hash_key: str, range_key: str | None) -> list[dict[str, str]]:
@@ -96,6 +100,10 @@ def _set_expiry(aws: Aws, name: str, table: str, expiry: dict[str, Any]) -> None
     )
 
 
+def _read_table(aws: Aws, table: Existing) -> Existing | None:
+    return if_there(table, lambda: aws.client("dynamodb").describe_table(TableName=table.id), _GONE)
+
+
 def _update_table(aws: Aws, table: Existing, inputs: Inputs) -> Made:
     dynamodb, arn = aws.client("dynamodb"), table.outputs["arn"]
     protection = inputs.get("deletionProtectionEnabled", False)
@@ -116,7 +124,7 @@ def _update_table(aws: Aws, table: Existing, inputs: Inputs) -> Made:
 
 
 def _delete_table(aws: Aws, table: Existing) -> None:
-    with gone_is_fine("ResourceNotFoundException"):
+    with gone_is_fine(_GONE):
         aws.client("dynamodb").delete_table(TableName=table.id)
 
 
@@ -128,6 +136,28 @@ def _item(aws: Aws, _name: str, inputs: Inputs) -> Made:
         ExpressionAttributeNames={"#key": inputs["hashKey"]},
     )
     return Made(_item_id(inputs))
+
+
+def _read_item(aws: Aws, existing: Existing) -> Existing | None:
+    """Of the item just the attributes that the program declared: what others wrote beside is not its own.
+
+    Other than the provider, which records the whole item, so that its next update removes what is beside.
+    """
+    declared, found = json.loads(existing.inputs["item"]), {}
+    with gone_is_fine(_GONE):  # the table
+        found = (
+            aws.client("dynamodb")
+            .get_item(
+                TableName=existing.inputs["tableName"], Key=_item_key(existing.inputs), ConsistentRead=True
+            )
+            .get("Item", {})
+        )
+    if not found:
+        return None
+    item = {name: found[name] for name in declared if name in found}
+    if item == declared:
+        return existing
+    return replace(existing, inputs={**existing.inputs, "item": json.dumps(item)})
 
 
 def _update_item(aws: Aws, existing: Existing, inputs: Inputs) -> Made:
@@ -153,7 +183,7 @@ def _update_item(aws: Aws, existing: Existing, inputs: Inputs) -> Made:
 
 
 def _delete_item(aws: Aws, existing: Existing) -> None:
-    with gone_is_fine("ResourceNotFoundException"):  # the table
+    with gone_is_fine(_GONE):  # the table
         aws.client("dynamodb").delete_item(
             TableName=existing.inputs["tableName"], Key=_item_key(existing.inputs)
         )
@@ -172,6 +202,7 @@ CREATORS = (
     Creator(
         token="aws:dynamodb/table:Table",
         create=_table,
+        read=_read_table,
         properties=properties(
             "name billingMode hashKey rangeKey attributes globalSecondaryIndexes serverSideEncryption "
             "pointInTimeRecovery ttl deletionProtectionEnabled tableClass tags"
@@ -183,6 +214,7 @@ CREATORS = (
     Creator(
         token="aws:dynamodb/tableItem:TableItem",
         create=_item,
+        read=_read_item,
         properties=properties("tableName hashKey rangeKey item"),
         update=_update_item,
         updatable=properties("item"),

@@ -11,6 +11,7 @@ from local.deploy.creator import (
     Made,
     again,
     gone_is_fine,
+    if_there,
     known_keys,
     pascal,
     picked,
@@ -41,6 +42,10 @@ def _bus(aws: Aws, name: str, inputs: Inputs) -> Made:
         **picked(inputs, Description="description", KmsKeyIdentifier="kmsKeyIdentifier"),
     )["EventBusArn"]
     return Made(bus, {"name": bus, "arn": arn})
+
+
+def _read_bus(aws: Aws, bus: Existing) -> Existing | None:
+    return if_there(bus, lambda: aws.client("events").describe_event_bus(Name=bus.id), _GONE)
 
 
 def _update_bus(aws: Aws, bus: Existing, inputs: Inputs) -> Made:
@@ -78,6 +83,11 @@ def _rule(aws: Aws, name: str, inputs: Inputs) -> Made:
     if inputs.get("tags"):
         aws.client("events").tag_resource(ResourceARN=made.outputs["arn"], Tags=tag_list(inputs))
     return made
+
+
+def _read_rule(aws: Aws, rule: Existing) -> Existing | None:
+    known_as = picked(dict(rule.outputs), Name="name", EventBusName="eventBusName")
+    return if_there(rule, lambda: aws.client("events").describe_rule(**known_as), _GONE)
 
 
 def _update_rule(aws: Aws, rule: Existing, inputs: Inputs) -> Made:
@@ -123,6 +133,18 @@ def _target(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made("-".join(parts), {"targetId": target, "eventBusName": bus})
 
 
+def _read_target(aws: Aws, target: Existing) -> Existing | None:
+    pages = (
+        aws.client("events")
+        .get_paginator("list_targets_by_rule")
+        .paginate(Rule=target.inputs["rule"], EventBusName=target.outputs["eventBusName"])
+    )
+    wanted = target.outputs["targetId"]
+    return if_there(
+        target, lambda: any(each["Id"] == wanted for page in pages for each in page["Targets"]), _GONE
+    )
+
+
 def _delete_target(aws: Aws, target: Existing) -> None:
     with gone_is_fine(_GONE):
         aws.client("events").remove_targets(
@@ -136,6 +158,7 @@ CREATORS = (
     Creator(
         token="aws:cloudwatch/eventBus:EventBus",
         create=_bus,
+        read=_read_bus,
         properties=properties("name description kmsKeyIdentifier tags"),
         update=_update_bus,
         updatable=properties("tags"),
@@ -144,6 +167,7 @@ CREATORS = (
     Creator(
         token="aws:cloudwatch/eventRule:EventRule",
         create=_rule,
+        read=_read_rule,
         properties=properties(
             "name eventBusName eventPattern scheduleExpression description state roleArn tags"
         ),
@@ -154,6 +178,7 @@ CREATORS = (
     Creator(
         token="aws:cloudwatch/eventTarget:EventTarget",
         create=_target,
+        read=_read_target,
         properties=properties(
             "rule eventBusName targetId arn roleArn input inputPath inputTransformer deadLetterConfig "
             "retryPolicy"

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import json
 import threading
 import zipfile
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from local.deploy.creator import (
     Made,
     again,
     gone_is_fine,
+    if_there,
     known_keys,
     pascal,
     picked,
@@ -161,6 +163,11 @@ def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
     )
 
 
+def _read_function(aws: Aws, function: Existing) -> Existing | None:
+    functions = aws.client("lambda")
+    return if_there(function, lambda: functions.get_function_configuration(FunctionName=function.id), _GONE)
+
+
 def _update_function(aws: Aws, function: Existing, inputs: Inputs) -> Made:
     functions, arn = aws.client("lambda"), function.outputs["arn"]
 
@@ -220,6 +227,16 @@ def _permission(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(statement, {"statementId": statement})
 
 
+def _read_permission(aws: Aws, permission: Existing) -> Existing | None:
+    known_as = picked(permission.inputs, FunctionName="function", Qualifier="qualifier")
+
+    def look() -> bool:
+        policy = json.loads(aws.client("lambda").get_policy(**known_as)["Policy"])
+        return any(statement["Sid"] == permission.id for statement in policy["Statement"])
+
+    return if_there(permission, look, _GONE)
+
+
 def _update_permission(aws: Aws, permission: Existing, inputs: Inputs) -> Made:
     """A statement cannot be changed; the provider replaces it under its name, which is the same to others."""
     _remove_permission(aws, permission)
@@ -268,6 +285,11 @@ def _event_source(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made(mapping["UUID"], {"uuid": mapping["UUID"], "functionArn": mapping["FunctionArn"]})
 
 
+def _read_event_source(aws: Aws, mapping: Existing) -> Existing | None:
+    functions = aws.client("lambda")
+    return if_there(mapping, lambda: functions.get_event_source_mapping(UUID=mapping.id), _GONE)
+
+
 def _update_event_source(aws: Aws, mapping: Existing, inputs: Inputs) -> Made:
     aws.client("lambda").update_event_source_mapping(UUID=mapping.id, **_event_source_settings(inputs))
     return mapping.unchanged
@@ -295,6 +317,12 @@ def _invoke_config(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made(inputs["functionName"])
 
 
+def _read_invoke_config(aws: Aws, config: Existing) -> Existing | None:
+    known_as = picked(config.inputs, FunctionName="functionName", Qualifier="qualifier")
+    functions = aws.client("lambda")
+    return if_there(config, lambda: functions.get_function_event_invoke_config(**known_as), _GONE)
+
+
 def _delete_invoke_config(aws: Aws, config: Existing) -> None:
     with gone_is_fine(_GONE):
         aws.client("lambda").delete_function_event_invoke_config(
@@ -306,6 +334,7 @@ CREATORS = (
     Creator(
         token="aws:lambda/function:Function",
         create=_function,
+        read=_read_function,
         properties=properties(
             "name role handler runtime code description timeout memorySize architectures environment "
             "deadLetterConfig loggingConfig tracingConfig ephemeralStorage kmsKeyArn "
@@ -322,6 +351,7 @@ CREATORS = (
     Creator(
         token="aws:lambda/permission:Permission",
         create=_permission,
+        read=_read_permission,
         properties=properties("function statementId action principal sourceArn sourceAccount qualifier"),
         update=_update_permission,
         updatable=properties("action principal sourceArn sourceAccount"),
@@ -330,6 +360,7 @@ CREATORS = (
     Creator(
         token="aws:lambda/eventSourceMapping:EventSourceMapping",
         create=_event_source,
+        read=_read_event_source,
         properties=properties(
             "functionName eventSourceArn batchSize maximumBatchingWindowInSeconds functionResponseTypes "
             "enabled "
@@ -345,6 +376,7 @@ CREATORS = (
     Creator(
         token="aws:lambda/functionEventInvokeConfig:FunctionEventInvokeConfig",
         create=_invoke_config,
+        read=_read_invoke_config,
         properties=properties(
             "functionName qualifier maximumRetryAttempts maximumEventAgeInSeconds destinationConfig"
         ),

@@ -8,6 +8,7 @@ from local.deploy.creator import (
     Made,
     again,
     gone_is_fine,
+    if_there,
     picked,
     properties,
     retag,
@@ -37,6 +38,10 @@ def _role(aws: Aws, name: str, inputs: Inputs) -> Made:
     for policy in inputs.get("managedPolicyArns") or []:
         iam.attach_role_policy(RoleName=role["RoleName"], PolicyArn=policy)
     return Made(role["RoleName"], {"name": role["RoleName"], "arn": role["Arn"], "uniqueId": role["RoleId"]})
+
+
+def _read_role(aws: Aws, role: Existing) -> Existing | None:
+    return if_there(role, lambda: aws.client("iam").get_role(RoleName=role.id), _GONE)
 
 
 def _update_role(aws: Aws, role: Existing, inputs: Inputs) -> Made:
@@ -91,6 +96,11 @@ def _role_policy(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(f"{inputs['role']}:{policy}", {"name": policy})
 
 
+def _read_role_policy(aws: Aws, policy: Existing) -> Existing | None:
+    known_as = {"RoleName": policy.inputs["role"], "PolicyName": policy.outputs["name"]}
+    return if_there(policy, lambda: aws.client("iam").get_role_policy(**known_as), _GONE)
+
+
 def _delete_role_policy(aws: Aws, policy: Existing) -> None:
     with gone_is_fine(_GONE):
         aws.client("iam").delete_role_policy(
@@ -108,6 +118,10 @@ def _policy(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(
         policy["Arn"], {"arn": policy["Arn"], "name": policy["PolicyName"], "policyId": policy["PolicyId"]}
     )
+
+
+def _read_policy(aws: Aws, policy: Existing) -> Existing | None:
+    return if_there(policy, lambda: aws.client("iam").get_policy(PolicyArn=policy.id), _GONE)
 
 
 def _update_policy(aws: Aws, policy: Existing, inputs: Inputs) -> Made:
@@ -146,6 +160,20 @@ def _attachment(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made(f"{inputs['role']}-{inputs['policyArn']}")
 
 
+def _read_attachment(aws: Aws, attachment: Existing) -> Existing | None:
+    pages = (
+        aws.client("iam")
+        .get_paginator("list_attached_role_policies")
+        .paginate(RoleName=attachment.inputs["role"])
+    )
+    wanted = attachment.inputs["policyArn"]
+    return if_there(
+        attachment,
+        lambda: any(each["PolicyArn"] == wanted for page in pages for each in page["AttachedPolicies"]),
+        _GONE,
+    )
+
+
 def _detach(aws: Aws, attachment: Existing) -> None:
     with gone_is_fine(_GONE):
         aws.client("iam").detach_role_policy(
@@ -157,6 +185,7 @@ CREATORS = (
     Creator(
         token="aws:iam/role:Role",
         create=_role,
+        read=_read_role,
         properties=properties(
             "name assumeRolePolicy path description maxSessionDuration permissionsBoundary "
             "managedPolicyArns tags"
@@ -170,6 +199,7 @@ CREATORS = (
     Creator(
         token="aws:iam/rolePolicy:RolePolicy",
         create=_role_policy,
+        read=_read_role_policy,
         properties=properties("name role policy"),
         update=again(_role_policy),
         updatable=properties("policy"),
@@ -178,6 +208,7 @@ CREATORS = (
     Creator(
         token="aws:iam/policy:Policy",
         create=_policy,
+        read=_read_policy,
         properties=properties("name policy path description tags"),
         update=_update_policy,
         updatable=properties("policy tags"),
@@ -186,6 +217,7 @@ CREATORS = (
     Creator(
         token="aws:iam/rolePolicyAttachment:RolePolicyAttachment",
         create=_attachment,
+        read=_read_attachment,
         properties=properties("role policyArn"),
         delete=_detach,
     ),

@@ -7,6 +7,7 @@ from local.deploy.creator import (
     Inputs,
     Made,
     gone_is_fine,
+    if_there,
     picked,
     properties,
     retag,
@@ -14,6 +15,9 @@ from local.deploy.creator import (
 )
 
 _GONE = "NotFoundException"
+
+_GOING = ("PendingDeletion", "PendingReplicaDeletion")
+"""States of a key of which the provider says that it is gone (its findKeyByID)."""
 
 
 def _key(aws: Aws, _name: str, inputs: Inputs) -> Made:
@@ -34,6 +38,13 @@ def _key(aws: Aws, _name: str, inputs: Inputs) -> Made:
             KeyId=key["KeyId"], **picked(inputs, RotationPeriodInDays="rotationPeriodInDays")
         )
     return Made(key["KeyId"], {"arn": key["Arn"], "keyId": key["KeyId"]})
+
+
+def _read_key(aws: Aws, key: Existing) -> Existing | None:
+    def look() -> bool:
+        return aws.client("kms").describe_key(KeyId=key.id)["KeyMetadata"]["KeyState"] not in _GOING
+
+    return if_there(key, look, _GONE)
 
 
 def _update_key(aws: Aws, key: Existing, inputs: Inputs) -> Made:
@@ -79,6 +90,14 @@ def _alias(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made(inputs["name"], {"arn": aws.arn("kms", inputs["name"]), "targetKeyArn": target})
 
 
+def _read_alias(aws: Aws, alias: Existing) -> Existing | None:
+    """By its name alone: an alias outlives the day on which the deletion of its key is scheduled."""
+    pages = aws.client("kms").get_paginator("list_aliases").paginate()
+    return if_there(
+        alias, lambda: any(each["AliasName"] == alias.id for page in pages for each in page["Aliases"])
+    )
+
+
 def _update_alias(aws: Aws, alias: Existing, inputs: Inputs) -> Made:
     kms = aws.client("kms")
     kms.update_alias(AliasName=alias.id, TargetKeyId=inputs["targetKeyId"])
@@ -95,6 +114,7 @@ CREATORS = (
     Creator(
         token="aws:kms/key:Key",
         create=_key,
+        read=_read_key,
         properties=properties(
             "description keyUsage customerMasterKeySpec multiRegion policy tags enableKeyRotation "
             "rotationPeriodInDays deletionWindowInDays"
@@ -112,6 +132,7 @@ CREATORS = (
     Creator(
         token="aws:kms/alias:Alias",
         create=_alias,
+        read=_read_alias,
         properties=properties("name targetKeyId"),
         update=_update_alias,
         updatable=properties("targetKeyId"),

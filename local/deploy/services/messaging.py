@@ -10,6 +10,7 @@ from local.deploy.creator import (
     Made,
     again,
     gone_is_fine,
+    if_there,
     pascal,
     picked,
     properties,
@@ -56,6 +57,13 @@ def _queue(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(url, {"name": queue, "arn": aws.arn("sqs", queue), "url": url})
 
 
+def _read_queue(aws: Aws, queue: Existing) -> Existing | None:
+    sqs = aws.client("sqs")
+    return if_there(
+        queue, lambda: sqs.get_queue_attributes(QueueUrl=queue.id, AttributeNames=["QueueArn"]), *_NO_QUEUE
+    )
+
+
 def _update_queue(aws: Aws, queue: Existing, inputs: Inputs) -> Made:
     sqs = aws.client("sqs")
     changed = {
@@ -84,6 +92,14 @@ def _queue_policy(aws: Aws, _name: str, inputs: Inputs) -> Made:
         QueueUrl=inputs["queueUrl"], Attributes={"Policy": inputs["policy"]}
     )
     return Made(inputs["queueUrl"])
+
+
+def _read_queue_policy(aws: Aws, policy: Existing) -> Existing | None:
+    def look() -> object:
+        answer = aws.client("sqs").get_queue_attributes(QueueUrl=policy.id, AttributeNames=["Policy"])
+        return answer.get("Attributes", {}).get("Policy")
+
+    return if_there(policy, look, *_NO_QUEUE)
 
 
 def _delete_queue_policy(aws: Aws, policy: Existing) -> None:
@@ -118,6 +134,12 @@ def _schedule(aws: Aws, name: str, inputs: Inputs) -> Made:
     )
 
 
+def _read_schedule(aws: Aws, schedule: Existing) -> Existing | None:
+    group, _, name = schedule.id.partition("/")
+    scheduler = aws.client("scheduler")
+    return if_there(schedule, lambda: scheduler.get_schedule(GroupName=group, Name=name), _NO_SCHEDULE)
+
+
 def _update_schedule(aws: Aws, schedule: Existing, inputs: Inputs) -> Made:
     # Each update states everything: what it leaves out falls back to the default.
     aws.client("scheduler").update_schedule(**_schedule_settings(schedule.name, inputs))
@@ -134,6 +156,11 @@ def _schedule_group(aws: Aws, name: str, inputs: Inputs) -> Made:
     group = inputs.get("name") or name
     arn = aws.client("scheduler").create_schedule_group(Name=group, Tags=tag_list(inputs))["ScheduleGroupArn"]
     return Made(group, {"name": group, "arn": arn})
+
+
+def _read_schedule_group(aws: Aws, group: Existing) -> Existing | None:
+    scheduler = aws.client("scheduler")
+    return if_there(group, lambda: scheduler.get_schedule_group(Name=group.id), _NO_SCHEDULE)
 
 
 def _update_schedule_group(aws: Aws, group: Existing, inputs: Inputs) -> Made:
@@ -156,6 +183,7 @@ CREATORS = (
     Creator(
         token="aws:sqs/queue:Queue",
         create=_queue,
+        read=_read_queue,
         properties=frozenset(_ATTRIBUTES) | {"name", "tags"},
         update=_update_queue,
         updatable=frozenset(_ATTRIBUTES) | {"tags"},
@@ -164,6 +192,7 @@ CREATORS = (
     Creator(
         token="aws:sqs/queuePolicy:QueuePolicy",
         create=_queue_policy,
+        read=_read_queue_policy,
         properties=properties("queueUrl policy"),
         update=again(_queue_policy),
         updatable=properties("policy"),
@@ -172,6 +201,7 @@ CREATORS = (
     Creator(
         token="aws:scheduler/schedule:Schedule",
         create=_schedule,
+        read=_read_schedule,
         properties=properties(
             "name groupName description flexibleTimeWindow target scheduleExpression "
             "scheduleExpressionTimezone state kmsKeyArn actionAfterCompletion"
@@ -186,6 +216,7 @@ CREATORS = (
     Creator(
         token="aws:scheduler/scheduleGroup:ScheduleGroup",
         create=_schedule_group,
+        read=_read_schedule_group,
         properties=properties("name tags"),
         update=_update_schedule_group,
         updatable=properties("tags"),

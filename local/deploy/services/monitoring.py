@@ -10,12 +10,15 @@ from local.deploy.creator import (
     Made,
     again,
     gone_is_fine,
+    if_there,
     known_keys,
     picked,
     properties,
     retag,
     tag_list,
 )
+
+_NO_TOPIC = "NotFound"
 
 
 def _topic(aws: Aws, name: str, inputs: Inputs) -> Made:
@@ -26,6 +29,10 @@ def _topic(aws: Aws, name: str, inputs: Inputs) -> Made:
         Tags=tag_list(inputs),
     )["TopicArn"]
     return Made(arn, {"arn": arn, "name": topic})
+
+
+def _read_topic(aws: Aws, topic: Existing) -> Existing | None:
+    return if_there(topic, lambda: aws.client("sns").get_topic_attributes(TopicArn=topic.id), _NO_TOPIC)
 
 
 def _update_topic(aws: Aws, topic: Existing, inputs: Inputs) -> Made:
@@ -45,7 +52,7 @@ def _update_topic(aws: Aws, topic: Existing, inputs: Inputs) -> Made:
 
 
 def _delete_topic(aws: Aws, topic: Existing) -> None:
-    with gone_is_fine("NotFound"):
+    with gone_is_fine(_NO_TOPIC):
         aws.client("sns").delete_topic(TopicArn=topic.id)
 
 
@@ -54,6 +61,13 @@ def _topic_policy(aws: Aws, _name: str, inputs: Inputs) -> Made:
         TopicArn=inputs["arn"], AttributeName="Policy", AttributeValue=inputs["policy"]
     )
     return Made(inputs["arn"])
+
+
+def _read_topic_policy(aws: Aws, policy: Existing) -> Existing | None:
+    def look() -> object:
+        return aws.client("sns").get_topic_attributes(TopicArn=policy.id)["Attributes"].get("Policy")
+
+    return if_there(policy, look, _NO_TOPIC)
 
 
 def _reset_topic_policy(aws: Aws, policy: Existing) -> None:
@@ -69,7 +83,7 @@ def _reset_topic_policy(aws: Aws, policy: Existing) -> None:
             }
         ],
     }
-    with gone_is_fine("NotFound"):
+    with gone_is_fine(_NO_TOPIC):
         aws.client("sns").set_topic_attributes(
             TopicArn=policy.id, AttributeName="Policy", AttributeValue=json.dumps(own)
         )
@@ -85,8 +99,15 @@ def _subscription(aws: Aws, _name: str, inputs: Inputs) -> Made:
     return Made(arn, {"arn": arn})
 
 
+def _read_subscription(aws: Aws, subscription: Existing) -> Existing | None:
+    sns = aws.client("sns")
+    return if_there(
+        subscription, lambda: sns.get_subscription_attributes(SubscriptionArn=subscription.id), _NO_TOPIC
+    )
+
+
 def _unsubscribe(aws: Aws, subscription: Existing) -> None:
-    with gone_is_fine("NotFound"):
+    with gone_is_fine(_NO_TOPIC):
         aws.client("sns").unsubscribe(SubscriptionArn=subscription.id)
 
 
@@ -105,6 +126,20 @@ def _metric_filter(aws: Aws, name: str, inputs: Inputs) -> Made:
         metricTransformations=[transformation],
     )
     return Made(filter_name, {"name": filter_name})
+
+
+def _read_metric_filter(aws: Aws, existing: Existing) -> Existing | None:
+    group = existing.inputs["logGroupName"]
+    pages = (
+        aws.client("logs")
+        .get_paginator("describe_metric_filters")
+        .paginate(logGroupName=group, filterNamePrefix=existing.id)
+    )
+    return if_there(
+        existing,
+        lambda: any(each["filterName"] == existing.id for page in pages for each in page["metricFilters"]),
+        "ResourceNotFoundException",
+    )
 
 
 def _delete_metric_filter(aws: Aws, existing: Existing) -> None:
@@ -142,6 +177,11 @@ def _alarm(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(alarm, {"name": alarm, "arn": aws.arn("cloudwatch", f"alarm:{alarm}")})
 
 
+def _read_alarm(aws: Aws, alarm: Existing) -> Existing | None:
+    cloudwatch = aws.client("cloudwatch")
+    return if_there(alarm, lambda: cloudwatch.describe_alarms(AlarmNames=[alarm.id])["MetricAlarms"])
+
+
 def _update_alarm(aws: Aws, alarm: Existing, inputs: Inputs) -> Made:
     cloudwatch, arn = aws.client("cloudwatch"), alarm.outputs["arn"]
     if any(inputs.get(key) != alarm.inputs.get(key) for key in {*inputs, *alarm.inputs} - {"tags"}):
@@ -168,6 +208,7 @@ CREATORS = (
     Creator(
         token="aws:sns/topic:Topic",
         create=_topic,
+        read=_read_topic,
         properties=properties("name kmsMasterKeyId displayName tags"),
         update=_update_topic,
         updatable=properties("kmsMasterKeyId displayName tags"),
@@ -176,6 +217,7 @@ CREATORS = (
     Creator(
         token="aws:sns/topicPolicy:TopicPolicy",
         create=_topic_policy,
+        read=_read_topic_policy,
         properties=properties("arn policy"),
         update=again(_topic_policy),
         updatable=properties("policy"),
@@ -184,6 +226,7 @@ CREATORS = (
     Creator(
         token="aws:sns/topicSubscription:TopicSubscription",
         create=_subscription,
+        read=_read_subscription,
         properties=properties("topic protocol endpoint"),
         replacing=properties("topic protocol endpoint"),
         delete=_unsubscribe,
@@ -191,6 +234,7 @@ CREATORS = (
     Creator(
         token="aws:cloudwatch/logMetricFilter:LogMetricFilter",
         create=_metric_filter,
+        read=_read_metric_filter,
         properties=properties("name logGroupName pattern metricTransformation"),
         update=again(_metric_filter),
         updatable=properties("pattern metricTransformation"),
@@ -199,6 +243,7 @@ CREATORS = (
     Creator(
         token="aws:cloudwatch/metricAlarm:MetricAlarm",
         create=_alarm,
+        read=_read_alarm,
         properties=properties(f"name {_ALARM}"),
         update=_update_alarm,
         updatable=properties(_ALARM),

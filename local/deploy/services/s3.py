@@ -12,6 +12,7 @@ from local.deploy.creator import (
     Made,
     again,
     gone_is_fine,
+    if_there,
     known_keys,
     pascal,
     picked,
@@ -43,6 +44,11 @@ def _bucket(aws: Aws, name: str, inputs: Inputs) -> Made:
             "region": aws.region,
         },
     )
+
+
+def _read_bucket(aws: Aws, bucket: Existing) -> Existing | None:
+    head = aws.client("s3").head_bucket  # its answer has no body, and so no code but the status
+    return if_there(bucket, lambda: head(Bucket=bucket.id), "404")
 
 
 def _update_bucket(aws: Aws, bucket: Existing, inputs: Inputs) -> Made:
@@ -186,6 +192,21 @@ def _stop_notifying(aws: Aws, notification: Existing) -> None:
         )
 
 
+def _read_by(operation: str, *unset: str) -> Callable[[Aws, Existing], Existing | None]:
+    """The reading of a setting of a bucket by the operation of this name.
+
+    It is gone where its bucket is gone, and with the codes that say that it is not set. For some settings
+    there is no such code: for the provider, too, these are there for as long as the bucket is, with whatever
+    value (every bucket is encrypted by some key since 2023).
+    """
+
+    def read(aws: Aws, setting: Existing) -> Existing | None:
+        look = getattr(aws.client("s3"), operation)
+        return if_there(setting, lambda: look(Bucket=setting.id), _GONE, *unset)
+
+    return read
+
+
 def _by(operation: str) -> Callable[[Aws, Existing], None]:
     """The deletion of a setting of a bucket by the operation of this name."""
 
@@ -200,6 +221,7 @@ CREATORS = (
     Creator(
         token="aws:s3/bucket:Bucket",
         create=_bucket,
+        read=_read_bucket,
         properties=properties("bucket tags objectLockEnabled forceDestroy"),
         update=_update_bucket,
         updatable=properties("tags"),
@@ -208,6 +230,7 @@ CREATORS = (
     Creator(
         token="aws:s3/bucketVersioning:BucketVersioning",
         create=_versioning,
+        read=_read_by("get_bucket_versioning"),
         properties=properties("bucket versioningConfiguration"),
         update=again(_versioning),
         updatable=properties("versioningConfiguration"),
@@ -216,6 +239,7 @@ CREATORS = (
     Creator(
         token="aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
         create=_encryption,
+        read=_read_by("get_bucket_encryption"),
         properties=properties("bucket rules"),
         update=again(_encryption),
         updatable=properties("rules"),
@@ -224,6 +248,7 @@ CREATORS = (
     Creator(
         token="aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         create=_lifecycle,
+        read=_read_by("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration"),
         properties=properties("bucket rules"),
         update=again(_lifecycle),
         updatable=properties("rules"),
@@ -235,6 +260,7 @@ CREATORS = (
     Creator(
         token="aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
         create=_public_access_block,
+        read=_read_by("get_public_access_block", "NoSuchPublicAccessBlockConfiguration"),
         properties=properties(
             "bucket blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets skipDestroy"
         ),
@@ -247,6 +273,7 @@ CREATORS = (
     Creator(
         token="aws:s3/bucketOwnershipControls:BucketOwnershipControls",
         create=_ownership,
+        read=_read_by("get_bucket_ownership_controls", "OwnershipControlsNotFoundError"),
         properties=properties("bucket rule"),
         update=again(_ownership),
         updatable=properties("rule"),
@@ -255,6 +282,7 @@ CREATORS = (
     Creator(
         token="aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
         create=_object_lock,
+        read=_read_by("get_object_lock_configuration", "ObjectLockConfigurationNotFoundError"),
         properties=properties("bucket rule"),
         update=again(_object_lock),
         updatable=properties("rule"),
@@ -263,6 +291,7 @@ CREATORS = (
     Creator(
         token="aws:s3/bucketPolicy:BucketPolicy",
         create=_policy,
+        read=_read_by("get_bucket_policy", "NoSuchBucketPolicy"),
         properties=properties("bucket policy"),
         update=again(_policy),
         updatable=properties("policy"),
@@ -271,6 +300,7 @@ CREATORS = (
     Creator(
         token="aws:s3/bucketNotification:BucketNotification",
         create=_notification,
+        read=_read_by("get_bucket_notification_configuration"),
         properties=properties("bucket queues"),
         update=again(_notification),
         updatable=properties("queues"),

@@ -10,6 +10,7 @@ from local.deploy.creator import (
     Inputs,
     Made,
     gone_is_fine,
+    if_there,
     picked,
     properties,
     retag,
@@ -64,6 +65,10 @@ def _known_as(web_acl: Existing) -> dict[str, str]:
     return {"Name": web_acl.outputs["name"], "Scope": web_acl.inputs["scope"], "Id": web_acl.id}
 
 
+def _read_web_acl(aws: Aws, web_acl: Existing) -> Existing | None:
+    return if_there(web_acl, lambda: aws.client("wafv2").get_web_acl(**_known_as(web_acl)), _GONE)
+
+
 def _update_web_acl(aws: Aws, web_acl: Existing, inputs: Inputs) -> Made:
     waf, arn = aws.client("wafv2"), web_acl.outputs["arn"]
     if _settings(inputs) != _settings(web_acl.inputs):
@@ -84,6 +89,13 @@ def _delete_web_acl(aws: Aws, web_acl: Existing) -> None:
         waf.delete_web_acl(**_known_as(web_acl), LockToken=waf.get_web_acl(**_known_as(web_acl))["LockToken"])
 
 
+def _read_association(aws: Aws, association: Existing) -> Existing | None:
+    waf, resource = aws.client("wafv2"), association.inputs["resourceArn"]
+    return if_there(
+        association, lambda: waf.get_web_acl_for_resource(ResourceArn=resource).get("WebACL"), _GONE
+    )
+
+
 def _disassociate(aws: Aws, association: Existing) -> None:
     with gone_is_fine(_GONE):
         aws.client("wafv2").disassociate_web_acl(ResourceArn=association.inputs["resourceArn"])
@@ -98,6 +110,7 @@ CREATORS = (
     Creator(
         token="aws:wafv2/webAcl:WebAcl",
         create=_web_acl,
+        read=_read_web_acl,
         properties=properties(
             "name scope description defaultAction visibilityConfig rules customResponseBodies tags"
         ),
@@ -109,6 +122,7 @@ CREATORS = (
     Creator(
         token="aws:wafv2/webAclAssociation:WebAclAssociation",
         create=_association,
+        read=_read_association,
         properties=properties("webAclArn resourceArn"),
         delete=_disassociate,
     ),

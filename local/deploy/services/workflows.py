@@ -9,6 +9,7 @@ from local.deploy.creator import (
     Inputs,
     Made,
     gone_is_fine,
+    if_there,
     known_keys,
     picked,
     properties,
@@ -57,6 +58,15 @@ def _state_machine(aws: Aws, name: str, inputs: Inputs) -> Made:
     return Made(arn, {"arn": arn, "name": machine})
 
 
+def _read_state_machine(aws: Aws, machine: Existing) -> Existing | None:
+    workflows = aws.client("stepfunctions")
+    return if_there(
+        machine,
+        lambda: workflows.describe_state_machine(stateMachineArn=machine.id),
+        "StateMachineDoesNotExist",
+    )
+
+
 def _update_state_machine(aws: Aws, machine: Existing, inputs: Inputs) -> Made:
     workflows = aws.client("stepfunctions")
     if any(inputs.get(key) != machine.inputs.get(key) for key in _CHANGEABLE.split()):
@@ -85,6 +95,13 @@ def _log_group(aws: Aws, name: str, inputs: Inputs) -> Made:
     if inputs.get("retentionInDays"):
         logs.put_retention_policy(logGroupName=group, retentionInDays=inputs["retentionInDays"])
     return Made(group, {"name": group, "arn": aws.arn("logs", f"log-group:{group}")})
+
+
+def _read_log_group(aws: Aws, group: Existing) -> Existing | None:
+    pages = aws.client("logs").get_paginator("describe_log_groups").paginate(logGroupNamePrefix=group.id)
+    return if_there(
+        group, lambda: any(each["logGroupName"] == group.id for page in pages for each in page["logGroups"])
+    )
 
 
 def _update_log_group(aws: Aws, group: Existing, inputs: Inputs) -> Made:
@@ -118,6 +135,7 @@ CREATORS = (
     Creator(
         token="aws:sfn/stateMachine:StateMachine",
         create=_state_machine,
+        read=_read_state_machine,
         properties=properties(
             "name definition roleArn type loggingConfiguration tracingConfiguration "
             "encryptionConfiguration tags"
@@ -129,6 +147,7 @@ CREATORS = (
     Creator(
         token="aws:cloudwatch/logGroup:LogGroup",
         create=_log_group,
+        read=_read_log_group,
         properties=properties("name kmsKeyId logGroupClass retentionInDays tags skipDestroy"),
         update=_update_log_group,
         updatable=properties("kmsKeyId retentionInDays tags skipDestroy"),

@@ -27,7 +27,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     call = botocore.client.BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def noted(self: object, operation: str, parameters: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        if not operation.startswith(("Get", "List", "Describe")):
+        if not operation.startswith(("Get", "Head", "List", "Describe")):
             made.append(operation)
         return call(self, operation, parameters)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from local.deploy.creator import Aws
 from local.deploy.program import run_program
+from local.deploy.refreshing import refresh
 from local.emulator.emulator import Emulator
 
 REGION = "eu-west-1"
@@ -29,6 +30,9 @@ class Stack:
             stack=self.name,
             config={"aws:region": region},
         )
+
+    def refresh(self) -> list[str]:
+        return refresh(Aws(self.emulator, REGION), project="p", stack=self.name)
 
     def client(self, service: str) -> Any:  # noqa: ANN401 -- any service's client
         return self.emulator.client(service, REGION)
