@@ -135,7 +135,8 @@ class _Cloud(Mocks):
                 found = [
                     {"resourceArn": f"arn:aws:s3:::{bucket}", "tags": facts["tags"]}
                     for bucket, facts in self._buckets.items()
-                    if facts["tags"].get(wanted["key"]) in wanted["values"]
+                    if wanted["key"] in facts["tags"]
+                    and facts["tags"][wanted["key"]] in wanted.get("values", facts["tags"].values())
                 ]
                 return {"id": "found", "resourceTagMappingLists": found}
             case "aws:s3/getObjects:getObjects":
