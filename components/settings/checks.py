@@ -51,8 +51,8 @@ TAKEN_IN_NAMES: Final = (
     "vault",
     "verify",
 )
-"""Beginnings of names whose rest is a name, too: `run` of the stack `eu-plan` would be `plan-run` of `eu`. And
-what `eu` may do to its vaults would reach all that begins with `eu-vault-`."""
+"""Beginnings of names whose rest is a name, too: `run` of the stack `eu-plan` would be `plan-run` of `eu`.
+And what `eu` may do to its vaults would reach all that begins with `eu-vault-`."""
 
 LAST_YEAR: Final = 9990
 """Last year in which a contract may end: grace days and the key's end come after it, and 9999 is the last."""
