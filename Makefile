@@ -21,7 +21,7 @@ SOAK_MINUTES ?= 30
 PYTEST_ARGS ?=
 UV_ARGS ?=
 
-.PHONY: help venv build build-local up demo lint test soak bench costs requirements
+.PHONY: help venv build build-local up demo lint test engine soak bench costs requirements
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ lint: $(STAMP) ## Check style, formatting and types
 
 test: lint build-local ## Everything that CI runs: lint, then all tests
 	$(BIN)/python -m pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
+
+engine: build-local ## Tell one story to the real Pulumi engine and to the local deployer (needs the pulumi CLI)
+	$(BIN)/python -m pytest tests/engine --engine -n 0 -s -q
 
 soak: $(STAMP) ## Try other examples and every fault for SOAK_MINUTES (30), which `make test` has no time for
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m tests.soak

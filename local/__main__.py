@@ -61,6 +61,14 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("stack", nargs="*", help="stacks to deploy (default: every Pulumi.<stack>.yaml)")
     up.set_defaults(run=_up)
 
+    engine = commands.add_parser(
+        "engine",
+        help="let the real Pulumi CLI deploy on an AWS on this machine, until Ctrl-C",
+        description="Start the emulator, prepare a project, a state and the provider plugin for the pulumi "
+        "CLI in .local/engine, print what another terminal needs to use them, and stay in the foreground.",
+    )
+    engine.set_defaults(run=_engine)
+
     reindexer = commands.add_parser(
         "reindex",
         help="compare the index of a stack that is up with its objects, and put it right",
@@ -120,6 +128,13 @@ def _up(options: argparse.Namespace) -> None:
 
     with contextlib.suppress(KeyboardInterrupt):
         up(options.stack)
+
+
+def _engine(_options: argparse.Namespace) -> None:
+    from local.commands.engine import engine
+
+    with contextlib.suppress(KeyboardInterrupt):
+        engine()
 
 
 def _reindex(options: argparse.Namespace) -> int:

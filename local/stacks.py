@@ -12,6 +12,7 @@ from typing import Any, Self
 from local.client import Credentials, PrivacyClient
 from local.customers import Customer, customers_of
 from local.deploy.creator import DeploymentError
+from local.deploy.packages import local_packages
 from local.deploy.program import deploy
 from local.deploy.settings import stack_config, stack_names
 from local.emulator.emulator import ACCOUNT, STATE, Emulator
@@ -144,7 +145,7 @@ def deploy_stack(emulator: Emulator, name: str, *, config: Mapping[str, str] | N
 
     Raises DeploymentError for what the deployer does not know or the emulator refuses.
     """
-    with _local_packages():
+    with local_packages():
         outputs = deploy(emulator, name, config=config)
     return Stack(
         name=name,
@@ -166,16 +167,3 @@ def deploy_stack(emulator: Emulator, name: str, *, config: Mapping[str, str] | N
             for customer, facts in outputs["vaults"].items()
         },
     )
-
-
-@contextmanager
-def _local_packages() -> Iterator[None]:
-    before = os.environ.get("GDPR_BUILD")
-    os.environ["GDPR_BUILD"] = "local"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["GDPR_BUILD"]
-        else:
-            os.environ["GDPR_BUILD"] = before

@@ -1,10 +1,9 @@
 """The real Pulumi engine on an emulator: its CLI, with a home, a project and a state of its own.
 
-Everything is in one folder that git ignores. The CLI's program is this repository's `__main__.py`, which runs
-in this process (Pulumi's Automation API); its `aws` provider is the plugin of this package.
+Everything is in one folder that git ignores: what the CLI writes into stack files stays there. The program is
+this repository's `__main__.py`, and its `aws` provider is the plugin of this package.
 """
 
-import os
 import runpy
 import shlex
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from pulumi import automation
 
+from local.deploy.packages import local_packages
 from local.deploy.settings import project_name
 from local.emulator.emulator import ROOT, Emulator
 from local.errors import LocalError
@@ -24,12 +24,16 @@ WHERE_TO_GET_IT = (
     "github.com/pulumi/pulumi/pkg/v3 (command cmd/pulumi)"
 )
 
+_PROGRAM = ("__main__.py", "components", "lambdas", "build", ".venv")
+"""What the CLI needs to run the program by itself, with its Python language host."""
+
 
 class Engine:
     """One project folder for the CLI, with every stack's settings copied into it.
 
     Attributes:
-        folder: the copy of Pulumi.yaml and the stack files, which the CLI reads, and writes into.
+        folder: copies of Pulumi.yaml and the stack files, and links to the program.
+        state: where the CLI keeps what it knows of the stacks.
         environment: what a process needs to use the CLI on this emulator.
     """
 
@@ -41,16 +45,17 @@ class Engine:
         if shutil.which("pulumi") is None:
             raise LocalError(WHERE_TO_GET_IT)
         shutil.rmtree(home, ignore_errors=True)
-        self.folder = home / "project"
-        state = home / "state"
-        for folder in (self.folder, state):
+        self.folder, self.state = home / "project", home / "state"
+        for folder in (self.folder, self.state):
             folder.mkdir(parents=True)
         for file in [ROOT / "Pulumi.yaml", *ROOT.glob("Pulumi.*.yaml")]:
             shutil.copy(file, self.folder)
+        for name in _PROGRAM:
+            (self.folder / name).symlink_to(ROOT / name)
         _install_plugin(home / "pulumi")
         self.environment: Mapping[str, str] = {
             "PULUMI_HOME": str(home / "pulumi"),
-            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_BACKEND_URL": f"file://{self.state}",
             "PULUMI_CONFIG_PASSPHRASE": "made up",
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
@@ -60,8 +65,7 @@ class Engine:
         }
 
     def stack(self, name: str) -> automation.Stack:
-        """The stack, made where it is not yet there."""
-        os.environ["GDPR_BUILD"] = "local"
+        """The stack, made where it is not yet there; its program runs in this process."""
         return automation.create_or_select_stack(
             name,
             project_name(),
@@ -71,7 +75,8 @@ class Engine:
 
 
 def _program() -> None:
-    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+    with local_packages():
+        runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
 
 def _install_plugin(pulumi_home: Path) -> None:

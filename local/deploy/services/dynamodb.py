@@ -139,10 +139,7 @@ def _item(aws: Aws, _name: str, inputs: Inputs) -> Made:
 
 
 def _read_item(aws: Aws, existing: Existing) -> Existing | None:
-    """Of the item just the attributes that the program declared: what others wrote beside is not its own.
-
-    Other than the provider, which records the whole item, so that its next update removes what is beside.
-    """
+    """As the provider: the whole item, so that the next deployment removes what others wrote beside."""
     declared, found = json.loads(existing.inputs["item"]), {}
     with gone_is_fine(_GONE):  # the table
         found = (
@@ -154,10 +151,9 @@ def _read_item(aws: Aws, existing: Existing) -> Existing | None:
         )
     if not found:
         return None
-    item = {name: found[name] for name in declared if name in found}
-    if item == declared:
+    if found == declared:
         return existing
-    return replace(existing, inputs={**existing.inputs, "item": json.dumps(item)})
+    return replace(existing, inputs={**existing.inputs, "item": json.dumps(found)})
 
 
 def _update_item(aws: Aws, existing: Existing, inputs: Inputs) -> Made:

@@ -72,7 +72,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "stacks": "client customers deploy emulator errors",
         "vaults": "emulator stacks",
         "executions": "emulator errors stacks",
-        "commands": "build deploy emulator errors executions stacks",
+        "commands": "build deploy emulator errors executions provider stacks",
         "demo": "build client commands customers deploy emulator errors executions stacks vaults",
         "__main__": "build commands demo errors stacks",
     },
