@@ -25,6 +25,7 @@ from .shared.evidence import EvidenceBucket, EvidenceBucketArgs
 from .shared.queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
 from .shared.region_key import RegionKey, RegionKeyArgs
 from .shared.tables import Registry, RegistryArgs, RequestStore, RequestStoreArgs
+from .vaults.elsewhere import refuse_elsewhere
 from .vaults.remains import destroyed_vaults
 from .vaults.removed import refuse_removed
 from .vaults.vault import customer_vaults
@@ -121,14 +122,20 @@ class Region(pulumi.ComponentResource):
 
 
 def _ground(name: str, settings: Settings, opts: pulumi.ResourceOptions) -> Ground:
-    """Declare what all else stands on; raise RemovedCustomerError where the config forgot a customer."""
+    """Declare what all else stands on.
+
+    Raises RemovedCustomerError where the config forgot a customer, VaultElsewhereError where one of its
+    customers has a vault in another stack.
+    """
     names = RegionNames(
         project=settings.project,
         stack=settings.stack,
         account=aws.get_caller_identity().account_id,
         region=settings.region,
     )
-    refuse_removed(names, (customer.id for customer in settings.customers))
+    customers = [customer.id for customer in settings.customers]
+    refuse_removed(names, customers)
+    refuse_elsewhere(names, customers)
     key = RegionKey(f"{name}-key", RegionKeyArgs(names=names), opts)
     boundary = Boundary(f"{name}-boundary", BoundaryArgs(names=names), opts)
     dead_letters = DeadLetters(

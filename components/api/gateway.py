@@ -1,9 +1,8 @@
 """The privacy API: a regional REST API made from `openapi.yaml`."""
 
-import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import pulumi
 from pulumi_aws import apigateway
@@ -15,6 +14,7 @@ from .contract import Routes, routes
 from .firewall import Firewall, FirewallArgs
 from .responses import CONTENT_TYPE, GATEWAY_RESPONSES
 from .routes import RouteParts, declare_routes
+from .snapshot import Named, Snapshot
 
 STAGE = "live"
 
@@ -63,90 +63,41 @@ class PrivacyApi(pulumi.ComponentResource):
     def __init__(self, name: str, args: PrivacyApiArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("gdpr:api:PrivacyApi", name, None, opts)
         names = args.ground.names
-        child = pulumi.ResourceOptions(parent=self)
-        api = apigateway.RestApi(
-            f"{name}-api",
-            name=names.prefix,
+        snapshot = Snapshot(name, self)
+        api = snapshot.declare(
+            apigateway.RestApi,
+            "api",
+            # Neither is copied: the same API in two stacks has the same fingerprint.
+            name=Named(names.prefix, "prefix"),
+            tags=Named(names.tags("personal"), "tags"),
             description="Erasure and correction, for the programs of customers.",
-            endpoint_configuration=apigateway.RestApiEndpointConfigurationArgs(types="REGIONAL"),
+            endpoint_configuration={"types": "REGIONAL"},
             security_policy=TLS_POLICY,
             endpoint_access_mode="STRICT",
-            tags=names.tags("personal"),
-            opts=child,
         )
-        authorizer = apigateway.Authorizer(
-            f"{name}-authorizer",
-            name="programs",
-            rest_api=api.id,
-            type="COGNITO_USER_POOLS",
-            provider_arns=[args.pool_arn],
-            identity_source="method.request.header.Authorization",
-            opts=child,
-        )
-        parts = RouteParts(
-            api=api,
-            stage=STAGE,
-            authorizer=authorizer,
-            validators={
-                has_body: apigateway.RequestValidator(
-                    f"{name}-validate-{'body' if has_body else 'parameters'}",
-                    name="body" if has_body else "parameters",
-                    rest_api=api.id,
-                    validate_request_body=has_body,
-                    validate_request_parameters=True,
-                    opts=child,
-                )
-                for has_body in (True, False)
-            },
-            body=apigateway.Model(
-                f"{name}-body",
-                name="Body",
-                rest_api=api.id,
-                content_type="application/json",
-                schema=json.dumps(BODY_SCHEMA),
-                opts=child,
-            ),
-            routes=routes(),
-            functions=args.functions,
-        )
-        made = [*declare_routes(name, parts, self), *self._responses(name, api)]
-        stage = self._stage(name, args, api, made)
+        declared = routes()
+        generation = snapshot.generation(api, _parts(declared))
+        declare_routes(name, _route_parts(args, snapshot, api, generation, declared), self)
+        _declare_answers(snapshot, generation)
+        stage = self._stage(name, args, api, snapshot)
         Firewall(
             f"{name}-firewall",
             FirewallArgs(ground=args.ground, stage_arn=stage.arn),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
         self.url = stage.invoke_url
         self.register_outputs({"url": self.url})
 
-    def _responses(self, name: str, api: apigateway.RestApi) -> list[pulumi.Resource]:
-        return [
-            apigateway.Response(
-                f"{name}-answer-{kind.lower().replace('_', '-')}",
-                rest_api_id=api.id,
-                response_type=kind,
-                status_code=str(problem.status),
-                response_templates={"application/json": problem.template},
-                response_parameters={
-                    f"gatewayresponse.header.{header}": f"'{value}'"
-                    for header, value in {**problem.headers, "Content-Type": CONTENT_TYPE}.items()
-                },
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-            for kind, problem in GATEWAY_RESPONSES.items()
-        ]
-
     def _stage(
-        self, name: str, args: PrivacyApiArgs, api: apigateway.RestApi, made: list[pulumi.Resource]
+        self, name: str, args: PrivacyApiArgs, api: apigateway.RestApi, snapshot: Snapshot
     ) -> apigateway.Stage:
         names = args.ground.names
         logs = encrypted_log_group(f"{name}-logs", parent=self, ground=args.ground, group=names.api_logs)
         deployment = apigateway.Deployment(
             f"{name}-deployment",
             rest_api=api.id,
-            # A deployment is a snapshot: another one is due whenever a route or an answer changes.
-            triggers={"routes": _fingerprint(routes())},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=made),
+            triggers={"routes": snapshot.fingerprint},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=snapshot.made),
         )
         stage = apigateway.Stage(
             f"{name}-stage",
@@ -180,7 +131,73 @@ class PrivacyApi(pulumi.ComponentResource):
         return stage
 
 
-def _fingerprint(declared: Routes) -> str:
-    answers = {kind: asdict(problem) for kind, problem in GATEWAY_RESPONSES.items()}
-    content = json.dumps([asdict(declared), answers, BODY_SCHEMA], sort_keys=True)
-    return hashlib.sha256(content.encode()).hexdigest()
+def _parts(declared: Routes) -> Iterator[str]:
+    """Yield what a deployment copies because it is there: methods, and the gateway's answers to errors."""
+    for operation in declared.operations:
+        yield f"{operation.method} {operation.path}"
+    yield from GATEWAY_RESPONSES
+
+
+def _route_parts(
+    args: PrivacyApiArgs,
+    snapshot: Snapshot,
+    api: apigateway.RestApi,
+    generation: Named,
+    declared: Routes,
+) -> RouteParts:
+    api_id = Named(api.id, "api")
+    authorizer = snapshot.declare(
+        apigateway.Authorizer,
+        "authorizer",
+        name="programs",
+        rest_api=api_id,
+        type="COGNITO_USER_POOLS",
+        provider_arns=[Named(args.pool_arn, "pool")],
+        identity_source="method.request.header.Authorization",
+    )
+    validators = {
+        has_body: snapshot.declare(
+            apigateway.RequestValidator,
+            f"validate-{which}",
+            name=which,
+            rest_api=api_id,
+            validate_request_body=has_body,
+            validate_request_parameters=True,
+        )
+        for has_body, which in ((True, "body"), (False, "parameters"))
+    }
+    body = snapshot.declare(
+        apigateway.Model,
+        "body",
+        name="Body",
+        rest_api=api_id,
+        content_type="application/json",
+        schema=json.dumps(BODY_SCHEMA),
+    )
+    return RouteParts(
+        snapshot=snapshot,
+        api=api,
+        generation=generation,
+        stage=STAGE,
+        authorizer=Named(authorizer.id, "authorizer"),
+        validators={has_body: Named(made.id, str(has_body)) for has_body, made in validators.items()},
+        body=Named(body.name, "Body"),
+        routes=declared,
+        functions=args.functions,
+    )
+
+
+def _declare_answers(snapshot: Snapshot, generation: Named) -> None:
+    for kind, problem in GATEWAY_RESPONSES.items():
+        snapshot.declare(
+            apigateway.Response,
+            f"answer-{kind.lower().replace('_', '-')}",
+            rest_api_id=generation,
+            response_type=kind,
+            status_code=str(problem.status),
+            response_templates={"application/json": problem.template},
+            response_parameters={
+                f"gatewayresponse.header.{header}": f"'{value}'"
+                for header, value in {**problem.headers, "Content-Type": CONTENT_TYPE}.items()
+            },
+        )

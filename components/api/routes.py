@@ -1,7 +1,8 @@
 """The API's routes as API Gateway has them: one resource a path segment, one method an operation."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi_aws import apigateway, lambda_
@@ -9,6 +10,7 @@ from pulumi_aws import apigateway, lambda_
 from ..functions.function import PrivacyFunction
 from .contract import Operation, Routes
 from .responses import CONTENT_TYPE, GatewayProblem, method_not_allowed
+from .snapshot import Named, Snapshot
 
 GATEWAY_TIMEOUT = 29_000
 """Milliseconds; the longest that API Gateway waits for a function unless a quota is raised."""
@@ -16,27 +18,31 @@ GATEWAY_TIMEOUT = 29_000
 
 @dataclass(frozen=True, kw_only=True)
 class RouteParts:
-    """What all routes of an API share."""
+    """What all routes of an API share.
 
+    `generation` is the API's id as methods and what belongs to them take it (see `Snapshot.generation`).
+    """
+
+    snapshot: Snapshot
     api: apigateway.RestApi
+    generation: Named
     stage: str
-    authorizer: apigateway.Authorizer
-    validators: Mapping[bool, apigateway.RequestValidator]
+    authorizer: Named
+    validators: Mapping[bool, Named]
     """Validators by whether there is a body to check."""
-    body: apigateway.Model
+    body: Named
     routes: Routes
     functions: Mapping[str, PrivacyFunction]
 
 
-def declare_routes(name: str, parts: RouteParts, parent: pulumi.Resource) -> list[pulumi.Resource]:
-    """Declare every route and return what a deployment has to wait for."""
-    resources = _resources(name, parts, parent)
-    made: list[pulumi.Resource] = []
+def declare_routes(name: str, parts: RouteParts, parent: pulumi.Resource) -> None:
+    """Declare every route, and under `parent` the permissions to call the functions; `name` is the API's."""
+    resources = _resources(parts)
     for operation in parts.routes.operations:
-        made += _operation(name, parts, operation, resources[operation.path], parent)
+        _operation(parts, operation, resources[operation.path])
+        _permission(name, parts, operation, parent)
     for path, methods in parts.routes.methods.items():
-        made += _other_methods(name, parts, path, method_not_allowed(methods), resources[path], parent)
-    return made
+        _other_methods(parts, path, method_not_allowed(methods), resources[path])
 
 
 def slug(path: str) -> str:
@@ -44,125 +50,111 @@ def slug(path: str) -> str:
     return path.strip("/").replace("/", "-").replace("{", "").replace("}", "").replace(".", "-")
 
 
-def _resources(name: str, parts: RouteParts, parent: pulumi.Resource) -> Mapping[str, pulumi.Output[str]]:
+def _resources(parts: RouteParts) -> Mapping[str, Named]:
     """Declare one resource for each path and for what lies above it; return their ids."""
-    ids: dict[str, pulumi.Output[str]] = {"": parts.api.root_resource_id}
+    ids = {"": Named(parts.api.root_resource_id, "/")}
     for path in parts.routes.methods:
         above = ""
         for segment in path.strip("/").split("/"):
             here = f"{above}/{segment}"
             if here not in ids:
-                ids[here] = apigateway.Resource(
-                    f"{name}-path-{slug(here)}",
-                    rest_api=parts.api.id,
+                resource = parts.snapshot.declare(
+                    apigateway.Resource,
+                    f"path-{slug(here)}",
+                    rest_api=Named(parts.api.id, "api"),
                     parent_id=ids[above],
                     path_part=segment,
-                    opts=pulumi.ResourceOptions(parent=parent),
-                ).id
+                )
+                ids[here] = Named(resource.id, here)
             above = here
     return ids
 
 
-def _operation(
-    name: str,
-    parts: RouteParts,
-    operation: Operation,
-    resource_id: pulumi.Output[str],
-    parent: pulumi.Resource,
-) -> Iterable[pulumi.Resource]:
-    route = f"{name}-{operation.method.lower()}-{slug(operation.path)}"
-    child = pulumi.ResourceOptions(parent=parent)
-    function = parts.functions[operation.function]
-    method = apigateway.Method(
+def _operation(parts: RouteParts, operation: Operation, resource_id: Named) -> None:
+    route = f"{operation.method.lower()}-{slug(operation.path)}"
+    method = parts.snapshot.declare(
+        apigateway.Method,
         f"{route}-method",
-        rest_api=parts.api.id,
+        rest_api=parts.generation,
         resource_id=resource_id,
         http_method=operation.method,
         authorization="COGNITO_USER_POOLS" if operation.secured else "NONE",
-        authorizer_id=parts.authorizer.id if operation.secured else None,
+        authorizer_id=parts.authorizer if operation.secured else None,
         # Any scope of this API: the gateway could only say 401 to a token that lacks one. The function
         # says which scope is missing, with the 403 that RFC 6750 wants.
         authorization_scopes=sorted(parts.routes.scopes) if operation.secured else None,
-        request_validator_id=parts.validators[operation.has_body].id,
-        request_models={"application/json": parts.body.name} if operation.has_body else None,
-        request_parameters=operation.parameters or None,
-        opts=child,
+        request_validator_id=parts.validators[operation.has_body],
+        request_models={"application/json": parts.body} if operation.has_body else None,
+        request_parameters=dict(operation.parameters) or None,
     )
-    integration = apigateway.Integration(
+    parts.snapshot.declare(
+        apigateway.Integration,
         f"{route}-integration",
-        rest_api=parts.api.id,
+        rest_api=parts.generation,
         resource_id=resource_id,
-        http_method=method.http_method,
+        http_method=Named(method.http_method, operation.method),
         type="AWS_PROXY",
         integration_http_method="POST",
-        uri=function.invoke_arn,
+        uri=Named(parts.functions[operation.function].invoke_arn, operation.function),
         timeout_milliseconds=GATEWAY_TIMEOUT,
-        opts=child,
     )
+
+
+def _permission(name: str, parts: RouteParts, operation: Operation, parent: pulumi.Resource) -> None:
     lambda_.Permission(
-        f"{route}-permission",
+        f"{name}-{operation.method.lower()}-{slug(operation.path)}-permission",
         action="lambda:InvokeFunction",
-        function=function.function_name,
+        function=parts.functions[operation.function].function_name,
         principal="apigateway.amazonaws.com",
         source_arn=parts.api.execution_arn.apply(
             lambda arn: f"{arn}/{parts.stage}/{operation.method}{operation.permission_path}"
         ),
-        opts=child,
+        opts=pulumi.ResourceOptions(parent=parent),
     )
-    return [method, integration]
 
 
-def _other_methods(
-    name: str,
-    parts: RouteParts,
-    path: str,
-    problem: GatewayProblem,
-    resource_id: pulumi.Output[str],
-    parent: pulumi.Resource,
-) -> Iterable[pulumi.Resource]:
+def _other_methods(parts: RouteParts, path: str, problem: GatewayProblem, resource_id: Named) -> None:
     """Answer 405 to what a path does not have; the gateway by itself would say that the path is not there."""
-    route = f"{name}-any-{slug(path)}"
-    child = pulumi.ResourceOptions(parent=parent)
+    route = f"any-{slug(path)}"
     headers = {**problem.headers, "Content-Type": CONTENT_TYPE}
     status = str(problem.status)
-    method = apigateway.Method(
+    method = parts.snapshot.declare(
+        apigateway.Method,
         f"{route}-method",
-        rest_api=parts.api.id,
+        rest_api=parts.generation,
         resource_id=resource_id,
         http_method="ANY",
         authorization="NONE",
-        opts=child,
     )
-    integration = apigateway.Integration(
+    of_it: dict[str, Any] = {
+        "rest_api": parts.generation,
+        "resource_id": resource_id,
+        "http_method": Named(method.http_method, "ANY"),
+    }
+    integration = parts.snapshot.declare(
+        apigateway.Integration,
         f"{route}-integration",
-        rest_api=parts.api.id,
-        resource_id=resource_id,
-        http_method=method.http_method,
+        **of_it,
         type="MOCK",
         request_templates={"application/json": f'{{"statusCode": {status}}}'},
         # A body of another type would be taken for the template's result and fail with 500; so it gets a 415.
         passthrough_behavior="WHEN_NO_TEMPLATES",
-        opts=child,
     )
-    method_response = apigateway.MethodResponse(
+    method_response = parts.snapshot.declare(
+        apigateway.MethodResponse,
         f"{route}-response",
-        rest_api=parts.api.id,
-        resource_id=resource_id,
-        http_method=method.http_method,
+        **of_it,
         status_code=status,
         response_parameters={f"method.response.header.{header}": True for header in headers},
-        opts=child,
     )
-    answer = apigateway.IntegrationResponse(
+    parts.snapshot.declare(
+        apigateway.IntegrationResponse,
         f"{route}-answer",
-        rest_api=parts.api.id,
-        resource_id=resource_id,
-        http_method=method.http_method,
-        status_code=method_response.status_code,
+        after=[integration],
+        **of_it,
+        status_code=Named(method_response.status_code, status),
         response_parameters={
             f"method.response.header.{header}": f"'{value}'" for header, value in headers.items()
         },
         response_templates={"application/json": problem.template},
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[integration]),
     )
-    return [method, integration, method_response, answer]

@@ -38,6 +38,22 @@ LONGEST_ROLE_POLICIES: Final = 10_240
 REFUSED_IN_DOMAINS: Final = ("amazon", "aws", "cognito")
 """Words that Cognito takes in no domain prefix (its Developer Guide, "Using … prefix domain")."""
 
+TAKEN_IN_NAMES: Final = (
+    "check",
+    "clear",
+    "complete",
+    "create",
+    "get",
+    "plan",
+    "purpose",
+    "redrive",
+    "report",
+    "vault",
+    "verify",
+)
+"""Beginnings of names whose rest is a name, too: `run` of the stack `eu-plan` would be `plan-run` of `eu`.
+And what `eu` may do to its vaults would reach all that begins with `eu-vault-`."""
+
 LAST_YEAR: Final = 9990
 """Last year in which a contract may end: grace days and the key's end come after it, and 9999 is the last."""
 
@@ -99,6 +115,14 @@ def _stack_name(names: RegionNames) -> Iterator[Problem]:
                 yield Problem(
                     path, shown(own), f"Cognito refuses a token domain with {word} in it; choose another name"
                 )
+    for word in names.stack.split("-")[1:]:
+        if word in TAKEN_IN_NAMES:
+            yield Problem(
+                "stack",
+                shown(names.stack),
+                f"a stack called as what stands before -{word} would have names of this one's; choose a name "
+                f"without {word}",
+            )
     longest = names.name(_LONGEST_FUNCTION)
     if len(longest) > LONGEST_ROLE_NAME:
         over = len(longest) - LONGEST_ROLE_NAME

@@ -1,11 +1,13 @@
 """What changed between two deployments of a resource, and whether it can change at all."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pulumi.output import Unknown
 
+from local.deploy.catalogue import CATALOGUE
 from local.deploy.creator import Creator, DeploymentError, Existing, Inputs, plain
+from local.deploy.state import Recorded
 
 
 def changed(creator: Creator, before: Inputs, inputs: Inputs) -> frozenset[str]:
@@ -30,6 +32,28 @@ def check_change(creator: Creator, label: str, changes: Collection[str]) -> None
             "a resource is not supported here: start the emulator afresh, or give the creator in "
             "local/deploy/services an `update` where AWS has one"
         )
+
+
+def check_deletions(leaving: Iterable[Recorded]) -> None:
+    """Raise DeploymentError for what is protected, or of a type that cannot be deleted here."""
+    leaving = list(leaving)
+    if guarded := [each.label for each in leaving if each.protect and not each.replaced]:
+        raise DeploymentError(
+            f"{', '.join(guarded)} cannot be deleted because it is protected. To unprotect it, remove "
+            "the `protect` flag from the resource in the program and deploy; then take it out of the "
+            "program"
+        )
+    for each in leaving:
+        if CATALOGUE[each.token].delete is None:
+            raise DeploymentError(
+                f"{each.label}: the local deployer cannot delete this type; add a `delete` to its "
+                "creator in local/deploy/services"
+            )
+
+
+def replaced_with(recorded: Recorded, name: str) -> bool:
+    """Whether a resource is replaced when this input of it changes."""
+    return name in CATALOGUE[recorded.token].replacing
 
 
 def unknown(value: Any) -> bool:

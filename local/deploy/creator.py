@@ -91,7 +91,8 @@ class Creator:
         update: changes one that is there to new inputs; None for a type that cannot be changed in place.
         updatable: the properties that `update` carries out, or that need no call when they change.
         replacing: properties that cannot be changed in place, where Pulumi makes a new resource first and
-            deletes the old one at the end. A type whose physical name is in its inputs can have none.
+            deletes the old one at the end. Of a type whose physical name is in its inputs, only those that
+            make up the name.
         delete: deletes it, also when it is gone already; None for a type that cannot be deleted here.
     """
 

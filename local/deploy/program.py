@@ -4,14 +4,12 @@ import asyncio
 import contextlib
 import contextvars
 import dataclasses
-import hashlib
 import logging
 import runpy
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -24,8 +22,17 @@ from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from local.deploy.answers import NoAnswerError, answer
 from local.deploy.catalogue import CATALOGUE
-from local.deploy.changes import certain, changed, check_change, check_provider, state_of
+from local.deploy.changes import (
+    certain,
+    changed,
+    check_change,
+    check_deletions,
+    check_provider,
+    replaced_with,
+    state_of,
+)
 from local.deploy.creator import Aws, Creator, DeploymentError, Existing, Folder, Inputs, Made, plain
+from local.deploy.folders import Folders
 from local.deploy.services.functions import remove_deposit
 from local.deploy.settings import project_name, region_of, stack_config
 from local.deploy.state import Recorded, State, opened
@@ -74,7 +81,7 @@ def run_program(
     Several programs can run one after the other in a process: each has its own event loop, context and
     settings.
     """
-    folders = _Folders()
+    folders = Folders()
 
     def run(cloud: _Cloud) -> dict[str, Any]:
         arguments = (program, cloud, project, stack, dict(config))
@@ -168,6 +175,8 @@ class _Options:
     protect: bool
     retain: bool
     dependencies: tuple[str, ...]
+    inputs_from: Mapping[str, tuple[str, ...]]
+    delete_before_replace: bool
 
 
 _UNKNOWN_OPTIONS = ("ignoreChanges", "importId", "replaceOnChanges", "deletedWith")
@@ -194,6 +203,12 @@ class _Monitor(MockMonitor):
             protect=request.protect,
             retain=request.retainOnDelete,
             dependencies=tuple(request.dependencies),
+            inputs_from={
+                name: tuple(sorted(from_.urns))
+                for name, from_ in request.propertyDependencies.items()
+                if from_.urns
+            },
+            delete_before_replace=request.deleteBeforeReplace,
         )
         with self._cloud.registering(options):
             return super().RegisterResource(request)  # type: ignore[no-untyped-call]  # Pulumi has no types here
@@ -206,29 +221,6 @@ class _Monitor(MockMonitor):
         )
 
 
-class _Folders:
-    """Folders that the program hands over, each read once in a deployment."""
-
-    def __init__(self) -> None:
-        self._known: dict[Path, Folder] = {}
-        self._lock = threading.Lock()
-
-    def get(self, path: str) -> Folder:
-        place = (ROOT / path).resolve()
-        with self._lock:
-            if place not in self._known:
-                self._known[place] = Folder(place, _digest(place))
-            return self._known[place]
-
-
-def _digest(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{file.relative_to(folder).as_posix()}\0{file.stat().st_size}\0".encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
 class _Cloud(Mocks):
     """Brings each resource that the program registers into the emulator as it is wanted.
 
@@ -237,13 +229,14 @@ class _Cloud(Mocks):
         failure: the first thing that went wrong.
     """
 
-    def __init__(self, aws: Aws, state: State, folders: _Folders, *, preview: bool) -> None:
+    def __init__(self, aws: Aws, state: State, folders: Folders, *, preview: bool) -> None:
         self.preview = preview
         self.failure: DeploymentError | None = None
         self._aws = aws
         self._state = state
         self._folders = folders
         self._staying: set[str] = set()
+        self._fallen: set[str] = set()
         self._lock = threading.Lock()
         self._thread = threading.local()
 
@@ -292,18 +285,7 @@ class _Cloud(Mocks):
         Raises DeploymentError naming what is protected, or of a type that cannot be deleted here.
         """
         leaving = [each for each in self._state.leaving(self._staying) if not each.retain]
-        if guarded := [each.label for each in leaving if each.protect and not each.replaced]:
-            raise DeploymentError(
-                f"{', '.join(guarded)} cannot be deleted because it is protected. To unprotect it, remove "
-                "the `protect` flag from the resource in the program and deploy; then take it out of the "
-                "program"
-            )
-        for each in leaving:
-            if CATALOGUE[each.token].delete is None:
-                raise DeploymentError(
-                    f"{each.label}: the local deployer cannot delete this type; add a `delete` to its "
-                    "creator in local/deploy/services"
-                )
+        check_deletions(each for each in leaving if each.urn not in self._fallen)
 
     def delete_leaving(self) -> None:
         """Delete what is not in the program any more; the first failure ends it.
@@ -312,11 +294,14 @@ class _Cloud(Mocks):
         """
         self.check_leaving()
         for each in self._state.leaving(self._staying):
-            delete = CATALOGUE[each.token].delete
-            if delete is not None and not each.retain:
-                with self._errors_named(each.token, each.name):
-                    delete(self._aws, each.existing)
-            self._state.remove(each)
+            self._delete(each)
+
+    def _delete(self, recorded: Recorded) -> None:
+        delete = CATALOGUE[recorded.token].delete
+        if delete is not None and not recorded.retain:
+            with self._errors_named(recorded.token, recorded.name):
+                delete(self._aws, recorded.existing)
+        self._state.remove(recorded)
 
     def _bring(self, token: str, name: str, inputs: Inputs, options: _Options) -> Made:
         creator = CATALOGUE.get(token)
@@ -332,7 +317,7 @@ class _Cloud(Mocks):
             if options.urn in self._staying:
                 raise DeploymentError(f"{token} {name!r}: the program has two of this type and name")
             self._staying.add(options.urn)
-        before = self._state.get(options.urn)
+        before = self._state.get(options.urn) if options.urn not in self._fallen else None
         changes = changed(creator, before.inputs, inputs) if before else frozenset()
         replace = bool(changes & creator.replacing)
         if before:
@@ -342,6 +327,9 @@ class _Cloud(Mocks):
                     f"{before.label} cannot be replaced because it is protected, and "
                     f"{', '.join(sorted(changes))} cannot be changed in place"
                 )
+        if before and replace and options.delete_before_replace:
+            self._delete_first(before)
+            before, replace, changes = None, False, frozenset()
         if self.preview:
             return before.existing.unchanged if before and not replace else Made("")
         made = self._carry_out(creator, name, inputs, before, changes)
@@ -355,12 +343,29 @@ class _Cloud(Mocks):
             protect=options.protect,
             retain=options.retain,
             dependencies=options.dependencies,
+            inputs_from=options.inputs_from,
         )
         if before and replace:
             self._state.put(dataclasses.replace(before, replaced=True), now)
         elif now != before:
             self._state.put(now)
         return made
+
+    def _delete_first(self, recorded: Recorded) -> None:
+        """Delete a resource before its replacement is made, and before it whatever is replaced with it.
+
+        As in Pulumi's engine (`calculateDependentReplacements`), that is also what is in the program no more.
+        """
+        falling = [
+            each
+            for each in self._state.falling_with(recorded, replaced_with)
+            if each.urn == recorded.urn or each.urn not in self._staying
+        ]
+        check_deletions(falling)
+        self._fallen.update(each.urn for each in falling)
+        if not self.preview:
+            for each in falling:
+                self._delete(each)
 
     def _carry_out(
         self,

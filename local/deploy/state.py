@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ class Recorded:
         protect: whether the program protected it from deletion.
         retain: whether it stays when it leaves the program.
         dependencies: URNs of the resources that it needs; it is deleted before them.
+        inputs_from: of each input that came from other resources, their URNs.
         replaced: a newer one took its place in the program, and this one is still to be deleted.
     """
 
@@ -44,6 +45,7 @@ class Recorded:
     protect: bool
     retain: bool
     dependencies: tuple[str, ...]
+    inputs_from: Mapping[str, tuple[str, ...]]
     replaced: bool = False
 
     @property
@@ -110,20 +112,31 @@ class State:
         The last made goes first, and nothing before what depends on it.
         """
         kept = set(staying)
-        left = [each for each in self._resources.values() if each.replaced or each.urn not in kept]
-        ordered: dict[str, Recorded] = {}
+        return _dependents_first(
+            [each for each in self._resources.values() if each.replaced or each.urn not in kept]
+        )
 
-        def take(recorded: Recorded, path: frozenset[str]) -> None:
-            if recorded.key in ordered or recorded.key in path:
-                return
-            for other in reversed(left):
-                if recorded.urn in other.dependencies:
-                    take(other, path | {recorded.key})
-            ordered[recorded.key] = recorded
+    def falling_with(self, recorded: Recorded, must_go: Callable[[Recorded, str], bool]) -> list[Recorded]:
+        """What has to be deleted before a resource is, and that resource last.
 
-        for recorded in reversed(left):
-            take(recorded, frozenset())
-        return list(ordered.values())
+        That is every resource with an input from one of them, where `must_go` says of the resource and the
+        input's name that it cannot be changed in place.
+        """
+        with self._lock:
+            known = list(self._resources.values())
+        falling = {recorded.urn: recorded}
+        grown = True
+        while grown:
+            found = {
+                each.urn: each
+                for each in known
+                if not each.replaced
+                and each.urn not in falling
+                and any(must_go(each, name) for name in _inputs_from(each, falling.keys()))
+            }
+            falling |= found
+            grown = bool(found)
+        return _dependents_first(list(falling.values()))
 
     def _take(self, line: Mapping[str, Any], region: str) -> None:
         if "region" in line:
@@ -135,7 +148,9 @@ class State:
         elif line["resource"] is None:
             self._resources.pop(line["key"], None)
         else:
-            facts = {**line["resource"], "dependencies": tuple(line["resource"]["dependencies"])}
+            facts = line["resource"]
+            facts["dependencies"] = tuple(facts["dependencies"])
+            facts["inputs_from"] = {name: tuple(urns) for name, urns in facts["inputs_from"].items()}
             self._resources[line["key"]] = Recorded(**facts)
 
     def _write_afresh(self, region: str) -> None:
@@ -164,6 +179,27 @@ def opened(folder: Path, *, project: str, stack: str, region: str) -> Iterator[S
         except BlockingIOError:
             raise DeploymentError(f"stack {stack!r}: another deployment of it is going on") from None
         yield State(file, region)
+
+
+def _inputs_from(recorded: Recorded, urns: Collection[str]) -> list[str]:
+    return [name for name, theirs in recorded.inputs_from.items() if not set(theirs).isdisjoint(urns)]
+
+
+def _dependents_first(resources: Sequence[Recorded]) -> list[Recorded]:
+    """The last made first, and nothing before what depends on it."""
+    ordered: dict[str, Recorded] = {}
+
+    def take(recorded: Recorded, path: frozenset[str]) -> None:
+        if recorded.key in ordered or recorded.key in path:
+            return
+        for other in reversed(resources):
+            if recorded.urn in other.dependencies:
+                take(other, path | {recorded.key})
+        ordered[recorded.key] = recorded
+
+    for recorded in reversed(resources):
+        take(recorded, frozenset())
+    return list(ordered.values())
 
 
 def _line(key: str, recorded: Recorded | None) -> str:

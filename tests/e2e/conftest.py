@@ -27,13 +27,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep these tests on one worker, and those that judge the whole session at its end.
 
-    First, because xdist reads the groups in a hook of its own.
+    After them comes the one that brings up another stack, which nobody else judges. First, because xdist
+    reads the groups in a hook of its own.
     """
     ours = [item for item in items if "tests/e2e/" in item.path.as_posix()]
     for item in ours:
         item.add_marker(pytest.mark.xdist_group("e2e"))
-    last = {item for item in ours if item.path.name in {"test_leaks.py", "test_permissions.py"}}
-    items.sort(key=lambda item: item in last)
+    order = {"test_leaks.py": 1, "test_permissions.py": 1, "test_cells.py": 2}
+    late = {item: order.get(item.path.name, 0) for item in ours}
+    items.sort(key=lambda item: late.get(item, 0))
 
 
 @pytest.fixture(scope="session")

@@ -280,6 +280,7 @@ CREATORS = (
             "restApi resourceId httpMethod authorization authorizerId authorizationScopes apiKeyRequired "
             "operationName requestParameters requestModels requestValidatorId"
         ),
+        replacing=properties("restApi resourceId httpMethod"),
         delete=deleted_by(
             "delete_method", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"
         ),
@@ -295,6 +296,7 @@ CREATORS = (
             statusCode="statusCode",
         ),
         properties=properties("restApi resourceId httpMethod statusCode responseParameters responseModels"),
+        replacing=properties("restApi resourceId httpMethod statusCode"),
         delete=deleted_by(
             "delete_method_response",
             restApiId="restApi",
@@ -313,6 +315,7 @@ CREATORS = (
             "restApi resourceId httpMethod type integrationHttpMethod uri credentials passthroughBehavior "
             "requestParameters requestTemplates timeoutMilliseconds contentHandling"
         ),
+        replacing=properties("restApi resourceId httpMethod"),
         delete=deleted_by(
             "delete_integration", restApiId="restApi", resourceId="resourceId", httpMethod="httpMethod"
         ),
@@ -333,6 +336,7 @@ CREATORS = (
         ),
         update=again(_integration_response),
         updatable=properties("selectionPattern responseParameters responseTemplates contentHandling"),
+        replacing=properties("restApi resourceId httpMethod statusCode"),
         delete=deleted_by(
             "delete_integration_response",
             restApiId="restApi",
@@ -346,6 +350,7 @@ CREATORS = (
         create=_model,
         read=read_by("get_model", restApiId="restApi", modelName="name"),
         properties=properties("restApi name contentType description schema"),
+        replacing=properties("restApi name contentType"),
         delete=deleted_by("delete_model", restApiId="restApi", modelName="name"),
     ),
     Creator(
@@ -369,6 +374,7 @@ CREATORS = (
         properties=properties("restApiId responseType statusCode responseParameters responseTemplates"),
         update=again(_gateway_response),
         updatable=properties("statusCode responseParameters responseTemplates"),
+        replacing=properties("restApiId responseType"),
         delete=deleted_by("delete_gateway_response", restApiId="restApiId", responseType="responseType"),
     ),
 )

@@ -71,6 +71,7 @@ class Made:
     inputs: Mapping[str, Any]
     protect: bool
     dependencies: tuple[str, ...]
+    inputs_from: Mapping[str, tuple[str, ...]]
     custom: bool
 
     def document(self, key: str = "policy") -> Any:  # noqa: ANN401 -- whatever the document is
@@ -134,7 +135,8 @@ class _Cloud(Mocks):
                 found = [
                     {"resourceArn": f"arn:aws:s3:::{bucket}", "tags": facts["tags"]}
                     for bucket, facts in self._buckets.items()
-                    if facts["tags"].get(wanted["key"]) in wanted["values"]
+                    if wanted["key"] in facts["tags"]
+                    and facts["tags"][wanted["key"]] in wanted.get("values", facts["tags"].values())
                 ]
                 return {"id": "found", "resourceTagMappingLists": found}
             case "aws:s3/getObjects:getObjects":
@@ -189,6 +191,9 @@ class _Monitor(MockMonitor):
                     inputs=inputs,
                     protect=request.protect,
                     dependencies=tuple(request.dependencies),
+                    inputs_from={
+                        key: tuple(from_.urns) for key, from_ in request.propertyDependencies.items()
+                    },
                     custom=request.custom,
                 )
             )

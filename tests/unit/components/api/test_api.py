@@ -185,7 +185,7 @@ def test_the_authorizer_takes_this_regions_tokens(deployment: Deployment) -> Non
 
 
 def test_bodies_are_checked_to_be_objects_in_the_draft_the_gateway_knows(deployment: Deployment) -> None:
-    (model,) = deployment.of("aws:apigateway/model:Model")
+    model = deployment.named("aws:apigateway/model:Model", "Body")
     schema = model.document("schema")
     assert schema["$schema"] == "http://json-schema.org/draft-04/schema#"
     assert schema["type"] == "object"

@@ -1,10 +1,12 @@
 """IAM documents fit AWS's quotas at the longest names and lists that the settings take."""
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
+from components.api.contract import routes
 from components.functions import rights as function_rights
 from components.functions.catalogue import FUNCTIONS
 from components.iam import keys, purposes, resources, services, trust
@@ -21,6 +23,11 @@ from ..programs import stack_config
 # Characters: IAM User Guide, "IAM and AWS STS quotas"; S3 and KMS developer guides.
 INLINE_POLICIES, MANAGED_POLICY, TRUST_POLICY = 10_240, 6_144, 2_048
 BUCKET_POLICY, KEY_POLICY = 20_480, 32_768
+# SQS Developer Guide, "Amazon SQS policy quotas"; SNS Developer Guide, "Policy quotas".
+QUEUE_POLICY, QUEUE_STATEMENTS, QUEUE_CONDITIONS, QUEUE_ACTIONS = 8_192, 20, 10, 7
+TOPIC_POLICY = 30_000
+FUNCTION_POLICY = 20_480
+"""Lambda Developer Guide, "Lambda quotas", resource-based policy; Lambda makes it of the permissions."""
 
 REGION = "ap-northeast-1"
 ACCOUNT = "arn:aws:iam::111122223333"
@@ -110,6 +117,10 @@ def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence
     yield "key of the evidence", keys.evidence_key(names, writers, roles["replay"]), KEY_POLICY
     yield "evidence bucket", resources.evidence_bucket(names, vault_key, 30 * 365), BUCKET_POLICY
     yield "key of the region", keys.region_key(names), KEY_POLICY
+    for which, queue in queues(names):
+        yield which, queue, QUEUE_POLICY
+    yield "topic of alarms", resources.alarms_topic(names), TOPIC_POLICY
+    yield "topic of contracts", resources.contracts_topic(names), TOPIC_POLICY
     yield (
         "bucket",
         resources.vault_bucket(
@@ -117,6 +128,11 @@ def documents(names: RegionNames, customer: str) -> Iterator[tuple[str, Sequence
         ),
         BUCKET_POLICY,
     )
+
+
+def queues(names: RegionNames) -> Iterator[tuple[str, Sequence[Statement]]]:
+    yield "queue of dead letters", resources.dead_letters_queue(names)
+    yield "queue of events", resources.events_queue(names, "object-events")
 
 
 @pytest.mark.parametrize("customer", ["cc", "c" * 10, "c" * 21])
@@ -128,6 +144,39 @@ def test_documents_fit_with_the_longest_names(customer: str) -> None:
         if len(document(statements)) > quota
     }
     assert too_long == {}
+
+
+def test_policies_of_queues_are_as_small_as_sqs_wants() -> None:
+    for which, statements in queues(longest_names("cc")):
+        conditions = [key for each in statements for test in each.conditions.values() for key in test]
+        assert len(statements) <= QUEUE_STATEMENTS, which
+        assert len(conditions) <= QUEUE_CONDITIONS, which
+        assert all(len(each.actions) <= QUEUE_ACTIONS for each in statements), which
+
+
+def test_the_permissions_of_all_routes_fit_even_on_one_function() -> None:
+    names = longest_names("cc")
+    function = names.function_arn("create-correction-request")
+    statements = [
+        {
+            "Sid": "terraform-" + "0" * 26,
+            "Effect": "Allow",
+            "Principal": {"Service": "apigateway.amazonaws.com"},
+            "Action": "lambda:InvokeFunction",
+            "Resource": function,
+            "Condition": {
+                "ArnLike": {
+                    "AWS:SourceArn": names.arn(
+                        "execute-api", f"0123456789/live/{operation.method}{operation.permission_path}"
+                    )
+                }
+            },
+        }
+        for operation in routes().operations
+    ]
+    assert len(json.dumps({"Version": "2012-10-17", "Id": "default", "Statement": statements})) < (
+        FUNCTION_POLICY
+    )
 
 
 @pytest.mark.parametrize("principal", PRINCIPALS, ids=["account", "role", "user"])
