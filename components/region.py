@@ -52,6 +52,7 @@ class Region(pulumi.ComponentResource):
         super().__init__("gdpr:region:Region", name, None, opts)
         settings, child = args.settings, pulumi.ResourceOptions(parent=self)
         customers, recipient = settings.customers, settings.operator.alarms
+        limits = settings.limits
         ground = _ground(name, settings, child)
         warn_of_ended(customers, args.now)
 
@@ -59,7 +60,7 @@ class Region(pulumi.ComponentResource):
             f"{name}-account", AccountSettingsArgs(ground=ground, account=settings.account), child
         )
         identity = Identity(f"{name}-identity", IdentityArgs(ground=ground, customers=customers), child)
-        functions = privacy_functions(name, ground, identity.pool_arn, child)
+        functions = privacy_functions(name, ground, identity.pool_arn, limits.api_concurrency, child)
         purposes = PurposeRoles(
             f"{name}-purposes", PurposeRolesArgs(ground=ground, functions=functions), child
         )
@@ -74,7 +75,9 @@ class Region(pulumi.ComponentResource):
             child,
         )
         events = ObjectEvents(
-            f"{name}-object-events", ObjectEventsArgs(ground=ground, functions=functions), child
+            f"{name}-object-events",
+            ObjectEventsArgs(ground=ground, functions=functions, at_once=limits.index_concurrency),
+            child,
         )
         vaults = customer_vaults(name, ground, customers, purposes.arns, events.queue_arn, child)
         Registry(
@@ -83,7 +86,7 @@ class Region(pulumi.ComponentResource):
             child,
         )
         RequestStore(f"{name}-requests", RequestStoreArgs(ground=ground), child)
-        machines = state_machines(name, ground, functions, child)
+        machines = state_machines(name, ground, functions, limits.run_concurrency, child)
         recurring_calls(name, ground, functions, child)
         ContractClock(
             f"{name}-clock",

@@ -37,6 +37,9 @@ STATE = Path(os.environ.get("GDPR_STATE") or ROOT / ".local")
 ACCOUNT = "111122223333"
 """The one AWS account. To the emulator an access key of twelve digits is the root of that account."""
 
+CONCURRENCY = 1_000
+"""Lambda's default quota of concurrent executions; by itself the emulator goes by the machine's memory."""
+
 _FUNCTION_RUNTIME = Path(__file__).resolve().parent / "function_runtime"
 _START_SECONDS = 60
 
@@ -52,11 +55,20 @@ class Emulator:
         trail: file with every decision of the policy evaluator as JSON lines, or None when not recorded.
     """
 
-    def __init__(self, *, record_trail: bool = False, name: str = "emulator", waits: float = 1) -> None:
+    def __init__(
+        self,
+        *,
+        record_trail: bool = False,
+        name: str = "emulator",
+        waits: float = 1,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
         """Nothing runs before `start`; `name` tells the log files of several emulators apart.
 
         `waits` is what part of its time a state machine waits, in its Wait states and before it tries a step
         again: 0.1 is a tenth. The definitions stay as they are, the emulator's engine just waits less.
+        `concurrency` is the account's quota of functions that are at work at once, in all regions together
+        (on AWS it is one a region).
         """
         self.url = self.inner_url = ""
         self.authority = Path()
@@ -64,6 +76,7 @@ class Emulator:
         self.trail: Path | None = None
         self._record_trail = record_trail
         self._waits = waits
+        self._concurrency = concurrency
         self._process: subprocess.Popen[bytes] | None = None
         self._session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="test")
         self._clients: dict[tuple[str, str], Any] = {}
@@ -204,6 +217,7 @@ class Emulator:
             # A worker process that a burst left behind goes after a minute.
             "LAMBDA_WARM_TTL_SECONDS": "60",
             "SFN_WAIT_SCALE": str(self._waits),
+            "LAMBDA_ACCOUNT_CONCURRENCY": str(self._concurrency),
             "DOCKER_HOST": f"unix://{directory}/no-docker.sock",
         }
         if self.trail:
