@@ -78,7 +78,9 @@ def how_to_call(stack: Stack) -> str:
         f"  {health}",
     ]
     customer = next((customer for customer, programs in stack.clients.items() if programs), None)
-    if customer is None:
+    if not stack.clients:
+        lines.append("  no customer yet: add one to gdpr:customers, to call anything else")
+    elif customer is None:
         lines.append("  no customer has a program yet: give one to gdpr:customers, to call anything else")
     else:
         asked = f'Stack.read("{stack.name}").client("{customer}").requests()'

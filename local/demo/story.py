@@ -18,7 +18,7 @@ from local.build import build
 from local.client import PrivacyClient, ProblemError
 from local.commands import contract_end
 from local.commands.up import regions
-from local.customers import customers_of
+from local.customers import Customer, customers_of
 from local.demo.generate import CustomerData, Person, RegionData, generate
 from local.demo.load import send, wait_until_indexed
 from local.deploy.settings import stack_config, stack_names
@@ -103,7 +103,9 @@ def demo(seed: int = 7) -> int:
     story.chapter("Build the Lambda packages, start an AWS, deploy two regions")
     build("local", say=story.say)
     started = time.monotonic()
-    data = generate(seed, {stack: customers_of(stack_config(stack)) for stack in stack_names()})
+    customers = {stack: customers_of(stack_config(stack)) for stack in stack_names()}
+    _check_cast(customers)
+    data = generate(seed, customers)
     with regions((_HERE, _THERE), record_trail=True, name="demo") as (emulator, stacks):
         here, there = stacks
         story.say(f"emulator started and both stacks deployed in {time.monotonic() - started:.1f} s")
@@ -113,6 +115,18 @@ def demo(seed: int = 7) -> int:
             raise DemoFailureError(f"the demo failed: {error}") from error
     print(f"\nAll {story.checks} checks hold; {story.seconds:.0f} s.")
     return 0
+
+
+def _check_cast(customers: Mapping[str, Sequence[Customer]]) -> None:
+    """Raise LocalError where the stacks do not have the customers that the story is about."""
+    here = {customer.id for customer in customers.get(_HERE, ())}
+    if missing := sorted({_CONTROLLER, _NEIGHBOUR} - here):
+        raise LocalError(
+            f"the demo is about {_CONTROLLER} and {_NEIGHBOUR}, and Pulumi.{_HERE}.yaml has no customer "
+            f"{' and no '.join(missing)}: add it to gdpr:customers"
+        )
+    if not customers.get(_THERE):
+        raise LocalError(f"the demo needs a customer in Pulumi.{_THERE}.yaml: add one to gdpr:customers")
 
 
 def _tell(

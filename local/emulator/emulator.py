@@ -7,6 +7,7 @@ it alone, checks signatures and enforces IAM. It keeps everything in memory: wha
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -42,6 +43,9 @@ CONCURRENCY = 1_000
 
 _FUNCTION_RUNTIME = Path(__file__).resolve().parent / "function_runtime"
 _START_SECONDS = 60
+
+ROOM = 300 * 1024 * 1024
+"""Bytes of temporary files that it may need: `make demo` has 150 MB of them, most of it unpacked packages."""
 
 
 class Emulator:
@@ -105,8 +109,10 @@ class Emulator:
     def start(self) -> Self:
         """Start it and wait until it answers.
 
-        Raises LocalError, with the end of its log, when it does not.
+        Raises LocalError, with the end of its log, when it does not, and where there is too little room for
+        its temporary files.
         """
+        _check_room()
         STATE.mkdir(mode=0o700, exist_ok=True)
         port, inner_port = _free_ports(2)
         self.url = f"https://127.0.0.1:{port}"
@@ -236,6 +242,18 @@ class Emulator:
                 time.sleep(0.02)
         tail = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
         raise LocalError(f"the emulator did not start; the end of {self.log} says:\n{tail}")
+
+
+def _check_room() -> None:
+    """Raise LocalError where temporary files have no room: functions would fail later, and not say why."""
+    fix = f"make room, or set TMPDIR to a folder that has {ROOM // 1024**2} MiB"
+    try:
+        folder = tempfile.gettempdir()
+    except FileNotFoundError:
+        raise LocalError(f"no folder takes temporary files (TMPDIR, /tmp): {fix}") from None
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise LocalError(f"{folder} has only {free // 1024**2} MiB left for temporary files: {fix}")
 
 
 def client_config() -> Config:
