@@ -1,14 +1,16 @@
 """How many functions may be at work at once: `gdpr:limits`."""
 
 import json
+import re
 from typing import Any
 
 import pytest
+import yaml
 
 from components.functions.catalogue import FUNCTIONS
 from components.settings.settings import Limits, parse_settings
 
-from ..programs import NOW, Deployment, declared, stack_config
+from ..programs import NOW, ROOT, Deployment, declared, stack_config
 from .stack_file import problems
 
 
@@ -94,3 +96,20 @@ def test_what_is_reserved_is_the_apis_alone(reserving: Deployment) -> None:
         for made in reserving.of(type_):
             called = json.dumps(made.inputs[key])
             assert not [name for name in behind_the_api if f"{prefix}{name}" in called], made.name
+
+
+def test_what_the_docs_advise_for_a_quota_fits_into_it(config: dict[str, Any]) -> None:
+    """A run, a reindex, an export, the bucket events and what is reserved, at once."""
+    text = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([0-9,]+) \| (?:`(\{.*\})`|nothing: .*) \|$", text, re.MULTILINE)
+    quotas = {int(quota.replace(",", "")): yaml.safe_load(advice or "{}") for quota, advice in rows}
+    assert set(quotas) == {10, 100, 1000}
+    of_the_api = sum(spec.wing == "api" for spec in FUNCTIONS.values())
+    for quota, advice in quotas.items():
+        limits = parse_settings({**config, "gdpr:limits": advice}, project="gdpr", stack="eu-west").limits
+        reserved = of_the_api * (limits.api_concurrency or 0)
+        assert not reserved or quota - reserved >= 100
+        assert limits.index_concurrency + 2 * limits.run_concurrency + 1 + reserved < quota
+    assert f"each of the {of_the_api} functions of the API" in text
+    most = [(quota - 100) // of_the_api for quota in (1000, 200)]
+    assert "{} of\n1,000, {} of 200".format(*most) in text
