@@ -9,12 +9,13 @@ import pytest
 
 from local import stacks
 from local.__main__ import main
+from local.build import build
 from local.client import Credentials
 from local.commands.up import how_to_call
 from local.customers import customers_of
 from local.demo import story
 from local.deploy.settings import stack_config
-from local.emulator.emulator import Emulator
+from local.emulator.emulator import ROOT, Emulator
 from local.errors import LocalError
 from local.stacks import Stack, deploy_stack
 
@@ -22,7 +23,17 @@ NOBODY = {"gdpr:customers": "[]"}
 
 
 @pytest.fixture(scope="module")
-def hollow(emulator: Emulator) -> Stack:
+def packages() -> Iterator[None]:
+    """The packages for this machine; other tests may have shown others to the program."""
+    build("local", say=lambda _: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("components.functions.packages.ROOT", ROOT)
+        yield
+
+
+@pytest.fixture(scope="module")
+def hollow(emulator: Emulator, packages: None) -> Stack:
+    del packages
     return deploy_stack(emulator, "us-east", config=NOBODY)
 
 
@@ -72,9 +83,7 @@ def test_what_a_region_does_by_itself_goes_well(hollow: Stack, emulator: Emulato
         assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def test_its_first_customer_is_added_and_its_last_one_is_missing_from_no_client(
-    hollow: Stack, emulator: Emulator
-) -> None:
+def test_its_first_customer_can_be_added_and_called(hollow: Stack, emulator: Emulator) -> None:
     first = deploy_stack(emulator, hollow.name)
     customer = next(iter(first.vaults))
     with first.client(customer) as api:
