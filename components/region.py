@@ -54,6 +54,7 @@ class Region(pulumi.ComponentResource):
         super().__init__("gdpr:region:Region", name, None, opts)
         settings, child = args.settings, pulumi.ResourceOptions(parent=self)
         customers, recipient = settings.customers, settings.operator.alarms
+        limits = settings.limits
         ground = _ground(name, settings, child)
         destroyed = destroyed_vaults(ground.names, customers)
         warn_of_ended([each for each in customers if each.id not in destroyed], args.now)
@@ -66,7 +67,7 @@ class Region(pulumi.ComponentResource):
             IdentityArgs(ground=ground, customers=customers, destroyed=destroyed.keys()),
             child,
         )
-        functions = privacy_functions(name, ground, identity.pool_arn, child)
+        functions = privacy_functions(name, ground, identity.pool_arn, limits.api_concurrency, child)
         purposes = PurposeRoles(
             f"{name}-purposes", PurposeRolesArgs(ground=ground, functions=functions), child
         )
@@ -81,7 +82,9 @@ class Region(pulumi.ComponentResource):
             child,
         )
         events = ObjectEvents(
-            f"{name}-object-events", ObjectEventsArgs(ground=ground, functions=functions), child
+            f"{name}-object-events",
+            ObjectEventsArgs(ground=ground, functions=functions, at_once=limits.index_concurrency),
+            child,
         )
         vaults = customer_vaults(name, ground, customers, purposes.arns, events.queue_arn, destroyed, child)
         Registry(
@@ -90,7 +93,7 @@ class Region(pulumi.ComponentResource):
             child,
         )
         RequestStore(f"{name}-requests", RequestStoreArgs(ground=ground), child)
-        machines = state_machines(name, ground, functions, child)
+        machines = state_machines(name, ground, functions, limits.run_concurrency, child)
         recurring_calls(name, ground, functions, child)
         ContractClock(
             f"{name}-clock",

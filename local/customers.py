@@ -30,7 +30,7 @@ class Customer:
 
 
 def customers_of(config: Mapping[str, str]) -> list[Customer]:
-    """The customers that a stack's config declares."""
+    """The customers that a stack's config declares; none where it has no list of them."""
     return [
         Customer(
             id=each["id"],
@@ -46,5 +46,5 @@ def customers_of(config: Mapping[str, str]) -> list[Customer]:
                 for dataset in each["datasets"]
             ),
         )
-        for each in json.loads(config["gdpr:customers"])
+        for each in json.loads(config.get("gdpr:customers") or "[]")
     ]

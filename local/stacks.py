@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,9 +60,17 @@ class Stack:
         return f"gdpr-{self.name}"
 
     def client(self, customer: str, program: str | None = None) -> PrivacyClient:
-        """An API client of a customer, by default of its first program."""
-        programs = self.clients[customer]
-        credentials = programs[program or next(iter(programs))]
+        """An API client of a customer, by default of its first program.
+
+        Raises LocalError where the stack has no such customer, or the customer no such program.
+        """
+        programs = self.clients.get(customer)
+        if programs is None:
+            raise LocalError(f"{self.name} has no customer {customer}: {there_are(self.clients)}")
+        name = program or next(iter(programs), "of any name")
+        if name not in programs:
+            raise LocalError(f"{customer} has no program {name}: {there_are(programs)}")
+        credentials = programs[name]
         return PrivacyClient(self.api_url, self.token_url, credentials, trust=Path(self.authority))
 
     def customers(self) -> list[Customer]:
@@ -105,6 +113,11 @@ class Stack:
         """Every stack that `python -m local up` keeps up in another terminal."""
         names = [file.stem for file in sorted(STATE.glob("*.json"))]
         return [cls.read(name) for name in names if name in stack_names() and is_kept_up(name)]
+
+
+def there_are(names: Iterable[str]) -> str:
+    """Return the part of a sentence that says which there are."""
+    return f"there are {', '.join(listed)}" if (listed := list(names)) else "there are none"
 
 
 @contextmanager

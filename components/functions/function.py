@@ -28,18 +28,23 @@ customer's id in it, and the permissions boundary refuses it."""
 
 @dataclass(frozen=True, kw_only=True)
 class PrivacyFunctionArgs:
-    """Which function, and the user pool in which some functions read or delete OAuth2 clients."""
+    """Which function, and the user pool in which some functions read or delete OAuth2 clients.
+
+    `reserved` executions at once are the function's own: nobody else gets them, and it gets no more.
+    """
 
     ground: Ground
     spec: FunctionSpec
     user_pool_arn: pulumi.Input[str]
+    reserved: int | None = None
 
 
 class PrivacyFunction(pulumi.ComponentResource):
     """A Lambda function under its own role, with its own encrypted log group.
 
-    No concurrency is reserved: a new account has a quota of 10, of which AWS lets nobody reserve any. The
-    API's throttle, the queue's and the run's concurrency limits bound the functions instead.
+    Concurrency is reserved only where the stack's config says so: a new account has a quota of 10, of which
+    AWS lets nobody reserve any. The API's throttle and the concurrency limits of queue and machines bound the
+    functions in any case.
     """
 
     spec: FunctionSpec
@@ -83,6 +88,7 @@ class PrivacyFunction(pulumi.ComponentResource):
             code=package(spec.package),
             memory_size=spec.memory,
             timeout=spec.timeout,
+            reserved_concurrent_executions=args.reserved,
             ephemeral_storage=lambda_.FunctionEphemeralStorageArgs(size=spec.disk) if spec.disk else None,
             environment=lambda_.FunctionEnvironmentArgs(variables=variables) if variables else None,
             dead_letter_config=lambda_.FunctionDeadLetterConfigArgs(target_arn=ground.dead_letters_arn),
@@ -106,13 +112,25 @@ class PrivacyFunction(pulumi.ComponentResource):
 
 
 def privacy_functions(
-    name: str, ground: Ground, user_pool_arn: pulumi.Input[str], opts: pulumi.ResourceOptions
+    name: str,
+    ground: Ground,
+    user_pool_arn: pulumi.Input[str],
+    api_concurrency: int | None,
+    opts: pulumi.ResourceOptions,
 ) -> Mapping[str, PrivacyFunction]:
-    """Declare every function of the catalogue; return them by their modules' names."""
+    """Declare every function of the catalogue; return them by their modules' names.
+
+    `api_concurrency` executions are reserved for each function behind the API, where it is given.
+    """
     return {
         spec.module: PrivacyFunction(
             f"{name}-{spec.name}",
-            PrivacyFunctionArgs(ground=ground, spec=spec, user_pool_arn=user_pool_arn),
+            PrivacyFunctionArgs(
+                ground=ground,
+                spec=spec,
+                user_pool_arn=user_pool_arn,
+                reserved=api_concurrency if spec.wing == "api" else None,
+            ),
             opts,
         )
         for spec in FUNCTIONS.values()

@@ -20,16 +20,17 @@ class MachineSpec:
     """One state machine. How long an execution may take stands in its definition.
 
     `pulumi_type` is the component's type; under another one Pulumi would replace everything below it.
-    `steps` names the module of the function that is each step, and `definition` takes the functions' ARNs
-    under the same names. A `distributed` machine has a map whose batches are executions of their own. Failed
-    executions of a `redriven` one are to be redriven by Step Functions: nothing in it catches errors.
+    `steps` names the module of the function that is each step. `definition` takes the functions' ARNs under
+    the same names, and how many calls a map that fans out has going at once. A `distributed` machine has a
+    map whose batches are executions of their own. Failed executions of a `redriven` one are to be redriven by
+    Step Functions: nothing in it catches errors.
     """
 
     name: str
     pulumi_type: str
     why: str
     steps: Mapping[str, str]
-    definition: Callable[..., State]
+    definition: Callable[[Mapping[str, str], int], State]
     distributed: bool = False
     redriven: bool = False
 
@@ -52,7 +53,7 @@ _MACHINES: Final = (
             "verify": "verify_run",
             "complete": "complete_run",
         },
-        definition=lambda **arns: run_definition(RunSteps(**arns)),
+        definition=lambda arns, at_once: run_definition(RunSteps(**arns), at_once),
         distributed=True,
     ),
     # People start it; nothing in the region does.
@@ -66,7 +67,7 @@ _MACHINES: Final = (
             "report": "report_reindex",
             "clear": "clear_reindex",
         },
-        definition=lambda **arns: reindex_definition(ReindexSteps(**arns)),
+        definition=lambda arns, at_once: reindex_definition(ReindexSteps(**arns), at_once),
         distributed=True,
         redriven=True,
     ),
@@ -76,7 +77,7 @@ _MACHINES: Final = (
         pulumi_type="gdpr:replays:ReplayMachine",
         why="The replay state machine.",
         steps={"replay": "replay_erasures"},
-        definition=replay_definition,
+        definition=lambda arns, _: replay_definition(**arns),
         redriven=True,
     ),
     MachineSpec(
@@ -94,7 +95,7 @@ _MACHINES: Final = (
             "verify": "verify_destruction",
             "confirm": "confirm_key_deletion",
         },
-        definition=lambda **arns: contract_end_definition(ContractEndSteps(**arns)),
+        definition=lambda arns, at_once: contract_end_definition(ContractEndSteps(**arns), at_once),
         redriven=True,
     ),
     # The API starts it.
@@ -103,7 +104,7 @@ _MACHINES: Final = (
         pulumi_type="gdpr:exports:ExportMachine",
         why="The export state machine.",
         steps={"export": "export_vault"},
-        definition=export_definition,
+        definition=lambda arns, _: export_definition(**arns),
     ),
 )
 

@@ -12,8 +12,13 @@ from .language import State, step
 EXECUTION_SECONDS: Final = 90 * 24 * 3600
 """An execution's limit: the longest wait for a key is 30 days, and Step Functions allows a year."""
 
-PREFIXES_AT_ONCE: Final = 8
-"""Prefixes of a large bucket that are emptied side by side: S3's limits count for each of them."""
+MOST_PREFIXES_AT_ONCE: Final = 8
+"""Prefixes of a large bucket that are emptied side by side: S3's limits count for each of them. The map
+is not distributed, so that what its items do is in the history of the execution itself."""
+
+LONGEST_WAIT: Final = 3_600
+"""Seconds between two tries where Lambda has no room: an end that may take 90 days can wait, and its history
+has to hold the tries of all its steps."""
 
 TABLE_SECONDS: Final = 15
 """Between two looks at a table that is being deleted, which takes DynamoDB up to some minutes."""
@@ -36,8 +41,10 @@ class ContractEndSteps:
     confirm: str
 
 
-def contract_end_definition(steps: ContractEndSteps) -> State:
+def contract_end_definition(steps: ContractEndSteps, at_once: int) -> State:
     """Return the state machine: check, freeze, destroy, read back, wait for the key to go, confirm.
+
+    So many prefixes of a large bucket are emptied `at_once`, or fewer.
 
     A dry run counts instead. A step that fails for good ends the execution under the error's own name; what
     is done stays done, and a redrive or another execution goes on with the rest.
@@ -66,7 +73,7 @@ def contract_end_definition(steps: ContractEndSteps) -> State:
                 "Type": "Map",
                 "ItemsPath": "$.datasets",
                 "ItemSelector": {**_IDS, "dataset.$": "$$.Map.Item.Value"},
-                "MaxConcurrency": PREFIXES_AT_ONCE,
+                "MaxConcurrency": min(at_once, MOST_PREFIXES_AT_ONCE),
                 "ItemProcessor": _prefix(steps.empty),
                 "ResultPath": None,
                 "Next": "EmptyBucket",
@@ -95,7 +102,7 @@ def _prefix(empty: str) -> State:
         "StartAt": "EmptyPrefix",
         "States": {
             "EmptyPrefix": {
-                **step(empty, emptied),
+                **step(empty, emptied, longest_wait=LONGEST_WAIT),
                 "ResultSelector": {"done.$": "$.Payload.done"},
                 "ResultPath": "$.emptied",
                 "Next": "IsPrefixEmpty",
@@ -108,7 +115,8 @@ def _prefix(empty: str) -> State:
 
 def _step(function: str, payload: State, then: str) -> State:
     """Return a state that calls a function and passes its answer to the state `then`."""
-    return {**step(function, payload), "OutputPath": "$.Payload", "Next": then}
+    called = step(function, payload, longest_wait=LONGEST_WAIT)
+    return {**called, "OutputPath": "$.Payload", "Next": then}
 
 
 def _choice(variable: str, *, then: str, otherwise: str) -> State:

@@ -1,5 +1,7 @@
 """States of Amazon States Language as the machines here use them: steps, retries, what is caught."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 STEP_SECONDS: Final = 910
@@ -10,40 +12,68 @@ RUN_SECONDS: Final = 7 * 24 * 3600
 
 State = dict[str, Any]
 
-RETRY: Final[list[dict[str, Any]]] = [
-    {
-        "ErrorEquals": [
-            "Lambda.AWSLambdaException",
-            "Lambda.ClientExecutionTimeoutException",
-            "Lambda.SdkClientException",
-            "Lambda.ServiceException",
-            "Lambda.TooManyRequestsException",
-        ],
-        "IntervalSeconds": 2,
-        "MaxAttempts": 8,
-        "BackoffRate": 2,
-        "MaxDelaySeconds": 120,
-        "JitterStrategy": "FULL",
-    },
-    # Every step can be repeated: it finds what it did before and goes on from there.
-    {
-        "ErrorEquals": ["States.TaskFailed", "States.Timeout"],
-        "IntervalSeconds": 3,
-        "MaxAttempts": 3,
-        "BackoffRate": 3,
-        "JitterStrategy": "FULL",
-    },
-]
+LONGEST_WAIT: Final = 300
+"""Seconds; the longest that a call waits, where Lambda had no room for it, before it is tried again."""
+
+_NO_ROOM: Final = ("Lambda.SdkClientException", "Lambda.ServiceException", "Lambda.TooManyRequestsException")
+"""The function was not called, or Lambda itself failed: nothing is wrong that would not go by itself."""
+
+_REFUSED: Final = ("Lambda.AWSLambdaException", "Lambda.ClientExecutionTimeoutException")
+"""May go by itself, but a missing permission has the first of these names, too."""
 
 
-def step(function: str, payload: State, **rest: object) -> State:
-    """Return a state that calls a function, and calls it again where it failed."""
+@dataclass(frozen=True, kw_only=True)
+class Failures:
+    """How often a call that failed is tried again. Waits begin with `first_wait` seconds, and treble."""
+
+    first_wait: int = 3
+    attempts: int = 3
+
+
+def tries(longest_wait: int) -> int:
+    """Return how many tries, `longest_wait` seconds apart at most, outlast a run.
+
+    A wait is on average half as long (full jitter). A quarter more are for chance, which makes the sum of so
+    many waits differ from its mean by a few hundredths.
+    """
+    return round(1.25 * RUN_SECONDS / (longest_wait / 2))
+
+
+def step(
+    function: str,
+    payload: State,
+    *,
+    longest_wait: int = LONGEST_WAIT,
+    failures: Failures = Failures(),
+    **rest: object,
+) -> State:
+    """Return a state that calls a function, and calls it again where it failed.
+
+    Where Lambda has no room it is tried for as long as a run may last, at most `longest_wait` seconds apart.
+    An execution's history takes 25,000 events (Step Functions quotas), and each try is three.
+    """
     return {
         "Type": "Task",
         "Resource": "arn:aws:states:::lambda:invoke",
         "Parameters": {"FunctionName": function, "Payload": payload},
         "TimeoutSeconds": STEP_SECONDS,
-        "Retry": RETRY,
+        "Retry": [
+            _retry(_NO_ROOM, 2, tries(longest_wait), 2, MaxDelaySeconds=longest_wait),
+            _retry(_REFUSED, 2, 8, 2, MaxDelaySeconds=120),
+            # Every step can be repeated: it finds what it did before and goes on from there.
+            _retry(("States.TaskFailed", "States.Timeout"), failures.first_wait, failures.attempts, 3),
+        ],
+        **rest,
+    }
+
+
+def _retry(errors: Sequence[str], first_wait: int, attempts: int, rate: int, **rest: int) -> State:
+    return {
+        "ErrorEquals": list(errors),
+        "IntervalSeconds": first_wait,
+        "MaxAttempts": attempts,
+        "BackoffRate": rate,
+        "JitterStrategy": "FULL",
         **rest,
     }
 

@@ -18,11 +18,12 @@ from .catalogue import MACHINES, MachineSpec
 
 @dataclass(frozen=True, kw_only=True)
 class MachineArgs:
-    """Which machine, and the region's functions by module name."""
+    """Which machine, the region's functions by module name, and how many of one a map has `at_once`."""
 
     ground: Ground
     spec: MachineSpec
     functions: Mapping[str, PrivacyFunction]
+    at_once: int
 
 
 class Machine(pulumi.ComponentResource):
@@ -59,7 +60,9 @@ class Machine(pulumi.ComponentResource):
             name=names.name(spec.name),
             type="STANDARD",
             role_arn=role.arn,
-            definition=pulumi.Output.all(**steps).apply(lambda arns: json.dumps(spec.definition(**arns))),
+            definition=pulumi.Output.all(**steps).apply(
+                lambda arns: json.dumps(spec.definition(arns, args.at_once))
+            ),
             logging_configuration=sfn.StateMachineLoggingConfigurationArgs(
                 level="ERROR",
                 include_execution_data=False,
@@ -74,12 +77,21 @@ class Machine(pulumi.ComponentResource):
 
 
 def state_machines(
-    name: str, ground: Ground, functions: Mapping[str, PrivacyFunction], opts: pulumi.ResourceOptions
+    name: str,
+    ground: Ground,
+    functions: Mapping[str, PrivacyFunction],
+    at_once: int,
+    opts: pulumi.ResourceOptions,
 ) -> Mapping[str, Machine]:
-    """Declare every state machine of the catalogue; return them by their names."""
+    """Declare every state machine of the catalogue; return them by their names.
+
+    A map that fans out has `at_once` calls of its function going, in each execution.
+    """
     return {
         spec.name: Machine(
-            f"{name}-{spec.name}", MachineArgs(ground=ground, spec=spec, functions=functions), opts
+            f"{name}-{spec.name}",
+            MachineArgs(ground=ground, spec=spec, functions=functions, at_once=at_once),
+            opts,
         )
         for spec in MACHINES.values()
     }

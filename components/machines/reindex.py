@@ -6,7 +6,6 @@ Inputs and outputs hold ids, counts and ranges of digests only: an execution's h
 from dataclasses import dataclass
 
 from .language import RUN_SECONDS, State, step
-from .run import MAX_CONCURRENCY
 
 _IDS = {"customer.$": "$.customer", "reindex_id.$": "$.reindex_id", "dry_run.$": "$.dry_run"}
 
@@ -21,8 +20,10 @@ class ReindexSteps:
     clear: str
 
 
-def reindex_definition(steps: ReindexSteps) -> State:
+def reindex_definition(steps: ReindexSteps, at_once: int) -> State:
     """Return the state machine: plan, compare, report, clear. A step is called until it is done.
+
+    So many batches are compared `at_once`.
 
     A step that fails for good ends the execution under the error's own name. Nothing catches it, because a
     redrive goes on at the state in which the execution ended. What a failed execution has written down stays
@@ -48,7 +49,7 @@ def reindex_definition(steps: ReindexSteps) -> State:
                     "first.$": "$$.Map.Item.Value.first",
                     "last.$": "$$.Map.Item.Value.last",
                 },
-                "MaxConcurrency": MAX_CONCURRENCY,
+                "MaxConcurrency": at_once,
                 # What could not be compared is seen in the vault, and reported.
                 "ToleratedFailurePercentage": 100,
                 "ItemProcessor": _compare_batch(steps.compare),

@@ -5,12 +5,8 @@ for 90 days. The cause of an error, which is a text, goes no further than the st
 """
 
 from dataclasses import dataclass
-from typing import Final
 
-from .language import RUN_SECONDS, State, catch, step
-
-MAX_CONCURRENCY: Final = 40
-"""Batches visited at the same time; Lambda's default quota is 1,000 concurrent functions an account."""
+from .language import RUN_SECONDS, Failures, State, catch, step
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +19,11 @@ class RunSteps:
     complete: str
 
 
-def run_definition(steps: RunSteps) -> State:
-    """Return the state machine: plan, visit, verify, complete. Where a step fails, the run is closed."""
+def run_definition(steps: RunSteps, at_once: int) -> State:
+    """Return the state machine: plan, visit, verify, complete. Where a step fails, the run is closed.
+
+    So many batches are visited `at_once`.
+    """
     run = {"customer.$": "$.customer", "run_id.$": "$.run_id"}
     return {
         "Comment": "One run serves all pending requests of one customer.",
@@ -41,7 +40,7 @@ def run_definition(steps: RunSteps) -> State:
                     "first.$": "$$.Map.Item.Value.first",
                     "last.$": "$$.Map.Item.Value.last",
                 },
-                "MaxConcurrency": MAX_CONCURRENCY,
+                "MaxConcurrency": at_once,
                 # What a failed visit left undone is seen in the vault; only its requests end failed.
                 "ToleratedFailurePercentage": 100,
                 "ItemProcessor": _visit_batch(steps.visit),
@@ -79,8 +78,18 @@ def _visit_batch(visit: str) -> State:
         "States": {
             "Visit": step(
                 visit,
-                # Every other attempt goes through the batch backward: see the function.
-                {**batch, "attempt.$": "$$.State.RetryCount"},
+                batch,
+                failures=Failures(first_wait=3, attempts=1),
+                OutputPath="$.Payload",
+                Next="AllVisited",
+                Catch=catch("VisitBackward"),
+            ),
+            # From the other end: see the function. The number of a state's attempt does not tell how often
+            # the function was really called, because those for which Lambda had no room count as well.
+            "VisitBackward": step(
+                visit,
+                {**batch, "backward": True},
+                failures=Failures(first_wait=9, attempts=2),
                 OutputPath="$.Payload",
                 Next="AllVisited",
                 Catch=catch("NoteFailure"),

@@ -192,6 +192,25 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Limits:
+    """How many functions may be at work at once: of Lambda's quota for an account and region, in executions.
+
+    A new account has 10 (AWS Lambda Developer Guide, "Lambda quotas"). The defaults leave three of them for
+    the API and the recurring calls while one customer's run (2), a reindex (2), an export (1) and the bucket
+    events (2) are at work. `run_concurrency` counts for each execution of a machine whose map fans out:
+    batches of a run or a reindex, prefixes of a contract's end. `index_concurrency` counts for the queue of
+    bucket events; SQS takes 2 to 1,000. `api_concurrency` is reserved for each function of the API, and is
+    the most that it gets: AWS refuses it where fewer than 100 would be left for all others.
+    """
+
+    run_concurrency: Annotated[int, Field(ge=1, le=1000, strict=True, alias="runConcurrency")] = 2
+    index_concurrency: Annotated[int, Field(ge=2, le=1000, strict=True, alias="indexConcurrency")] = 2
+    api_concurrency: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = Field(
+        default=None, alias="apiConcurrency"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class _Config:
     """Shape of the whole config, keyed as in the stack's file."""
 
@@ -200,6 +219,7 @@ class _Config:
     customers: Annotated[tuple[Customer, ...], Field(alias="gdpr:customers")]
     account: Annotated[Account, Field(alias="gdpr:account")] = Field(default_factory=Account)
     evidence: Annotated[Evidence, Field(alias="gdpr:evidence")] = Field(default_factory=Evidence)
+    limits: Annotated[Limits, Field(alias="gdpr:limits")] = Field(default_factory=Limits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +233,7 @@ class Settings:
     customers: tuple[Customer, ...]
     account: Account
     evidence: Evidence
+    limits: Limits
 
 
 _ADAPTER: Final = TypeAdapter(_Config)
@@ -227,6 +248,7 @@ _KEYS: Final = {
     ("gdpr:operator",): _keys(Operator),
     ("gdpr:account",): _keys(Account),
     ("gdpr:evidence",): _keys(Evidence),
+    ("gdpr:limits",): _keys(Limits),
     ("gdpr:customers",): _keys(Customer),
     ("gdpr:customers", "contract"): _keys(Contract),
     ("gdpr:customers", "programs"): _keys(Program),
@@ -260,6 +282,7 @@ def parse_settings(config: Mapping[str, Any], *, project: str, stack: str) -> Se
         customers=parsed.customers,
         account=parsed.account,
         evidence=parsed.evidence,
+        limits=parsed.limits,
     )
 
 

@@ -20,9 +20,6 @@ RETENTION_SECONDS = 14 * 24 * 3600
 RECEIVES = 10
 """Times that an event is tried, over some four hours, before it is put aside; AWS advises at least 5."""
 
-EVENTS_AT_ONCE = 10
-"""Functions that work on bucket events at the same time."""
-
 
 def _encrypted_queue(
     resource: str,
@@ -87,10 +84,11 @@ class DeadLetters(pulumi.ComponentResource):
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectEventsArgs:
-    """The functions by module name: one of them takes the events."""
+    """The functions by module name: one of them takes the events, so many of it `at_once`."""
 
     ground: Ground
     functions: Mapping[str, PrivacyFunction]
+    at_once: int
 
 
 class ObjectEvents(pulumi.ComponentResource):
@@ -127,7 +125,7 @@ class ObjectEvents(pulumi.ComponentResource):
             function_name=args.functions["index_objects"].arn,
             batch_size=10,
             function_response_types=["ReportBatchItemFailures"],
-            scaling_config=lambda_.EventSourceMappingScalingConfigArgs(maximum_concurrency=EVENTS_AT_ONCE),
+            scaling_config=lambda_.EventSourceMappingScalingConfigArgs(maximum_concurrency=args.at_once),
             tags=names.tags("operational"),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from local.errors import LocalError
 from local.executions import carry_out, client_of
-from local.stacks import Stack
+from local.stacks import Stack, there_are
 
 _WHY_NOT = {"held": "it is held (contract.hold)", "not-due": "it is not due"}
 
@@ -79,5 +79,5 @@ def _stack_of(customer: str, stack_name: str | None) -> Stack:
         raise LocalError(f"{customer} is a customer of {names}: say which with --stack")
     if not up:
         raise LocalError("no stack is up: start `make up` first")
-    known = ", ".join(name for stack in up for name in stack.vaults)
-    raise LocalError(f"no stack that is up has a customer {customer}: there are {known}")
+    known = there_are(name for stack in up for name in stack.vaults)
+    raise LocalError(f"no stack that is up has a customer {customer}: {known}")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from local import executions
 from local.errors import LocalError
 from local.executions import client_of
-from local.stacks import Stack
+from local.stacks import Stack, there_are
 
 KINDS: Final = {
     "missing-entry": "no entry for rows that are there",
@@ -32,7 +32,9 @@ def reindex(stack_name: str, customer: str | None = None, *, dry_run: bool = Fal
     """
     stack = Stack.read(stack_name)
     if customer is not None and customer not in stack.vaults:
-        raise LocalError(f"{stack_name} has no customer {customer}: there are {', '.join(stack.vaults)}")
+        raise LocalError(f"{stack_name} has no customer {customer}: {there_are(stack.vaults)}")
+    if not stack.vaults:
+        print(f"{stack_name} has no customers: there is nothing to reindex")
     remaining = 0
     for each in [customer] if customer else stack.vaults:
         done = carry_out(client_of(stack, "stepfunctions"), stack, each, dry_run=dry_run)

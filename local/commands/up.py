@@ -10,7 +10,7 @@ from types import MappingProxyType
 from local.build import build
 from local.deploy.creator import DeploymentError
 from local.deploy.settings import stack_names
-from local.emulator.emulator import Emulator
+from local.emulator.emulator import CONCURRENCY, Emulator
 from local.errors import LocalError
 from local.stacks import Stack, deploy_stack, keeping_up
 
@@ -22,17 +22,19 @@ def regions(
     record_trail: bool = False,
     name: str = "emulator",
     waits: float = 1,
+    concurrency: int = CONCURRENCY,
     configs: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> Iterator[tuple[Emulator, list[Stack]]]:
     """An emulator with the named stacks (default: all) deployed; both are gone afterwards.
 
     `configs` override, by stack, single values of its config. The others are the emulator's: whether it
-    records a trail, what its log is called, and what part of their time state machines wait.
+    records a trail, what its log is called, what part of their time state machines wait, and how many
+    functions are at work at once.
 
     Raises LocalError for an unknown stack.
     """
     wanted = _known(stacks)
-    with Emulator(record_trail=record_trail, name=name, waits=waits) as emulator:
+    with Emulator(record_trail=record_trail, name=name, waits=waits, concurrency=concurrency) as emulator:
         yield emulator, [deploy_stack(emulator, stack, config=configs.get(stack)) for stack in wanted]
 
 
@@ -76,7 +78,9 @@ def how_to_call(stack: Stack) -> str:
         f"  {health}",
     ]
     customer = next((customer for customer, programs in stack.clients.items() if programs), None)
-    if customer is None:
+    if not stack.clients:
+        lines.append("  no customer yet: add one to gdpr:customers, to call anything else")
+    elif customer is None:
         lines.append("  no customer has a program yet: give one to gdpr:customers, to call anything else")
     else:
         asked = f'Stack.read("{stack.name}").client("{customer}").requests()'

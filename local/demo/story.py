@@ -19,6 +19,7 @@ from local.client import PrivacyClient, ProblemError
 from local.commands import contract_end
 from local.commands.up import regions
 from local.customers import customers_of
+from local.demo.cast import CONTROLLER, HERE, NEIGHBOUR, THERE, Cast, check_cast
 from local.demo.generate import CustomerData, Person, RegionData, generate
 from local.demo.load import send, wait_until_indexed
 from local.deploy.settings import stack_config, stack_names
@@ -29,8 +30,6 @@ from local.executions import carry_out, follow, machine_arn
 from local.stacks import Stack, Vault, deploy_stack
 from local.vaults import VaultView, references_of
 
-_HERE, _THERE = "eu-west", "us-east"
-_CONTROLLER, _NEIGHBOUR = "acme", "globex"
 _NEW_NAME = "Wiktoria Poprawiona-Nowa"
 
 
@@ -69,26 +68,6 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """Who the story is about: two to erase (one of them also the neighbour's customer), one to correct."""
-
-    erased: Person
-    erased_here_only: Person
-    corrected: Person
-
-    @classmethod
-    def of(cls, data: RegionData) -> "Cast":
-        """Choose them from the generated people."""
-        first, second, *_ = data.only_at(_CONTROLLER)
-        return cls(erased=first, erased_here_only=data.shared()[0], corrected=second)
-
-    @property
-    def everyone(self) -> tuple[Person, ...]:
-        """All three."""
-        return self.erased, self.erased_here_only, self.corrected
-
-
-@dataclass(frozen=True, slots=True)
 class Baseline:
     """What must still be so afterwards."""
 
@@ -103,8 +82,10 @@ def demo(seed: int = 7) -> int:
     story.chapter("Build the Lambda packages, start an AWS, deploy two regions")
     build("local", say=story.say)
     started = time.monotonic()
-    data = generate(seed, {stack: customers_of(stack_config(stack)) for stack in stack_names()})
-    with regions((_HERE, _THERE), record_trail=True, name="demo") as (emulator, stacks):
+    customers = {stack: customers_of(stack_config(stack)) for stack in stack_names()}
+    check_cast(customers)
+    data = generate(seed, customers)
+    with regions((HERE, THERE), record_trail=True, name="demo") as (emulator, stacks):
         here, there = stacks
         story.say(f"emulator started and both stacks deployed in {time.monotonic() - started:.1f} s")
         try:
@@ -123,14 +104,14 @@ def _tell(
     _is_guarded(story, here)
     _data_in(story, emulator, (here, there), data)
 
-    cast = Cast.of(data[_HERE])
-    mine = data[_HERE].customers[_CONTROLLER]
+    cast = Cast.of(data[HERE])
+    mine = data[HERE].customers[CONTROLLER]
     story.chapter("Remember what must not change, and prove that the search finds what is there")
     before = _baseline(emulator, here, there, mine, cast)
     for person, places in _found(emulator, here, cast.everyone).items():
         story.check(len(places) > 2, f"a search finds {person.name} {len(places)} times in {here.region}")
 
-    with here.client(_CONTROLLER) as api:
+    with here.client(CONTROLLER) as api:
         erasure = _requests(story, api, cast, mine)
         _erased(story, emulator, here, cast, mine, before, erasure)
         _strangers(story, api, here, there, erasure)
@@ -140,11 +121,11 @@ def _tell(
 
 
 def _is_guarded(story: Story, here: Stack) -> None:
-    with here.client(_CONTROLLER) as api, httpx.Client(verify=api.trust) as anybody:
+    with here.client(CONTROLLER) as api, httpx.Client(verify=api.trust) as anybody:
         story.check(anybody.get(f"{here.api_url}/v1/health").json() == {"status": "ok"}, "the API is up")
         refused = anybody.get(f"{here.api_url}/v1/requests").status_code
         story.check(refused == httpx.codes.UNAUTHORIZED, "without a token it answers 401")
-        vault = here.vaults[_CONTROLLER]
+        vault = here.vaults[CONTROLLER]
         refused = anybody.get(f"{here.endpoint}/{vault.bucket}").status_code
         story.check(refused == httpx.codes.FORBIDDEN, "without a signature the bucket answers 403")
 
@@ -169,7 +150,7 @@ def _data_in(
 
 
 def _requests(story: Story, api: PrivacyClient, cast: Cast, mine: CustomerData) -> str:
-    story.chapter(f"{_CONTROLLER} asks over HTTP: erase two people, correct a third")
+    story.chapter(f"{CONTROLLER} asks over HTTP: erase two people, correct a third")
     subjects = [cast.erased.email.upper(), cast.erased_here_only.email]
     erasure = api.request_erasure(subjects, reason="consent-withdrawn", idempotency_key="demo-1")
     story.check(erasure.state == "pending", f"erasure request {erasure.id} accepted, due {erasure.due_at}")
@@ -204,7 +185,7 @@ def _baseline(emulator: Emulator, here: Stack, there: Stack, mine: CustomerData,
         for record in mine.records
         if record.person not in cast.everyone
     }
-    others = [(here, _NEIGHBOUR), *((there, customer) for customer in there.vaults)]
+    others = [(here, NEIGHBOUR), *((there, customer) for customer in there.vaults)]
     neighbours = {}
     for stack, customer in others:
         view = VaultView(emulator, stack, customer)
@@ -222,7 +203,7 @@ def _erased(
     erasure: str,
 ) -> None:
     story.chapter("Read back what is left")
-    view = VaultView(emulator, here, _CONTROLLER)
+    view = VaultView(emulator, here, CONTROLLER)
     erased = (cast.erased, cast.erased_here_only)
     versions = Counter(key for key, _ in view.versions())
     lost = [letter.key for letter in mine.letters if letter.person in erased and letter.key in versions]
@@ -245,7 +226,7 @@ def _erased(
         all(fields["name"] == _NEW_NAME for fields in corrected),
         "the corrected person's record has the new name",
     )
-    references = references_of(emulator, here, _CONTROLLER, erasure)
+    references = references_of(emulator, here, CONTROLLER, erasure)
     story.check(
         len(references) == len(erased) and all(view.partition(each) == {"erased"} for each in references),
         "of each of the erased there is a tombstone under a keyed reference, and nothing else",
@@ -299,9 +280,9 @@ def _tables(story: Story, view: VaultView, mine: CustomerData, cast: Cast) -> No
 
 def _strangers(story: Story, api: PrivacyClient, here: Stack, there: Stack, erasure: str) -> None:
     story.chapter("What strangers see of it")
-    with here.client(_NEIGHBOUR) as other:
+    with here.client(NEIGHBOUR) as other:
         status = other.call("GET", f"/v1/requests/{erasure}").status_code
-        story.check(status == httpx.codes.NOT_FOUND, f"{_NEIGHBOUR}'s token: request {erasure} is a 404")
+        story.check(status == httpx.codes.NOT_FOUND, f"{NEIGHBOUR}'s token: request {erasure} is a 404")
     abroad = next(iter(there.vaults))
     with there.client(abroad) as other:
         status = other.call("GET", f"/v1/requests/{erasure}").status_code
@@ -312,7 +293,7 @@ def _strangers(story: Story, api: PrivacyClient, here: Stack, there: Stack, eras
         )
         story.check(
             answer.status_code == httpx.codes.UNAUTHORIZED,
-            f"{_CONTROLLER}'s own token is worth nothing in {there.region}: 401",
+            f"{CONTROLLER}'s own token is worth nothing in {there.region}: 401",
         )
 
 
@@ -342,13 +323,13 @@ def _last_search(story: Story, emulator: Emulator, here: Stack, there: Stack, ca
         f"{cast.erased.name} is nowhere in {here.region}; "
         f"{searched.places:,} places with {searched.size / 1e6:.1f} MB were read",
     )
-    neighbour = here.vaults[_NEIGHBOUR]
+    neighbour = here.vaults[NEIGHBOUR]
     left = found[cast.erased_here_only]
     elsewhere = [finding for finding in left if not _within(finding, neighbour)]
     _show(story, elsewhere)
     story.check(
         bool(left) and not elsewhere,
-        f"{cast.erased_here_only.name} is left in {_NEIGHBOUR}'s vault alone: nobody asked it",
+        f"{cast.erased_here_only.name} is left in {NEIGHBOUR}'s vault alone: nobody asked it",
     )
     for person, findings in _found(emulator, there, cast.everyone).items():
         _show(story, findings)
@@ -356,42 +337,42 @@ def _last_search(story: Story, emulator: Emulator, here: Stack, there: Stack, ca
 
 
 def _contract_ends(story: Story, emulator: Emulator, here: Stack, cast: Cast) -> None:
-    story.chapter(f"{_NEIGHBOUR}'s contract ends: new dates in the config, and the stack is deployed again")
+    story.chapter(f"{NEIGHBOUR}'s contract ends: new dates in the config, and the stack is deployed again")
     step_functions = emulator.client("stepfunctions", here.region)
-    remaining = VaultView(emulator, here, _CONTROLLER)
+    remaining = VaultView(emulator, here, CONTROLLER)
     before = (remaining.versions(), remaining.digests())
-    counted = carry_out(step_functions, here, "contract-end", {"customer": _NEIGHBOUR, "dry_run": True})
+    counted = carry_out(step_functions, here, "contract-end", {"customer": NEIGHBOUR, "dry_run": True})
     for line in contract_end.inventory(counted):
         story.say(line)
     story.check(counted["reason"] == "not-due", "a dry run counts, and destroys nothing")
-    with here.client(_NEIGHBOUR) as api:
+    with here.client(NEIGHBOUR) as api:
         story.check(api.call("GET", "/v1/requests").status_code == httpx.codes.OK, "its token is good")
         yesterday = (datetime.now(UTC) - timedelta(days=1)).date()
-        customers = json.loads(stack_config(_HERE)["gdpr:customers"])
+        customers = json.loads(stack_config(HERE)["gdpr:customers"])
         for customer in customers:
-            if customer["id"] == _NEIGHBOUR:
+            if customer["id"] == NEIGHBOUR:
                 customer["contract"] |= {"ends": yesterday.isoformat(), "graceDays": 0, "keyDeletionDays": 7}
-        deploy_stack(emulator, _HERE, config={"gdpr:customers": json.dumps(customers)})
+        deploy_stack(emulator, HERE, config={"gdpr:customers": json.dumps(customers)})
         watched = emulator.client("lambda", here.region).invoke(FunctionName=f"{here.prefix}-watch-contracts")
         story.check("FunctionError" not in watched, "the hourly watch sees that it is over, and ends it")
         machine = machine_arn(here, "contract-end")
         (execution,) = step_functions.list_executions(stateMachineArn=machine, statusFilter="RUNNING")[
             "executions"
         ]
-        ended = follow(step_functions, execution["executionArn"], _NEIGHBOUR, until="WaitForKey")
-        for line in contract_end.outcome(_NEIGHBOUR, ended):
+        ended = follow(step_functions, execution["executionArn"], NEIGHBOUR, until="WaitForKey")
+        for line in contract_end.outcome(NEIGHBOUR, ended):
             story.say(line)
         refused = api.call("GET", "/v1/requests")
         story.check(
             (refused.status_code, refused.json()["type"]) == (403, "urn:gdpr:problem:contract-ended"),
             "the token that was good is refused: 403, the contract has ended",
         )
-    with here.client(_NEIGHBOUR) as api:
+    with here.client(NEIGHBOUR) as api:
         story.check(not _gets_a_token(api), "a new login is refused: the client is gone")
     _nothing_left(story, emulator, here, ended["look_at"])
     story.check(
         (remaining.versions(), remaining.digests()) == before,
-        f"{_CONTROLLER}'s vault has the same SHA-256 in every version and item",
+        f"{CONTROLLER}'s vault has the same SHA-256 in every version and item",
     )
     (places,) = _found(emulator, here, [cast.erased_here_only]).values()
     _show(story, places)
@@ -407,7 +388,7 @@ def _gets_a_token(api: PrivacyClient) -> bool:
 
 
 def _nothing_left(story: Story, emulator: Emulator, here: Stack, key_deletion: str) -> None:
-    vault = here.vaults[_NEIGHBOUR]
+    vault = here.vaults[NEIGHBOUR]
     s3, dynamodb, kms = (emulator.client(service, here.region) for service in ("s3", "dynamodb", "kms"))
     listed = s3.list_object_versions(Bucket=vault.bucket)
     left = len(listed.get("Versions", [])) + len(listed.get("DeleteMarkers", []))
@@ -418,7 +399,7 @@ def _nothing_left(story: Story, emulator: Emulator, here: Stack, key_deletion: s
     story.check(vault.table not in tables, "the table is gone")
     key = kms.describe_key(KeyId=vault.key_arn)["KeyMetadata"]
     story.check(key["KeyState"] == "PendingDeletion", f"the key is pending deletion until {key_deletion}")
-    kept = contract_end.evidence(s3, here, _NEIGHBOUR)
+    kept = contract_end.evidence(s3, here, NEIGHBOUR)
     story.check(
         "scheduled" in kept and kept["scheduled"]["read_back"]["bucket"]["versions"] == 0,
         "what was destroyed and read back is kept as evidence, under Object Lock",

@@ -387,7 +387,7 @@ class _Cloud(Mocks):
             yield
         except DeploymentError as error:
             raise self.fail(error) from None
-        except (ClientError, BotoCoreError, KeyError) as error:
+        except (ClientError, BotoCoreError, KeyError, OSError) as error:
             what = f"{token} {name!r}" if name else token
             raise self.fail(DeploymentError(f"{what}: {type(error).__name__}: {error}")) from error
 

@@ -7,6 +7,7 @@ it alone, checks signatures and enforces IAM. It keeps everything in memory: wha
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -37,8 +38,14 @@ STATE = Path(os.environ.get("GDPR_STATE") or ROOT / ".local")
 ACCOUNT = "111122223333"
 """The one AWS account. To the emulator an access key of twelve digits is the root of that account."""
 
+CONCURRENCY = 1_000
+"""Lambda's default quota of concurrent executions; by itself the emulator goes by the machine's memory."""
+
 _FUNCTION_RUNTIME = Path(__file__).resolve().parent / "function_runtime"
 _START_SECONDS = 60
+
+ROOM = 300 * 1024 * 1024
+"""Bytes of temporary files that it may need: `make demo` has 150 MB of them, most of it unpacked packages."""
 
 
 class Emulator:
@@ -52,11 +59,20 @@ class Emulator:
         trail: file with every decision of the policy evaluator as JSON lines, or None when not recorded.
     """
 
-    def __init__(self, *, record_trail: bool = False, name: str = "emulator", waits: float = 1) -> None:
+    def __init__(
+        self,
+        *,
+        record_trail: bool = False,
+        name: str = "emulator",
+        waits: float = 1,
+        concurrency: int = CONCURRENCY,
+    ) -> None:
         """Nothing runs before `start`; `name` tells the log files of several emulators apart.
 
         `waits` is what part of its time a state machine waits, in its Wait states and before it tries a step
         again: 0.1 is a tenth. The definitions stay as they are, the emulator's engine just waits less.
+        `concurrency` is the account's quota of functions that are at work at once, in all regions together
+        (on AWS it is one a region).
         """
         self.url = self.inner_url = ""
         self.authority = Path()
@@ -64,6 +80,7 @@ class Emulator:
         self.trail: Path | None = None
         self._record_trail = record_trail
         self._waits = waits
+        self._concurrency = concurrency
         self._process: subprocess.Popen[bytes] | None = None
         self._session = boto3.Session(aws_access_key_id=ACCOUNT, aws_secret_access_key="test")
         self._clients: dict[tuple[str, str], Any] = {}
@@ -92,8 +109,10 @@ class Emulator:
     def start(self) -> Self:
         """Start it and wait until it answers.
 
-        Raises LocalError, with the end of its log, when it does not.
+        Raises LocalError, with the end of its log, when it does not, and where there is too little room for
+        its temporary files.
         """
+        _check_room()
         STATE.mkdir(mode=0o700, exist_ok=True)
         port, inner_port = _free_ports(2)
         self.url = f"https://127.0.0.1:{port}"
@@ -204,6 +223,7 @@ class Emulator:
             # A worker process that a burst left behind goes after a minute.
             "LAMBDA_WARM_TTL_SECONDS": "60",
             "SFN_WAIT_SCALE": str(self._waits),
+            "LAMBDA_ACCOUNT_CONCURRENCY": str(self._concurrency),
             "DOCKER_HOST": f"unix://{directory}/no-docker.sock",
         }
         if self.trail:
@@ -222,6 +242,18 @@ class Emulator:
                 time.sleep(0.02)
         tail = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
         raise LocalError(f"the emulator did not start; the end of {self.log} says:\n{tail}")
+
+
+def _check_room() -> None:
+    """Raise LocalError where temporary files have no room: functions would fail later, and not say why."""
+    fix = f"make room, or set TMPDIR to a folder that has {ROOM // 1024**2} MiB"
+    try:
+        folder = tempfile.gettempdir()
+    except FileNotFoundError:
+        raise LocalError(f"no folder takes temporary files (TMPDIR, /tmp): {fix}") from None
+    free = shutil.disk_usage(folder).free
+    if free < ROOM:
+        raise LocalError(f"{folder} has only {free // 1024**2} MiB left for temporary files: {fix}")
 
 
 def client_config() -> Config:

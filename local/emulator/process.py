@@ -1,6 +1,6 @@
 """Entry point of the emulator's own process: `python -m local.emulator.process`.
 
-Adds six things to the emulator:
+Adds seven things to the emulator:
 
 * it ends, with every worker process and temporary file it made, when the process that started it is gone,
   however that went: the parent holds the other end of our standard input;
@@ -12,6 +12,8 @@ Adds six things to the emulator:
   sessions for expired ones without a lock, and fails one of the two when the other adds its own meanwhile;
 * a package is unpacked once, and all functions and processes that run it read the same files; by itself the
   emulator unpacks it for every process, which for Arrow are 120 MB each time;
+* a step of a state machine for which Lambda has no room fails under AWS's name for that; by itself the
+  emulator calls it Lambda.Unknown, which retriers take for a failure of the function;
 * with GDPR_TRAIL set to a file, every decision of its policy evaluator is written there, one JSON
   object a line. The emulator's own CloudTrail log names neither the role nor the exact IAM action (a
   session shows as an access key, ListObjectVersions as ListObjects, a transaction as itself), so it
@@ -20,6 +22,7 @@ Adds six things to the emulator:
 """
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import json
@@ -149,6 +152,25 @@ def _unpack_packages_once() -> None:
     lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": SharedPackage})
 
 
+def _name_the_lack_of_room() -> None:
+    from ministack.services import stepfunctions
+
+    call: Callable[..., Any] = stepfunctions._call_lambda
+
+    @functools.wraps(call)
+    def named(*arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except stepfunctions._ExecutionError as error:
+            with contextlib.suppress(ValueError):
+                answer = json.loads(error.cause)
+                if isinstance(answer, dict) and answer.get("__type") == "TooManyRequestsException":
+                    error.error = "Lambda.TooManyRequestsException"
+            raise
+
+    stepfunctions._call_lambda = named
+
+
 def _serve() -> None:
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
@@ -173,6 +195,7 @@ def main() -> None:
     _judge_tags_of_tables_by_the_table()
     _look_through_sessions_again()
     _unpack_packages_once()
+    _name_the_lack_of_room()
     if trail := os.environ.pop("GDPR_TRAIL", ""):
         _record_decisions(Path(trail))
     _serve()

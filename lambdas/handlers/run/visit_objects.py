@@ -15,17 +15,18 @@ _registry: Final = Registry.from_environment()
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """{customer, run_id, first, last} → the same with `done`; if not done, first and last are what is left.
 
-    With an `error`, which the batch was given up with, nothing is visited: it is noted on what is not done.
+    With `backward` the last comes first. With an `error`, which the batch was given up with, nothing is
+    visited: it is noted on what is not done.
     """
     step = open_step(_registry, event, "visit")
     visitor, first, last = Visitor(step.visits), event["first"], event["last"]
     if "error" in event:
         visitor.note_abandoned(first, last, event["error"])
         return {**step.ids, "first": first, "last": last, "done": True}
-    # A visit that takes its function down with it stops those behind it. So every other attempt comes from
-    # the other end, and all but that one get done.
-    backward = event.get("attempt", 0) % 2 == 1
-    left = visitor.visit_batch(first, last, context.get_remaining_time_in_millis, backward=backward)
+    # A visit that takes its function down with it stops those behind it. So the last attempts come from the
+    # other end, and all but that one get done.
+    backward, remaining = event.get("backward", False), context.get_remaining_time_in_millis
+    left = visitor.visit_batch(first, last, remaining, backward=backward)
     if left is None:
         return {**step.ids, "first": first, "last": last, "done": True}
     return {**step.ids, "first": left[0], "last": left[1], "done": False}

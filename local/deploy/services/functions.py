@@ -45,7 +45,11 @@ _UNSAID: Final[Mapping[str, Any]] = {
 }
 """AWS's defaults of what a function need not say."""
 
+_LEFT_FOR_OTHERS: Final = 100
+"""Executions at once that AWS wants to be left unreserved; of a smaller quota all of them."""
+
 _uploading = threading.Lock()
+_reserving = threading.Lock()
 
 
 @functools.lru_cache(maxsize=4)
@@ -135,6 +139,43 @@ def _configuration(name: str, inputs: Inputs) -> dict[str, Any]:
     }
 
 
+def _reserved(name: str, inputs: Inputs) -> int | None:
+    """Return how many executions at once are to be reserved; -1 is the provider's value for none."""
+    reserved = inputs.get("reservedConcurrentExecutions")
+    if reserved is None or reserved == -1:
+        return None
+    if type(reserved) is not int or reserved < 0:
+        raise DeploymentError(
+            f"aws:lambda/function:Function {name!r}: reservedConcurrentExecutions is {reserved!r}: "
+            "give a whole number from 0, or -1 for none"
+        )
+    return reserved
+
+
+def _reserve(aws: Aws, name: str, function: str, reserved: int) -> None:
+    """Reserve executions at once, as far as AWS would; the emulator takes any number.
+
+    Raises DeploymentError with AWS's words where too few would be left.
+    """
+    functions = aws.client("lambda")
+    with _reserving:
+        limits = functions.get_account_settings()["AccountLimit"]
+        before = functions.get_function_concurrency(FunctionName=function)
+        left = (
+            limits["UnreservedConcurrentExecutions"]
+            + before.get("ReservedConcurrentExecutions", 0)
+            - reserved
+        )
+        least = min(_LEFT_FOR_OTHERS, limits["ConcurrentExecutions"])
+        if left < least:
+            raise DeploymentError(
+                f"aws:lambda/function:Function {name!r}: Specified ReservedConcurrentExecutions for function "
+                "decreases account's UnreservedConcurrentExecution below its minimum value of "
+                f"[{least}]: {limits['ConcurrentExecutions']} are the quota, {left} would be left"
+            )
+        functions.put_function_concurrency(FunctionName=function, ReservedConcurrentExecutions=reserved)
+
+
 def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
     functions = aws.client("lambda")
     function = inputs.get("name") or name
@@ -145,10 +186,8 @@ def _function(aws: Aws, name: str, inputs: Inputs) -> Made:
         **picked(inputs, Architectures="architectures"),
         **_configuration(name, inputs),
     )
-    if inputs.get("reservedConcurrentExecutions") is not None:
-        functions.put_function_concurrency(
-            FunctionName=function, ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"]
-        )
+    if (reserved := _reserved(name, inputs)) is not None:
+        _reserve(aws, name, function, reserved)
     arn = created["FunctionArn"]
     invoke = f"functions/{arn}/invocations"
     return Made(
@@ -189,13 +228,10 @@ def _update_function(aws: Aws, function: Existing, inputs: Inputs) -> Made:
         )
         functions.get_waiter("function_updated_v2").wait(FunctionName=function.id)
     if changed("reservedConcurrentExecutions"):
-        if inputs.get("reservedConcurrentExecutions") is None:
+        if (reserved := _reserved(function.name, inputs)) is None:
             functions.delete_function_concurrency(FunctionName=function.id)
         else:
-            functions.put_function_concurrency(
-                FunctionName=function.id,
-                ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"],
-            )
+            _reserve(aws, function.name, function.id, reserved)
     retag(
         function,
         inputs,

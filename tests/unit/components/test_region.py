@@ -265,3 +265,31 @@ def test_components_know_nothing_of_the_functions_code_but_the_names_of_variable
             re.findall(r"^(?:from|import) (?:lambdas|privacy|handlers)[\w.]*(?: import \w+)?", source, re.M)
         )
         assert imported <= {"from lambdas.privacy import environment"}, module.name
+
+
+def empty_places(value: object, path: str) -> list[str]:
+    if isinstance(value, dict):
+        return [place for key, inner in value.items() for place in empty_places(inner, f"{path}.{key}")]
+    if isinstance(value, list):
+        return [place for each in value for place in empty_places(each, f"{path}[]")] if value else [path]
+    return [] if value else [path]
+
+
+def test_a_region_without_customers_is_whole_and_asks_aws_for_nothing_empty(deployment: Deployment) -> None:
+    """Before the first customer, and after the last: an empty list in a policy is refused by IAM."""
+    stack = deployment.prefix.removeprefix("gdpr-")
+    config = stack_config(stack)
+    customers = [customer["id"] for customer in config["gdpr:customers"]]
+    hollow = declared(stack, {**config, "gdpr:customers": []}, now=NOW)
+    assert (hollow.outputs["clients"], hollow.outputs["vaults"]) == ({}, {})
+    policies = {
+        f"{made.name} {key}": json.loads(value)
+        for made in hollow.made
+        for key, value in made.inputs.items()
+        if isinstance(value, str) and value.startswith('{"Version"')
+    }
+    assert len(policies) > 100
+    assert [place for name, policy in policies.items() for place in empty_places(policy, name)] == []
+    gone = {made.urn for made in deployment.made} - {made.urn for made in hollow.made}
+    assert gone
+    assert [urn for urn in gone if not any(customer in urn for customer in customers)] == []

@@ -121,6 +121,35 @@ def test_no_room_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     assert capsys.readouterr().err == "error: No space left on device (/somewhere/file)\n"
 
 
+def test_too_little_room_for_temporary_files_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("local.emulator.emulator.ROOM", 2**60)
+    monkeypatch.setattr("local.stacks.STATE", tmp_path)
+    monkeypatch.setattr("local.commands.up.build", lambda _: None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert main(["up", "us-east"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path} has only ")
+    assert "set TMPDIR to a folder that has" in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["us-east.lock"]
+
+
+def test_no_folder_for_temporary_files_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("local.stacks.STATE", tmp_path)
+    monkeypatch.setattr("local.commands.up.build", lambda _: None)
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("tempfile._candidate_tempdir_list", lambda: [str(tmp_path / "not-there")])
+    assert main(["up", "us-east"]) == 1
+    assert capsys.readouterr().err == (
+        "error: no folder takes temporary files (TMPDIR, /tmp): make room, or set TMPDIR to a folder "
+        "that has 300 MiB\n"
+    )
+
+
 def test_a_stack_whose_up_was_killed_is_not_taken_for_one_that_is_up(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

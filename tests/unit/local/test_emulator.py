@@ -30,7 +30,7 @@ def wait_for(condition: object, seconds: float = 60) -> bool:
 
 def made_role(emulator: Emulator, service: str) -> str:
     role = emulator.client("iam", "eu-west-1").create_role(
-        RoleName="r", AssumeRolePolicyDocument=trusting(service)
+        RoleName=service, AssumeRolePolicyDocument=trusting(service)
     )
     return str(role["Role"]["Arn"])
 
@@ -139,6 +139,40 @@ def test_functions_of_one_package_read_the_same_files(emulator: Emulator) -> Non
     assert one == same
     assert (one[1], other[1]) == ("a", "b")
     assert other[0] != one[0]
+
+
+def test_a_step_for_which_lambda_has_no_room_fails_under_the_name_that_aws_gives_it(worker_id: str) -> None:
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("where.py", "def handler(event, context): raise ValueError(event)")
+    with Emulator(name=f"room-{worker_id}", concurrency=200) as running:
+        functions, machines = (running.client(name, "eu-west-1") for name in ("lambda", "stepfunctions"))
+        assert functions.get_account_settings()["AccountLimit"]["ConcurrentExecutions"] == 200
+        functions.create_function(
+            FunctionName="full",
+            Runtime="python3.13",
+            Handler="where.handler",
+            Role=made_role(running, "lambda.amazonaws.com"),
+            Code={"ZipFile": package.getvalue()},
+        )
+        call = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "End": True}
+        call["Parameters"] = {"FunctionName": "full", "Payload": {}}
+        machine = machines.create_state_machine(
+            name="calls",
+            definition=json.dumps({"StartAt": "Call", "States": {"Call": call}}),
+            roleArn=made_role(running, "states.amazonaws.com"),
+        )["stateMachineArn"]
+
+        def error() -> str:
+            execution = machines.start_execution(stateMachineArn=machine)["executionArn"]
+            assert wait_for(
+                lambda: machines.describe_execution(executionArn=execution)["status"] == "FAILED", 30
+            )
+            return str(machines.describe_execution(executionArn=execution)["error"])
+
+        assert error() != "Lambda.TooManyRequestsException"
+        functions.put_function_concurrency(FunctionName="full", ReservedConcurrentExecutions=0)
+        assert error() == "Lambda.TooManyRequestsException"
 
 
 def test_credentials_that_others_get_meanwhile_fail_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

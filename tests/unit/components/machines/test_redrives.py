@@ -29,7 +29,7 @@ def test_the_machines_that_people_are_told_to_redrive_are_marked() -> None:
 @pytest.mark.parametrize("name", sorted(REDRIVEN))
 def test_nothing_catches_an_error_that_a_redrive_would_have_to_find(name: str) -> None:
     spec = MACHINES[name]
-    definition = spec.definition(**dict.fromkeys(spec.steps, "arn:function"))
+    definition = spec.definition(dict.fromkeys(spec.steps, "arn:function"), 2)
     assert not [state for state in states(definition) if "Catch" in state or state["Type"] == "Fail"]
 
 

@@ -8,7 +8,7 @@ from ..programs import Deployment
 from .states import following, reachable
 
 DEFINITION = reindex_definition(
-    ReindexSteps(plan="arn:plan", compare="arn:compare", report="arn:report", clear="arn:clear")
+    ReindexSteps(plan="arn:plan", compare="arn:compare", report="arn:report", clear="arn:clear"), 2
 )
 BATCH = DEFINITION["States"]["CompareAll"]["ItemProcessor"]
 MACHINES = (DEFINITION, BATCH)
@@ -49,7 +49,7 @@ def test_every_step_is_tried_again_and_called_until_it_is_done() -> None:
 def test_an_object_that_cannot_be_compared_leaves_the_others_going() -> None:
     compare = DEFINITION["States"]["CompareAll"]
     assert compare["ToleratedFailurePercentage"] == 100
-    assert compare["MaxConcurrency"] == 40
+    assert compare["MaxConcurrency"] == 2
     assert compare["ResultPath"] is None
     assert BATCH["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     # Step Functions quotas: 256 KiB of output, also where it is then thrown away.

@@ -9,7 +9,7 @@ from ..programs import Deployment
 from .states import following, reachable
 
 STEPS = RunSteps(plan="arn:plan", visit="arn:visit", verify="arn:verify", complete="arn:complete")
-DEFINITION = run_definition(STEPS)
+DEFINITION = run_definition(STEPS, 2)
 BATCH = DEFINITION["States"]["VisitAll"]["ItemProcessor"]
 
 
@@ -41,7 +41,8 @@ def test_whatever_fails_is_caught_and_closes_the_run() -> None:
         "Verify": "VerifyFailed",
         "Complete": "CompleteFailed",
         "Abandon": "Abandoned",
-        "Visit": "NoteFailure",
+        "Visit": "VisitBackward",
+        "VisitBackward": "NoteFailure",
         "NoteFailure": "VisitFailed",
     }
 
@@ -69,7 +70,7 @@ def test_every_call_is_tried_again_with_backoff_jitter_and_a_time_limit() -> Non
         for state in machine["States"].values()
         if state["Type"] == "Task"
     ]
-    assert len(tasks) == 6
+    assert len(tasks) == 7
     for task in tasks:
         assert task["TimeoutSeconds"] > 900
         tried = {error for retry in task["Retry"] for error in retry["ErrorEquals"]}
@@ -87,16 +88,16 @@ def test_steps_get_ids_and_counts_only() -> None:
         for state in machine["States"].values()
         if state["Type"] == "Task"
     ]
-    assert {key for payload in payloads for key in payload} == {*batch, "attempt.$", "step.$", "error.$"}
+    assert {key for payload in payloads for key in payload} == {*batch, "backward", "step.$", "error.$"}
     assert set(DEFINITION["States"]["VisitAll"]["ItemSelector"]) == batch
-    texts = [path for payload in payloads for path in payload.values() if "failure" in path]
+    texts = [path for payload in payloads for path in payload.values() if "failure" in str(path)]
     assert texts == ["$.failure.Error"]
 
 
 def test_a_failed_visit_leaves_the_others_going() -> None:
     visits = DEFINITION["States"]["VisitAll"]
     assert visits["ToleratedFailurePercentage"] == 100
-    assert visits["MaxConcurrency"] == 40
+    assert visits["MaxConcurrency"] == 2
     assert BATCH["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
 
 
@@ -107,8 +108,13 @@ def test_a_batch_that_ran_out_of_time_goes_on_where_it_stopped() -> None:
     assert BATCH["States"]["Visit"]["OutputPath"] == "$.Payload"
 
 
-def test_a_batch_knows_which_attempt_it_is() -> None:
-    assert BATCH["States"]["Visit"]["Parameters"]["Payload"]["attempt.$"] == "$$.State.RetryCount"
+def test_both_ways_through_a_batch_are_tried_more_than_once_between_them() -> None:
+    forward, backward = BATCH["States"]["Visit"], BATCH["States"]["VisitBackward"]
+    assert "backward" not in forward["Parameters"]["Payload"]
+    assert backward["Parameters"]["Payload"]["backward"] is True
+    assert backward["Next"] == forward["Next"] == "AllVisited"
+    failures = [retry for state in (forward, backward) for retry in state["Retry"][-1:]]
+    assert [(retry["IntervalSeconds"], retry["MaxAttempts"]) for retry in failures] == [(3, 1), (9, 2)]
 
 
 def test_five_thousand_batches_fit_into_the_maps_output() -> None:
@@ -122,6 +128,7 @@ def test_each_step_calls_its_function(deployment: Deployment) -> None:
     called = re.findall(r'"FunctionName": "arn:mock:Function:([^"]+)"', machine.inputs["definition"])
     assert [name.removeprefix(f"{deployment.prefix}-") for name in called] == [
         "plan-run",
+        "visit-objects",
         "visit-objects",
         "visit-objects",
         "verify-run",

@@ -38,7 +38,8 @@ FUNCTIONS = ("plan_reindex", "reindex_objects", "report_reindex", "clear_reindex
 DEFINITION = reindex_definition(
     ReindexSteps(
         plan="plan_reindex", compare="reindex_objects", report="report_reindex", clear="clear_reindex"
-    )
+    ),
+    2,
 )
 CHUNKS = 4
 _AWS = BaseClient._make_api_call

@@ -214,7 +214,7 @@ def test_short_calls_go_on_where_the_last_one_stopped(
         return world.functions.module(function).handler(event, context)
 
     calls = Counter[str]()
-    execution = Execution.start(reindex_definition(STEPS), uuid7(), {"customer": "acme"})
+    execution = Execution.start(reindex_definition(STEPS, 2), uuid7(), {"customer": "acme"})
     output: dict[str, Any] = {}
     with monkeypatch.context() as patched:
         patched.setattr(reindex_report, "PAGE", 3)

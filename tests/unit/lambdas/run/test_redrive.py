@@ -45,7 +45,7 @@ def execute(world: "World", broken: Broken = lambda _function, _event: False) ->
     active = lock.active_run("acme")
     run_id = active.run_id if active else lock.start_run("acme")
     assert run_id is not None
-    execution = Execution.start(run_definition(STEPS), run_id, {"customer": "acme", "run_id": run_id})
+    execution = Execution.start(run_definition(STEPS, 2), run_id, {"customer": "acme", "run_id": run_id})
     while execution.status == "RUNNING":
         execution.advance(invoke)
     return run_id

@@ -58,7 +58,7 @@ class Region:
     keys: dict[str, str] = field(default_factory=dict)
     clients: dict[str, list[str]] = field(default_factory=dict)
     definition: dict[str, Any] = field(
-        default_factory=lambda: contract_end_definition(ContractEndSteps(**STEPS))
+        default_factory=lambda: contract_end_definition(ContractEndSteps(**STEPS), 2)
     )
     milliseconds: Callable[[], int] = lambda: 900_000
     functions: Functions = field(default_factory=Functions)

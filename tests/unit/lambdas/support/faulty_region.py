@@ -57,7 +57,7 @@ FUNCTIONS = (
 )
 
 _DEFINITION = run_definition(
-    RunSteps(plan="plan_run", visit="visit_objects", verify="verify_run", complete="complete_run")
+    RunSteps(plan="plan_run", visit="visit_objects", verify="verify_run", complete="complete_run"), 2
 )
 
 

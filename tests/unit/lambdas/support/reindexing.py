@@ -26,7 +26,7 @@ def row(*people: str) -> bytes:
 
 def reindex(world: World, *, milliseconds: int = HOUR, **asked: object) -> dict[str, Any]:
     """Carry out a whole execution; return its output."""
-    execution = Execution.start(reindex_definition(STEPS), uuid7(), {"customer": "acme", **asked})
+    execution = Execution.start(reindex_definition(STEPS, 2), uuid7(), {"customer": "acme", **asked})
 
     def invoke(function: str, event: Any) -> Any:  # noqa: ANN401 - JSON
         try:

@@ -36,18 +36,28 @@ def execute(
     world: "World",
     *,
     died_of: str = "Runtime.OutOfMemory",
+    no_room_after_a_death: int = 0,
 ) -> Execution:
-    """Carry out one run as its state machine says, with functions that may die."""
+    """Carry out one run as its state machine says, with functions that may die.
+
+    After each death Lambda has so many times no room for the next call.
+    """
+    full = 0
 
     def invoke(function: str, event: dict[str, Any]) -> object:
+        nonlocal full
+        if full:
+            full -= 1
+            raise TaskFailedError("Lambda.TooManyRequestsException")
         try:
             return world.call(function, event)
         except Died:
+            full = no_room_after_a_death
             raise TaskFailedError(died_of) from None
         except Exception as error:
             raise TaskFailedError(type(error).__name__) from error
 
-    execution = Execution.start(run_definition(STEPS), "acme-run", {"customer": "acme", "run_id": uuid7()})
+    execution = Execution.start(run_definition(STEPS, 2), "acme-run", {"customer": "acme", "run_id": uuid7()})
     for _ in range(100):
         execution.advance(invoke)
         if execution.status != "RUNNING":
@@ -111,6 +121,18 @@ def test_one_killer_costs_its_own_requests_only(
     assert detail is not None
     problem = detail["problems"][0]
     assert (problem["reason"], problem["error"]) == ("visit-not-done", "Runtime.OutOfMemory")
+
+
+@pytest.mark.parametrize("times", [1, 2, 9])
+def test_a_killer_costs_no_more_where_lambda_has_no_room_for_some_calls(
+    world: "World", kill: Callable[..., None], times: int
+) -> None:
+    """A call for which there was no room is no attempt: both ways through the batch are gone all the same."""
+    requests = furnish(world)
+    kill(3)
+    assert execute(world, no_room_after_a_death=times).status == "SUCCEEDED"
+    states = [world.request(request).state for request in requests]
+    assert states == ["failed" if number == 3 else "completed" for number in range(VISITS)]
 
 
 def test_several_killers_cost_themselves_and_what_lies_between(

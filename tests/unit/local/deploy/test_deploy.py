@@ -1,6 +1,8 @@
 """The in-process deployer, run against a small program and a real emulator."""
 
+import errno
 import inspect
+import os
 
 import pulumi
 import pulumi_aws as aws
@@ -8,6 +10,7 @@ import pytest
 
 from local.deploy.creator import Aws, DeploymentError
 from local.deploy.program import deploy, run_program
+from local.deploy.state import State
 from local.emulator.emulator import Emulator
 
 REGION = "eu-west-1"
@@ -149,6 +152,20 @@ def test_what_the_emulator_refuses_names_the_resource(emulator: Emulator) -> Non
         aws.iam.RolePolicy("lost", role="nobody", policy="{}")
 
     with pytest.raises(DeploymentError, match=r"aws:iam/rolePolicy:RolePolicy 'lost'"):
+        run(emulator, program)
+
+
+def test_no_room_for_what_was_deployed_names_the_resource(
+    emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def program() -> None:
+        aws.sqs.Queue("q", name="recorded-nowhere")
+
+    monkeypatch.setattr(State, "put", full)
+    with pytest.raises(DeploymentError, match=r"aws:sqs/queue:Queue 'q': OSError: .*No space left on device"):
         run(emulator, program)
 
 

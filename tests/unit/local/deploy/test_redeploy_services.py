@@ -78,6 +78,54 @@ def test_a_function_runs_its_new_code_with_its_new_environment(
     assert [each for each in buckets if each.startswith("local-deployment")] == []
 
 
+def reserving_program(folder: Path, **reserved: float | None) -> Program:
+    def program() -> None:
+        role = aws.iam.Role("r", name="reserving", assume_role_policy=trusting("lambda.amazonaws.com"))
+        for name, number in reserved.items():
+            aws.lambda_.Function(
+                name,
+                name=name,
+                role=role.arn,
+                runtime="python3.11",
+                handler="handler.main",
+                code=pulumi.FileArchive(str(folder)),
+                reserved_concurrent_executions=number,  # type: ignore[arg-type]  # a wrong one is tried, too
+            )
+
+    return program
+
+
+def test_concurrency_is_reserved_changed_and_given_back(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(HANDLER.format(answer="x"), encoding="utf-8")
+    functions = stack.client("lambda")
+
+    def deployed(number: int | None) -> int | None:
+        stack.deploy(reserving_program(tmp_path, reserved=number))
+        answer = functions.get_function_concurrency(FunctionName="reserved")
+        found: int | None = answer.get("ReservedConcurrentExecutions")
+        return found
+
+    # Pulumi's value for none is -1, and what left the program is none.
+    numbers = [-1, 5, 900, 7, None, 3, -1, 0]
+    assert [deployed(number) for number in numbers] == [None, 5, 900, 7, None, 3, None, 0]
+    stack.deploy(nothing)
+
+
+def test_what_aws_would_not_reserve_is_refused_with_its_words(stack: Stack, tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text(HANDLER.format(answer="x"), encoding="utf-8")
+    stack.deploy(reserving_program(tmp_path, one=600, two=300))
+    words = r"'two'.* below its minimum value of \[100\]: 1000 are the quota, 99 would be left"
+    with pytest.raises(DeploymentError, match=words):
+        stack.deploy(reserving_program(tmp_path, one=600, two=301))
+    for wrong in (-2, 2.5):
+        with pytest.raises(DeploymentError, match="give a whole number from 0, or -1 for none"):
+            stack.deploy(reserving_program(tmp_path, one=600, two=wrong))
+    functions = stack.client("lambda")
+    kept = functions.get_function_concurrency(FunctionName="two")["ReservedConcurrentExecutions"]
+    assert kept == 300
+    stack.deploy(nothing)
+
+
 def machine_program(name: str, result: str) -> Program:
     def program() -> None:
         role = aws.iam.Role("r", name=name, assume_role_policy=trusting("states.amazonaws.com"))
