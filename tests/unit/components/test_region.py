@@ -205,7 +205,6 @@ def test_names_hold_nobodys_name(deployment: Deployment) -> None:
         assert customer["contact"] not in everything
 
 
-@pytest.mark.usefixtures("build")
 @pytest.mark.xdist_group("eu-west")
 def test_two_stacks_differ_only_in_what_their_files_say() -> None:
     shapes = []

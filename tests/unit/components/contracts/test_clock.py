@@ -1,7 +1,6 @@
 """What happens on the days that follow from a contract, and what becomes of it when the contract changes."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pulumi
@@ -65,14 +64,12 @@ def settings_of(made: Made) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def usual(build: Path) -> Deployment:
-    del build
+def usual() -> Deployment:
     return deployed()
 
 
 @pytest.fixture(scope="session")
-def terminated(build: Path) -> Deployment:
-    del build
+def terminated() -> Deployment:
     return deployed(status="terminated")
 
 
@@ -158,8 +155,7 @@ def test_schedules_are_made_once_their_role_has_its_rights(usual: Deployment) ->
             assert rights.urn in made.dependencies
 
 
-def test_a_renewed_contract_moves_everything_and_replaces_nothing(usual: Deployment, build: Path) -> None:
-    del build
+def test_a_renewed_contract_moves_everything_and_replaces_nothing(usual: Deployment) -> None:
     renewed = deployed(ends="2028-02-29")
     assert {name: made["scheduleExpression"] for name, made in schedules(renewed).items()} == {
         "destruction": "at(2028-03-31T00:00:00)",
@@ -299,8 +295,7 @@ def test_every_deployment_warns_of_what_is_left_to_do_at_a_contracts_end(
         assert part.lower() in of_acme[0].lower()
 
 
-def test_the_program_itself_goes_by_the_clock(build: Path, warnings: list[str]) -> None:
-    del build
+def test_the_program_itself_goes_by_the_clock(warnings: list[str]) -> None:
     config = stack_config("eu-west")
     config["gdpr:customers"][0]["contract"] = {"starts": "2020-01-01", "ends": "2020-12-31"}
     made = declared(config=config)  # at the moment at which the test runs

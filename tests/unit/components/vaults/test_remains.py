@@ -45,7 +45,6 @@ def names(deployment: Deployment, type_: str) -> set[str]:
 KEY, ALIAS = "gdpr-eu-west-vault-acme-key", "gdpr-eu-west-vault-acme-key-alias"
 
 
-@pytest.mark.usefixtures("build")
 @pytest.mark.parametrize(
     ("state", "key", "status", "declared_key", "declared_alias"),
     [
@@ -124,7 +123,6 @@ def test_what_the_registry_refuses_to_tell_is_not_taken_for_nothing(monkeypatch:
         )
 
 
-@pytest.mark.usefixtures("build")
 def test_the_operator_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     monkeypatch.setattr("pulumi.log.warn", told.append)
