@@ -57,8 +57,7 @@ def test_what_is_wrong_is_told_with_the_fix(config: dict[str, Any], limits: obje
 
 
 @pytest.fixture
-def reserving(build: object) -> Deployment:
-    del build
+def reserving() -> Deployment:
     limits = {"runConcurrency": 40, "indexConcurrency": 12, "apiConcurrency": 9}
     return declared("eu-west", {**stack_config("eu-west"), "gdpr:limits": limits}, now=NOW)
 
