@@ -26,6 +26,7 @@ _SENDS: Final = (
     "tables whose keys it can work out (records of people it knows of); overwrite files (older versions stay)"
 )
 _READS_REQUESTS: Final = "read all requests of the region: references, counts, dates; no personal data"
+_WRITES_REQUESTS: Final = "write anything into the request table, and so make or end requests"
 _FALSE_EVIDENCE: Final = "add false evidence about it (not read, change or remove any)"
 
 WORST_CASES: Final[Mapping[str, str]] = {
@@ -37,11 +38,15 @@ WORST_CASES: Final[Mapping[str, str]] = {
     "get_request": _READS_REQUESTS,
     "list_requests": _READS_REQUESTS,
     "get_contract": "read the registry: customers, dates, names of vaults and clients; no personal data",
-    "create_export": "start exports for any customer, whose files nobody gets by that; read all requests",
+    "create_export": (
+        "start exports for any customer, whose files nobody gets by that; read all requests; "
+        f"{_WRITES_REQUESTS}"
+    ),
     "get_export": "read every file and every finished export of any customer of the region",
     "list_export_files": "read every file and every finished export of any customer of the region",
     "export_vault": (
-        "read all records of any customer of the region, and the names of all files; write exports"
+        "read, change and delete all records of any customer of the region, and the index, so that later "
+        f"erasures miss files; read the names of all files; write exports; {_WRITES_REQUESTS}"
     ),
     "index_objects": (
         "read all files; open subject secrets; read, change and delete items whose keys it can work out;"
@@ -49,7 +54,7 @@ WORST_CASES: Final[Mapping[str, str]] = {
     ),
     "plan_run": (
         "read records and index entries of anybody; write and delete items; leave work out of a plan; "
-        "add false entries to the ledger (not read, change or remove any)"
+        f"{_WRITES_REQUESTS}; add false entries to the ledger (not read, change or remove any)"
     ),
     "visit_objects": "read, change and remove files and records of any customer of the region",
     "verify_run": "read records and index entries of anybody; call work verified that is not",

@@ -121,6 +121,20 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             dimensions={"StateMachineArn": names.machine_arn("reindex")},
         ),
         AlarmSpec(
+            name="reindex-timed-out",
+            why="A reindex took longer than it may: not every object was compared with the index.",
+            namespace="AWS/States",
+            metric="ExecutionsTimedOut",
+            dimensions={"StateMachineArn": names.machine_arn("reindex")},
+        ),
+        AlarmSpec(
+            name="replay-timed-out",
+            why="A replay took longer than it may: people who were erased are in a restored vault again.",
+            namespace="AWS/States",
+            metric="ExecutionsTimedOut",
+            dimensions={"StateMachineArn": names.machine_arn("replay")},
+        ),
+        AlarmSpec(
             name="export-failed",
             why="An export ended early: a customer who asked for its data does not get it.",
             namespace="AWS/States",

@@ -14,7 +14,7 @@ from ..iam.documents import Statement, document
 from ..iam.purposes import EXPORTS
 from ..iam.services import customer_access
 from ..iam.trust import by_customer
-from ..naming import RegionNames
+from ..naming import SHARED, RegionNames
 from .datasets import dataset_checks
 from .problems import Problem, path_of, shown
 from .quotas import quota_problems
@@ -71,6 +71,7 @@ def cross_checks(config: Mapping[str, Any], names: RegionNames) -> Iterator[Prob
     yield from quota_problems(customers, entries)
     for position, customer in entries:
         place = (*customers, position)
+        yield from _reserved_id(place, customer)
         yield from _region(place, customer, names.region)
         yield from _contract((*place, "contract"), customer.get("contract"))
         yield from _calendar((*place, "contract"), customer.get("contract"))
@@ -141,6 +142,12 @@ def _stack_name(names: RegionNames) -> Iterator[Problem]:
         yield Problem(
             "stack", shown(names.stack), f"makes the token domain {domain} too long; shorten it by {over}"
         )
+
+
+def _reserved_id(place: Place, customer: Mapping[str, Any]) -> Iterator[Problem]:
+    if customer.get("id") == SHARED:
+        fix = "the tag of what no single customer owns, which nothing may destroy; choose another id"
+        yield Problem(path_of((*place, "id")), shown(SHARED), fix)
 
 
 def _region(place: Place, customer: Mapping[str, Any], region: str) -> Iterator[Problem]:

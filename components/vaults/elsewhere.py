@@ -24,21 +24,26 @@ class VaultElsewhereError(pulumi.RunError):
 def refuse_elsewhere(names: RegionNames, customers: Iterable[str]) -> None:
     """Refuse a config that declares a customer whose vault another stack has, in this region and account.
 
-    Raises VaultElsewhereError. Two first deployments at the same time do not see each other; the next one of
-    either does.
+    Raises VaultElsewhereError. Two first deployments at the same time do not see each other. Where both have
+    a vault, each deployment warns and goes on: only a deployment can end the contract in one of them.
     """
     own = set(customers)
     tagged = aws.resourcegroupstaggingapi.get_resources(
         resource_type_filters=["s3"],
         tag_filters=[aws.resourcegroupstaggingapi.GetResourcesTagFilterArgs(key="customer")],
     )
+    listed = {each.resource_arn.removeprefix("arn:aws:s3:::") for each in tagged.resource_tag_mapping_lists}
     for resource in tagged.resource_tag_mapping_lists:
         customer, stack = resource.tags["customer"], resource.tags.get("stack", names.prefix)
         bucket = resource.resource_arn.removeprefix("arn:aws:s3:::")
         # Others than these stacks may use the same tags; their buckets are not called so.
         ours = bucket == f"{stack}-vault-{customer}-{names.account}-{names.region}"
         if ours and stack != names.prefix and customer in own and _is_there(bucket):
-            raise VaultElsewhereError(customer, stack, bucket)
+            error = VaultElsewhereError(customer, stack, bucket)
+            own_bucket = names.vault_bucket(customer)
+            if own_bucket not in listed or not _is_there(own_bucket):
+                raise error
+            pulumi.log.warn(f"{error}. This stack has a vault of it, too ({own_bucket}): end one contract")
 
 
 def _is_there(bucket: str) -> bool:

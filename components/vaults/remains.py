@@ -38,11 +38,25 @@ class Remains:
     alias_declared: bool
 
 
+class ReturnedCustomerError(pulumi.RunError):
+    """An id comes back whose data was destroyed. Pulumi prints it without a traceback."""
+
+    def __init__(self, customer: str) -> None:
+        self.customer = customer
+        super().__init__(
+            f"customer {customer} had a contract in this stack whose end has destroyed its data, and that is "
+            "never taken back: the API would refuse it, the index would pass over its files, and the state "
+            f"machine of a contract's end would destroy them at once. Choose another id, such as {customer}-2"
+        )
+
+
 def destroyed_vaults(names: RegionNames, customers: Iterable[Customer]) -> Mapping[str, Remains]:
     """Return, by customer, what is left of the vaults whose table a contract's end has deleted.
 
     A customer that was deployed and has no table was destroyed where the registry says so; without that,
     something else took the table, and it is made again.
+
+    Raises ReturnedCustomerError for a customer that is not deployed, and was destroyed before.
     """
     tables = set(aws.dynamodb.get_tables().names)
     lacking = [each for each in customers if names.vault_table(each.id, each.restored_table) not in tables]
@@ -52,9 +66,11 @@ def destroyed_vaults(names: RegionNames, customers: Iterable[Customer]) -> Mappi
     known = json.loads(deployed["ids"]["S"]) if deployed is not None else []
     found = {}
     for customer in lacking:
-        if customer.id not in known:
-            continue
         mark = _item(names, f"destruction#{customer.id}")
+        if customer.id not in known:
+            if mark is not None:
+                raise ReturnedCustomerError(customer.id)
+            continue
         entry = _item(names, f"customer#{customer.id}")
         if mark is not None and entry is not None:
             found[customer.id] = _remains(entry["key_arn"]["S"], mark["state"]["S"])

@@ -25,7 +25,9 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
         return {**step.ids, "first": first, "last": last, "done": True}
     # A visit that takes its function down with it stops those behind it. So the last attempts come from the
     # other end, and all but that one get done.
-    backward, remaining = event.get("backward", False), context.get_remaining_time_in_millis
+    # Runs that began under the definition before this one tell the number of the attempt instead.
+    backward = event.get("backward", event.get("attempt", 0) % 2 == 1)
+    remaining = context.get_remaining_time_in_millis
     left = visitor.visit_batch(first, last, remaining, backward=backward)
     if left is None:
         return {**step.ids, "first": first, "last": last, "done": True}

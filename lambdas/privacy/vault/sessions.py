@@ -32,6 +32,9 @@ SESSION_SECONDS: Final = 3600
 REFRESH_SECONDS: Final = 16 * 60
 """A session with less time left is not handed out: no function runs longer than Lambda's 15 minutes."""
 
+MOST_SESSIONS: Final = 100
+"""Sessions that a function keeps, the last used: each has clients of its own, which take up to a MiB."""
+
 PACKED_SIZE_FIELD: Final = "packedPolicySize"
 """Field of the log line of a new session: percent of the space that AWS has for a packed session policy."""
 
@@ -163,7 +166,8 @@ def open_vault(
 
     Assumes the function's purpose role (PURPOSE_ROLE_ARN) with the session policy of purpose and customer;
     `uploads` is the dataset's prefix below which an ingest session may put files, none where it is left out.
-    Sessions are kept for the warm life of the function while they have `REFRESH_SECONDS` left.
+    Sessions are kept for the warm life of the function while they have `REFRESH_SECONDS` left: the last
+    `MOST_SESSIONS` of them.
 
     Raises KeyError for an unknown purpose and ClientError where the role cannot be assumed.
     """
@@ -172,7 +176,7 @@ def open_vault(
     # The policy names whatever the session reaches, so it is the part of the cache key that tells vaults, and
     # datasets that are sent to, apart.
     key = (role, customer.id, policy)
-    session = _sessions.get(key)
+    session = _sessions.pop(key, None)
     if session is None or session.expires - clock() < REFRESH_SECONDS:
         answer = aws_clients.sts().assume_role(
             RoleArn=role,
@@ -191,7 +195,9 @@ def open_vault(
         )
         credentials = answer["Credentials"]
         session = _Session(credentials, credentials["Expiration"].timestamp())
-        _sessions[key] = session
+    _sessions[key] = session
+    while len(_sessions) > MOST_SESSIONS:
+        del _sessions[next(iter(_sessions))]
     return Vault(customer, session)
 
 

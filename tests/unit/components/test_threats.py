@@ -1,5 +1,6 @@
 """The threat model says of every function what it has, and the worst that can come of it."""
 
+import re
 import runpy
 
 import pytest
@@ -40,3 +41,14 @@ def test_no_action_of_a_purpose_is_left_without_a_word() -> None:
         for actions in (rights.objects, rights.exports, rights.table, rights.objects_index, rights.ledger):
             for action in actions:
                 assert threats._verbs([action]), f"{purpose}: {action}"
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_worst_case_forgets_no_power_to_write(function: str) -> None:
+    """Who may put or update items of the request table may make an erasure of anybody, or end one."""
+    spec, said = FUNCTIONS[function], threats.WORST_CASES[function]
+    if {"dynamodb:PutItem", "dynamodb:UpdateItem"} & {*spec.requests}:
+        assert re.search("(make|end)( or end)? requests", said)
+    table = {*PURPOSES[spec.purpose].table} if spec.purpose else set()
+    if {"dynamodb:DeleteItem", "dynamodb:BatchWriteItem"} & table and function != "create_upload":
+        assert re.search("delete|remove|change the index", said)

@@ -14,6 +14,7 @@ import pytest
 from components.contracts.events import ContractEvents, ContractEventsArgs
 from components.functions.catalogue import FUNCTIONS
 from components.iam import keys, resources
+from components.machines.catalogue import MACHINES
 from components.naming import RegionNames
 from components.operations.alarms import (
     LINES,
@@ -95,6 +96,17 @@ def test_alarms_watch_what_is_deployed(deployment: Deployment) -> None:
                 assert value in {"QueueName": queues, "FunctionName": functions}[dimension]
     assert {f"{deployment.prefix}-{queue}" for queue in QUEUES} <= watched
     assert {each.rpartition(":")[2] for each in watched if ":stateMachine:" in each} == machines
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_each_end_that_an_execution_can_come_to_by_itself_rings(machine: str) -> None:
+    """Where Lambda has no room, calls are tried for longer than most machines may take: they time out."""
+    rung = {
+        spec.metric
+        for spec in alarm_specs(NAMES)
+        if spec.dimensions.get("StateMachineArn") == NAMES.machine_arn(machine)
+    }
+    assert {"ExecutionsFailed", "ExecutionsTimedOut"} <= rung
 
 
 def test_a_sweep_that_fails_once_wakes_nobody_and_one_that_never_comes_does(deployment: Deployment) -> None:

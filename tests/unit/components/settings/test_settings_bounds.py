@@ -65,3 +65,10 @@ def test_a_contract_covers_its_last_day_and_every_grace_day(
     acme(config)["contract"] = {"starts": "2026-01-01", "ends": ends, "graceDays": grace}
     contract = parse_settings(config, project="gdpr", stack="eu-west").customers[0].contract
     assert (contract.access_ends, contract.destruction) == (access_ends, destruction)
+
+
+def test_no_customer_is_called_as_what_nobody_owns() -> None:
+    config = stack_config("eu-west")
+    acme(config)["id"] = "shared"
+    with pytest.raises(SettingsError, match="nothing may destroy; choose another id"):
+        parse_settings(config, project="gdpr", stack="eu-west")

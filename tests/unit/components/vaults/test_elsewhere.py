@@ -53,3 +53,18 @@ def test_a_bucket_that_may_not_be_looked_into_is_there(monkeypatch: pytest.Monke
     monkeypatch.setattr(aws.s3, "get_objects", Mock(side_effect=RuntimeError("api error AccessDenied")))
     with pytest.raises(VaultElsewhereError, match="gdpr-eu-west-b"):
         check("acme", buckets=vault(CELL, "acme", []))
+
+
+@pytest.mark.parametrize("names", [NAMES, CELL], ids=["one", "the other"])
+def test_a_customer_with_a_vault_in_both_stacks_is_warned_of_and_can_be_ended_in_one(
+    names: RegionNames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused in both, neither stack could deploy anything: not even the end of one of the contracts."""
+    warn = Mock()
+    monkeypatch.setattr("pulumi.log.warn", warn)
+    both = vault(NAMES, "acme", ["a"]) | vault(CELL, "acme", ["b"])
+    run_program(lambda: refuse_elsewhere(names, ["acme"]), buckets=both)
+    (text,) = warn.call_args.args
+    other = CELL if names is NAMES else NAMES
+    assert f"{other.prefix} (bucket {other.vault_bucket('acme')})" in text
+    assert names.vault_bucket("acme") in text

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.vaults.remains import destroyed_vaults
+from components.vaults.remains import ReturnedCustomerError, destroyed_vaults
 
 from ..programs import ACCOUNT, GROUND, ROOT, Deployment, run_program, stack_config, stack_settings
 
@@ -109,6 +109,17 @@ def test_else_everything_is_declared(tables: Mapping[str, Mapping[str, Any]]) ->
 
     run_program(program, tables=tables)
     assert found == [{}]
+
+
+@pytest.mark.parametrize("state", ["destroying", "scheduled", "destroyed"])
+def test_an_id_whose_data_was_destroyed_does_not_come_back(state: str) -> None:
+    """Its mark is never taken back: the API refuses whoever has it, and nothing stops another destruction."""
+    others = {"pk": {"S": "customers"}, "ids": {"S": '["globex"]'}}
+    with pytest.raises(ReturnedCustomerError, match=r"acme had a contract .* such as acme-2"):
+        run_program(
+            lambda: destroyed_vaults(GROUND.names, stack_settings("eu-west").customers),
+            tables=registry(others, mark(state)),
+        )
 
 
 def test_what_the_registry_refuses_to_tell_is_not_taken_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

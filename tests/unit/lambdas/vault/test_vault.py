@@ -167,6 +167,26 @@ def test_customers_and_purposes_have_sessions_of_their_own(
     assert world.customer.table + '"' not in sts.calls[2]["Policy"]
 
 
+def test_the_sessions_used_last_are_kept_and_no_more_than_there_is_memory_for(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sts = Sts()
+    monkeypatch.setattr(aws_clients, "sts", cache(lambda: sts))
+
+    def opened(uploads: str) -> int:
+        vault_sessions.open_vault(world.customer, "ingest", uploads=uploads, clock=lambda: 0)
+        return len(sts.calls)
+
+    for number in range(vault_sessions.MOST_SESSIONS):
+        opened(f"{number}/")
+    before = opened("0/")
+    assert before == vault_sessions.MOST_SESSIONS
+    assert opened("another/") == before + 1
+    assert len(vault_sessions._sessions) == vault_sessions.MOST_SESSIONS
+    assert opened("0/") == before + 1  # used just before
+    assert opened("1/") == before + 2  # had to go
+
+
 def test_an_unknown_purpose_opens_nothing(world: "World") -> None:
     with pytest.raises(KeyError):
         vault_sessions.open_vault(world.customer, "everything")
