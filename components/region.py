@@ -26,7 +26,7 @@ from .shared.queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEve
 from .shared.region_key import RegionKey, RegionKeyArgs
 from .shared.tables import Registry, RegistryArgs, RequestStore, RequestStoreArgs
 from .vaults.elsewhere import refuse_elsewhere
-from .vaults.remains import destroyed_vaults
+from .vaults.remains import deployed_customers, destroyed_vaults, refuse_unfinished
 from .vaults.removed import refuse_removed
 from .vaults.vault import customer_vaults
 
@@ -56,8 +56,11 @@ class Region(pulumi.ComponentResource):
         customers, recipient = settings.customers, settings.operator.alarms
         limits = settings.limits
         ground = _ground(name, settings, child)
-        destroyed = destroyed_vaults(ground.names, customers)
-        warn_of_ended([each for each in customers if each.id not in destroyed], args.now)
+        deployed = deployed_customers(ground.names)
+        refuse_unfinished(ground.names, (each.id for each in customers), deployed)
+        destroyed = destroyed_vaults(ground.names, customers, deployed)
+        living = [each for each in customers if each.id not in destroyed]
+        warn_of_ended(living, args.now)
 
         account = AccountSettings(
             f"{name}-account", AccountSettingsArgs(ground=ground, account=settings.account), child
@@ -99,7 +102,7 @@ class Region(pulumi.ComponentResource):
             f"{name}-clock",
             ContractClockArgs(
                 ground=ground,
-                customers=customers,
+                customers=living,
                 machine_arn=machines["contract-end"].arn,
                 remind_function_arn=functions["remind_contract"].arn,
                 now=args.now,

@@ -4,7 +4,8 @@ Every mistake is found before anything is declared and reported in one message, 
 and the fix: somebody who adds a customer wants one round, not one a mistake.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -236,6 +237,9 @@ class Settings:
     limits: Limits
 
 
+_NAMESPACES: Final = ("aws", "pulumi")
+"""Whose config besides the program's own a stack's file may hold: the provider's, and the engine's."""
+
 _ADAPTER: Final = TypeAdapter(_Config)
 
 
@@ -257,13 +261,15 @@ _KEYS: Final = {
 }
 
 
-def parse_settings(config: Mapping[str, Any], *, project: str, stack: str) -> Settings:
+def parse_settings(
+    config: Mapping[str, Any], *, project: str, stack: str, strange: Sequence[Problem] = ()
+) -> Settings:
     """Parse a stack's config, keyed as in its file (`aws:region`, `gdpr:customers` …).
 
-    Raises SettingsError with every problem: those of shape, and those between values, which are looked for
-    even where the shape has problems.
+    Raises SettingsError with every problem: those of shape, those between values, which are looked for even
+    where the shape has problems, and the `strange` ones that the caller has found.
     """
-    problems: list[Problem] = []
+    problems: list[Problem] = list(strange)
     parsed: _Config | None = None
     try:
         parsed = _ADAPTER.validate_python(dict(config))
@@ -293,11 +299,23 @@ def load_settings() -> Settings:
     """
     own = pulumi.Config()
     config: dict[str, Any] = {}
+    strange: list[Problem] = []
     for key in {**get_config_env(), **CONFIG.get()}:
         namespace, _, name = key.partition(":")
         if namespace == own.name:
             # The CLI hands an empty text over where the file gives no value.
-            config[key] = own.get_object(name) if own.get(name) else None
+            config[key] = _parsed(own.get(name))
+        elif namespace not in _NAMESPACES:
+            fix = f"nothing here reads it; write {own.name}:{name} if that is meant, or leave it out"
+            strange.append(Problem(key, "set", fix))
     if (region := pulumi.Config("aws").get("region")) is not None:
         config["aws:region"] = region
-    return parse_settings(config, project=pulumi.get_project(), stack=pulumi.get_stack())
+    return parse_settings(config, project=pulumi.get_project(), stack=pulumi.get_stack(), strange=strange)
+
+
+def _parsed(text: str | None) -> object:
+    """Return what a value of the config is: structures are handed over as JSON."""
+    try:
+        return json.loads(text or "null")
+    except ValueError:
+        return text

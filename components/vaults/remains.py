@@ -8,7 +8,7 @@ do in AWS.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,9 @@ _GOING: Final = ("PendingDeletion", "PendingReplicaDeletion")
 
 _NO_ITEM: Final = ("empty result", "couldn't find resource")
 """How the provider tells that a table has no such item: Pulumi has one exception for all its answers."""
+
+_NO_KEY: Final = (*_NO_ITEM, "NotFoundException")
+"""The same of a key that KMS has deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +53,43 @@ class ReturnedCustomerError(pulumi.RunError):
         )
 
 
-def destroyed_vaults(names: RegionNames, customers: Iterable[Customer]) -> Mapping[str, Remains]:
+class UnfinishedEndError(pulumi.RunError):
+    """A customer left the config before its contract's end was over. Pulumi prints it without a traceback."""
+
+    def __init__(self, customer: str, key_deletion: str | None) -> None:
+        self.customer = customer
+        when = f"its key is deleted at {key_deletion}" if key_deletion else "its data is being destroyed"
+        super().__init__(
+            f"customer {customer} is no longer in the stack's config, but its contract's end is not over: "
+            f"{when}. Without its lines nobody would see that the key is gone, and no evidence would say "
+            "so. Put them back with contract.status: terminated, and remove them once there is "
+            f"contract-end/{customer}/…/destroyed.json in the evidence bucket"
+        )
+
+
+def deployed_customers(names: RegionNames) -> Sequence[str]:
+    """Return the ids of the customers in the registry; none where nothing is deployed."""
+    if names.registry_table not in aws.dynamodb.get_tables().names:
+        return ()
+    entry = _item(names, "customers")
+    ids: Sequence[str] = json.loads(entry["ids"]["S"]) if entry is not None else ()
+    return ids
+
+
+def refuse_unfinished(names: RegionNames, customers: Iterable[str], deployed: Sequence[str]) -> None:
+    """Refuse a config that lacks a customer whose contract's end has begun and is not over.
+
+    Raises UnfinishedEndError.
+    """
+    for customer in sorted(set(deployed) - set(customers)):
+        mark = _item(names, f"destruction#{customer}")
+        if mark is not None and mark["state"]["S"] != "destroyed":
+            raise UnfinishedEndError(customer, mark.get("key_deletion", {}).get("S"))
+
+
+def destroyed_vaults(
+    names: RegionNames, customers: Iterable[Customer], deployed: Sequence[str]
+) -> Mapping[str, Remains]:
     """Return, by customer, what is left of the vaults whose table a contract's end has deleted.
 
     A customer that was deployed and has no table was destroyed where the registry says so; without that,
@@ -58,32 +97,54 @@ def destroyed_vaults(names: RegionNames, customers: Iterable[Customer]) -> Mappi
 
     Raises ReturnedCustomerError for a customer that is not deployed, and was destroyed before.
     """
-    tables = set(aws.dynamodb.get_tables().names)
-    lacking = [each for each in customers if names.vault_table(each.id, each.restored_table) not in tables]
-    if names.registry_table not in tables or not lacking:
+    if not deployed:
         return {}
-    deployed = _item(names, "customers")
-    known = json.loads(deployed["ids"]["S"]) if deployed is not None else []
-    found = {}
-    for customer in lacking:
-        mark = _item(names, f"destruction#{customer.id}")
-        if customer.id not in known:
-            if mark is not None:
-                raise ReturnedCustomerError(customer.id)
+    tables, found = set(aws.dynamodb.get_tables().names), {}
+    for customer in customers:
+        if names.vault_table(customer.id, customer.restored_table) in tables:
             continue
+        mark = _item(names, f"destruction#{customer.id}")
+        if mark is None:
+            continue
+        if customer.id not in deployed:
+            raise ReturnedCustomerError(customer.id)
         entry = _item(names, f"customer#{customer.id}")
-        if mark is not None and entry is not None:
-            found[customer.id] = _remains(entry["key_arn"]["S"], mark["state"]["S"])
+        if entry is not None:
+            found[customer.id] = _remains(customer, entry["key_arn"]["S"], mark["state"]["S"])
             _tell(customer)
     return found
 
 
-def _remains(key_arn: str, state: str) -> Remains:
-    if state == "destroyed":
+def _remains(customer: Customer, key_arn: str, state: str) -> Remains:
+    """Return what is left of a vault in this state of its destruction.
+
+    A key whose deletion was ordered is never declared again. Pulumi may have let go of it and would make
+    another; the registry would lead to that one, and nobody would delete the one that sealed the data.
+    """
+    key_state = None if state == "destroyed" else _key_state(key_arn)
+    if key_state is None:
         return Remains(key_arn=key_arn, key_declared=False, alias_declared=False)
-    # Only now: a key that is gone for good, nobody can ask about.
-    usable = aws.kms.get_key(key_id=key_arn).key_state not in _GOING
-    return Remains(key_arn=key_arn, key_declared=usable, alias_declared=True)
+    ordered = state == "scheduled" or key_state == "Disabled"  # what KMS leaves of a key that was to go
+    if ordered and key_state not in _GOING:
+        pulumi.log.warn(
+            f"customer {customer.id}: somebody took back the order to delete the key of its destroyed vault "
+            f"({key_arn} is {key_state}). Start the state machine contract-end for it, which orders it anew"
+        )
+    return Remains(key_arn=key_arn, key_declared=not ordered and key_state not in _GOING, alias_declared=True)
+
+
+def _key_state(key_arn: str) -> str | None:
+    """Return KMS's word for the key's state, or None where it is gone for good.
+
+    It may be gone before the registry says so: the state machine looks every six hours, and not while a hold
+    stands.
+    """
+    try:
+        return aws.kms.get_key(key_id=key_arn).key_state
+    except Exception as error:
+        if any(text in str(error) for text in _NO_KEY):
+            return None
+        raise
 
 
 def _item(names: RegionNames, key: str) -> Mapping[str, Any] | None:
@@ -101,14 +162,10 @@ def _item(names: RegionNames, key: str) -> Mapping[str, Any] | None:
 
 
 def _tell(customer: Customer) -> None:
-    then = (
-        "Then remove the customer's lines"
-        if customer.contract.terminated
-        else "Once the evidence says that its data is destroyed, set contract.status: terminated; after "
-        "that, remove the customer's lines"
-    )
+    status = "" if customer.contract.terminated else "Then set contract.status: terminated. "
     pulumi.log.warn(
         f"customer {customer.id}: its contract's end has deleted its table and its OAuth2 clients, and they "
         "are declared no more. If Pulumi refuses because one of them is protected, run pulumi refresh: AWS "
-        f"has them no longer, so the state lets them go. {then}"
+        f"has them no longer, so the state lets them go. {status}Remove the customer's lines once there is "
+        f"contract-end/{customer.id}/…/destroyed.json in the evidence bucket"
     )

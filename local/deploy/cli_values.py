@@ -137,7 +137,9 @@ def _mapping(node: yaml.MappingNode, inside: tuple[int, ...]) -> dict[str, Any]:
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 1
         if key_node.tag == f"{_TAG}str" and key_node.value == "<<" and key_node.style is None:
-            merged.append(value_node)
+            if merged:
+                raise UnreadableError(f"line {line}: << is given twice; give it a list")
+            merged.extend(_merged(value_node, line))
             continue
         key = _value(key_node, inside)
         if not isinstance(key, Hashable):
@@ -150,9 +152,16 @@ def _mapping(node: yaml.MappingNode, inside: tuple[int, ...]) -> dict[str, Any]:
         lines[name] = line
         values[name] = _value(value_node, inside)
     for other in merged:
-        for each in [_value(other, inside)] if isinstance(other, yaml.MappingNode) else _value(other, inside):
-            values = {**each, **values}
+        values = {**_value(other, inside), **values}
     return values
+
+
+def _merged(node: yaml.Node, line: int) -> list[yaml.Node]:
+    """What `<<` takes in: a mapping, or a list of mappings."""
+    nodes = list(node.value) if isinstance(node, yaml.SequenceNode) else [node]
+    if not all(isinstance(each, yaml.MappingNode) for each in nodes):
+        raise UnreadableError(f"line {line}: << takes a mapping, or a list of mappings")
+    return nodes
 
 
 def _key_text(key: Any) -> str:

@@ -1,5 +1,6 @@
 """Read Pulumi.yaml and Pulumi.<stack>.yaml as the Pulumi CLI would."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ def stack_config(stack: str, root: Path = ROOT) -> dict[str, str]:
     for key, value in config.items():
         if key.count(":") > 1:
             raise DeploymentError(f"{file.name}: {key} is no key; write it as <namespace>:<name>")
+        if _full(project["name"], key) in config and ":" not in key:
+            full = _full(project["name"], key)
+            raise DeploymentError(f"{file.name}: {key} and {full} are one key, given twice")
         if _holds_encrypted(value):
             raise DeploymentError(f"{file.name}: {key} is encrypted; only the Pulumi CLI can read it")
         values[_full(project["name"], key)] = value
@@ -54,11 +58,15 @@ def stack_config(stack: str, root: Path = ROOT) -> dict[str, str]:
 def region_of(stack: str, config: Mapping[str, str]) -> str:
     """The region that a stack's config names.
 
-    Raises DeploymentError where it names none.
+    Raises DeploymentError where it names none, or what cannot be one: no client could be made for it.
     """
     region = config.get("aws:region")
     if not region:
         raise DeploymentError(f"Pulumi.{stack}.yaml: aws:region is not set")
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]", region) is None:
+        raise DeploymentError(
+            f"Pulumi.{stack}.yaml: aws:region is {region!r}: write a region, such as eu-west-1"
+        )
     return region
 
 

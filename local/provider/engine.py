@@ -4,6 +4,7 @@ Everything is in one folder that git ignores: what the CLI writes into stack fil
 this repository's `__main__.py`, and its `aws` provider is the plugin of this package.
 """
 
+import os
 import runpy
 import shlex
 import shutil
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import quote
 
 from pulumi import automation
 
@@ -40,11 +42,11 @@ class Engine:
     def __init__(self, emulator: Emulator, home: Path) -> None:
         """Make the folders anew.
 
-        Raises LocalError where there is no CLI, with where to get it.
+        Raises LocalError as `pulumi_command` does.
         """
-        if shutil.which("pulumi") is None:
-            raise LocalError(WHERE_TO_GET_IT)
+        home = home.resolve()
         shutil.rmtree(home, ignore_errors=True)
+        self._command = pulumi_command(home)
         self.folder, self.state = home / "project", home / "state"
         for folder in (self.folder, self.state):
             folder.mkdir(parents=True)
@@ -55,7 +57,8 @@ class Engine:
         _install_plugin(home / "pulumi")
         self.environment: Mapping[str, str] = {
             "PULUMI_HOME": str(home / "pulumi"),
-            "PULUMI_BACKEND_URL": f"file://{self.state}",
+            "PULUMI_BACKEND_URL": f"file://{quote(str(self.state))}",
+            "PULUMI_DIY_BACKEND_GZIP": "false",
             "PULUMI_CONFIG_PASSPHRASE": "made up",
             "PULUMI_SKIP_UPDATE_CHECK": "1",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
@@ -70,8 +73,30 @@ class Engine:
             name,
             project_name(),
             _program,
-            opts=automation.LocalWorkspaceOptions(work_dir=str(self.folder), env_vars=dict(self.environment)),
+            opts=automation.LocalWorkspaceOptions(
+                work_dir=str(self.folder), env_vars=dict(self.environment), pulumi_command=self._command
+            ),
         )
+
+
+def pulumi_command(home: Path) -> automation.PulumiCommand:
+    """The CLI, which logs into this folder, not into the user's own.
+
+    Raises LocalError where there is none, with where to get it, and where it is too old.
+    """
+    if shutil.which("pulumi") is None:
+        raise LocalError(WHERE_TO_GET_IT)
+    before = os.environ.get("PULUMI_HOME")
+    os.environ["PULUMI_HOME"] = str(home / "pulumi")  # it is asked for its version in this environment
+    try:
+        return automation.PulumiCommand()
+    except (automation.InvalidVersionError, automation.CommandError, OSError) as error:
+        raise LocalError(f"the pulumi CLI on the PATH will not do: {error}") from None
+    finally:
+        if before is None:
+            del os.environ["PULUMI_HOME"]
+        else:
+            os.environ["PULUMI_HOME"] = before
 
 
 def _program() -> None:

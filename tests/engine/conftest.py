@@ -1,6 +1,5 @@
 """The deployers to which the story is told, each on an emulator of its own."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,7 +7,8 @@ import pytest
 
 from local.build import build
 from local.emulator.emulator import STATE, Emulator
-from local.provider.engine import WHERE_TO_GET_IT
+from local.errors import LocalError
+from local.provider.engine import pulumi_command
 from tests.engine.deployers import Done, Local, Pulumi
 from tests.engine.story import Life, live
 
@@ -19,8 +19,11 @@ _WAITS = 0.05
 def pytest_configure(config: pytest.Config) -> None:
     """Importing pulumi_aws warns about each of its own old names."""
     config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:pulumi_aws.*")
-    if config.getoption("--engine") and shutil.which("pulumi") is None:
-        pytest.exit(WHERE_TO_GET_IT, returncode=2)
+    if config.getoption("--engine"):
+        try:
+            pulumi_command(STATE / "engine-story")
+        except LocalError as error:
+            pytest.exit(str(error), returncode=2)
 
 
 @pytest.fixture(scope="session")

@@ -156,7 +156,10 @@ class _Cloud(Mocks):
                     return {}, [("", "reading DynamoDB Table Item: empty result")]
                 return {"id": key, "item": json.dumps(item)}
             case "aws:kms/getKey:getKey":
-                return {"id": args.args["keyId"], "keyState": self._keys[args.args["keyId"]]}
+                state = self._keys[args.args["keyId"]]
+                if state == "gone":
+                    return {}, [("", "reading KMS Key: NotFoundException: Key is not found")]
+                return {"id": args.args["keyId"], "keyState": state}
             case other:
                 raise AssertionError(other)
 

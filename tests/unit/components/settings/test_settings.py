@@ -58,6 +58,16 @@ def test_a_running_program_refuses_keys_it_does_not_know() -> None:
         run_program(load_settings, config={**stack_config("eu-west"), "gdpr:custmers": []})
 
 
+def test_a_key_in_a_namespace_that_nothing_reads_is_told_with_all_the_rest() -> None:
+    changed = {"gpdr:evidence": {"years": 9}, "gdpr:customers": "hello", "aws:profile": "a"}
+    with pytest.raises(SettingsError) as refused:
+        run_program(load_settings, config={**stack_config("eu-west"), **changed})
+    found = [str(problem) for problem in refused.value.problems]
+    assert len(found) == 2
+    assert any(text.startswith("gpdr:evidence") and "write gdpr:evidence" in text for text in found)
+    assert any(text.startswith("customers is 'hello'") for text in found), found
+
+
 @pytest.mark.parametrize(
     "value",
     [

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from components.vaults.remains import ReturnedCustomerError, destroyed_vaults
+from components.vaults.remains import (
+    Remains,
+    ReturnedCustomerError,
+    UnfinishedEndError,
+    deployed_customers,
+    destroyed_vaults,
+    refuse_unfinished,
+)
 
 from ..programs import ACCOUNT, GROUND, ROOT, Deployment, run_program, stack_config, stack_settings
 
@@ -42,6 +49,12 @@ def names(deployment: Deployment, type_: str) -> set[str]:
     return {made.name for made in deployment.of(type_) if ".acme" in made.name or "-acme" in made.name}
 
 
+def look() -> Mapping[str, Remains]:
+    """What the program sees of eu-west's customers."""
+    names = GROUND.names
+    return destroyed_vaults(names, stack_settings("eu-west").customers, deployed_customers(names))
+
+
 KEY, ALIAS = "gdpr-eu-west-vault-acme-key", "gdpr-eu-west-vault-acme-key-alias"
 
 
@@ -52,6 +65,12 @@ KEY, ALIAS = "gdpr-eu-west-vault-acme-key", "gdpr-eu-west-vault-acme-key-alias"
         ("destroying", "PendingDeletion", "active", set(), {ALIAS}),
         ("scheduled", "PendingDeletion", "active", set(), {ALIAS}),
         ("scheduled", "PendingDeletion", "terminated", set(), {ALIAS}),
+        pytest.param("scheduled", "gone", "active", set(), set(), id="not yet confirmed that it is gone"),
+        pytest.param("scheduled", "Disabled", "active", set(), {ALIAS}, id="its deletion was cancelled"),
+        pytest.param("scheduled", "Enabled", "active", set(), {ALIAS}, id="cancelled, and enabled again"),
+        pytest.param(
+            "destroying", "Disabled", "active", set(), {ALIAS}, id="cancelled before it was read back"
+        ),
         ("destroyed", "gone", "terminated", set(), set()),
     ],
 )
@@ -105,7 +124,7 @@ def test_else_everything_is_declared(tables: Mapping[str, Mapping[str, Any]]) ->
     found: list[object] = []
 
     def program() -> None:
-        found.append(destroyed_vaults(GROUND.names, stack_settings("eu-west").customers))
+        found.append(look())
 
     run_program(program, tables=tables)
     assert found == [{}]
@@ -117,9 +136,35 @@ def test_an_id_whose_data_was_destroyed_does_not_come_back(state: str) -> None:
     others = {"pk": {"S": "customers"}, "ids": {"S": '["globex"]'}}
     with pytest.raises(ReturnedCustomerError, match=r"acme had a contract .* such as acme-2"):
         run_program(
-            lambda: destroyed_vaults(GROUND.names, stack_settings("eu-west").customers),
+            lambda: look(),
             tables=registry(others, mark(state)),
         )
+
+
+@pytest.mark.parametrize(
+    ("item", "told"),
+    [
+        (mark("destroying"), "its data is being destroyed"),
+        ({**mark("scheduled"), "key_deletion": {"S": "2028-03-01T00:00:00Z"}}, "at 2028-03-01T00:00:00Z"),
+    ],
+)
+def test_lines_stay_until_the_key_is_gone(item: dict[str, Any], told: str) -> None:
+    with pytest.raises(UnfinishedEndError) as refused:
+        run_program(
+            lambda: refuse_unfinished(GROUND.names, ["globex"], deployed_customers(GROUND.names)),
+            tables=registry(DEPLOYED, item, ENTRY),
+        )
+    assert refused.value.customer == "acme"
+    assert told in str(refused.value)
+    assert "contract-end/acme/…/destroyed.json" in str(refused.value)
+
+
+@pytest.mark.parametrize("items", [[mark("destroyed")], []])
+def test_lines_go_once_it_is_or_where_no_end_has_begun(items: list[dict[str, Any]]) -> None:
+    run_program(
+        lambda: refuse_unfinished(GROUND.names, ["globex"], deployed_customers(GROUND.names)),
+        tables=registry(DEPLOYED, ENTRY, *items),
+    )
 
 
 def test_what_the_registry_refuses_to_tell_is_not_taken_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +174,7 @@ def test_what_the_registry_refuses_to_tell_is_not_taken_for_nothing(monkeypatch:
     monkeypatch.setattr("pulumi_aws.dynamodb.get_table_item", refused)
     with pytest.raises(RuntimeError, match="AccessDenied"):
         run_program(
-            lambda: destroyed_vaults(GROUND.names, stack_settings("eu-west").customers),
+            lambda: look(),
             tables=registry(DEPLOYED),
         )
 

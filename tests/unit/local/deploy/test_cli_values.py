@@ -67,6 +67,8 @@ SCALARS = [
     ("{}", "{}"),
     ("[a, b]", '["a","b"]'),
     ("{<<: {x: 1}, y: 2}", '{"x":1,"y":2}'),
+    ("{<<: [{x: 1, y: 1}, {x: 2, z: 3}], y: 9}", '{"x":1,"y":9,"z":3}'),
+    ("{<<: [], y: 2}", '{"y":2}'),
 ]
 
 
@@ -113,6 +115,10 @@ def test_an_anchor_stands_for_its_value_and_later_documents_are_passed_over() ->
         ("a: 1\na: 2\n", "line 2: a is already given in line 1"),
         ("a:\n  x: 1\n  y: 2\n  x: 3\n", "line 4: x is already given in line 2"),
         ("a: &x [*x]\n", "an anchor's value contains itself"),
+        ("a:\n  <<: 5\n", "line 2: << takes a mapping, or a list of mappings"),
+        ("a:\n  <<:\n  b: 1\n", "line 2: << takes a mapping, or a list of mappings"),
+        ("a: {<<: [{b: 1}, 5]}\n", "line 1: << takes a mapping, or a list of mappings"),
+        ("a:\n  <<: {b: 1}\n  <<: {c: 1}\n", "line 3: << is given twice"),
         ("a: .inf\n", "no number that JSON has"),
         ("a: -.Inf\n", "no number that JSON has"),
         ("a: .nan\n", "no number that JSON has"),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.deploy.creator import DeploymentError
-from local.deploy.settings import stack_config, stack_names
+from local.deploy.settings import region_of, stack_config, stack_names
 
 
 @pytest.fixture
@@ -35,6 +35,12 @@ def test_the_projects_defaults_hold_where_the_stack_says_nothing(project: Path) 
     assert config["shop:size"] == "3"
     assert config["other:plain"] == "x"
     assert "shop:kept" not in config
+
+
+def test_a_key_given_with_and_without_its_namespace_is_given_twice(project: Path) -> None:
+    (project / "Pulumi.north.yaml").write_text("config:\n  shop:open: true\n  open: false\n")
+    with pytest.raises(DeploymentError, match="open and shop:open are one key, given twice"):
+        stack_config("north", project)
 
 
 def test_stacks_are_the_settings_files(project: Path) -> None:
@@ -72,3 +78,10 @@ def test_a_file_that_is_not_yaml_is_named_with_the_line(project: Path) -> None:
     (project / "Pulumi.torn.yaml").write_text("config:\n  aws:region: eu-west-1\n  list: [\n")
     with pytest.raises(DeploymentError, match=r"Pulumi\.torn\.yaml, line \d+: not YAML"):
         stack_config("torn", project)
+
+
+@pytest.mark.parametrize("region", ["eu_west_1", "eu-west-1 ", "eu west 1", '{"a":"b"}', "-1", "../x"])
+def test_what_cannot_be_a_region_is_told_with_the_file(region: str) -> None:
+    with pytest.raises(DeploymentError, match=r"^Pulumi\.north\.yaml: aws:region is .*: write a region"):
+        region_of("north", {"aws:region": region})
+    assert region_of("north", {"aws:region": "EU-WEST-9"}), "whether there is such a one, the program says"
