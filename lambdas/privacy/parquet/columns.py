@@ -1,6 +1,6 @@
 """Columns of a parquet row group changed in memory: values set, elements of lists taken out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Final
@@ -121,7 +121,7 @@ def without_elements(values: pa.Array, steps: Sequence[Step], keep: pa.Array) ->
     return pa.ListArray.from_arrays(offsets, elements, type=values.type, mask=_nulls(values))
 
 
-def mask_without(size: int, gone: Sequence[int]) -> pa.Array:
+def mask_without(size: int, gone: Iterable[int]) -> pa.Array:
     """Return a mask of `size` places that is false at those that are gone."""
     bits = bytearray(b"\xff" * -(-size // 8))
     for place in gone:

@@ -4,7 +4,7 @@ One row group is in memory at a time, and of one that changes one column. A file
 not written at all; a row group in which nothing changes is copied byte for byte.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
@@ -16,7 +16,7 @@ from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
 from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
-from privacy.parquet.output import ParquetOutput
+from privacy.parquet.output import Changed, ParquetOutput
 from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
 from privacy.parquet.subjects import Named, ParquetRows, positions_of
 
@@ -65,7 +65,7 @@ class ParquetEdits:
                 output = ParquetOutput(source, write)
                 for before in range(group):
                     output.copy(before)
-            output.rewrite(group, edit.keep(), edit.columns.get)
+            output.rewrite(group, edit.keep(), edit.columns)
         if output is None:
             return False
         output.finish()
@@ -94,7 +94,7 @@ class _GroupEdit:
         self._group = group
         self._first_row = first_row
         self._gone: list[int] = []
-        self.columns: dict[int, pa.ChunkedArray] = {}
+        self.columns: dict[int, Changed] = {}
         """New values of changed fields, all rows of the group."""
 
     @property
@@ -188,7 +188,7 @@ class _GroupEdit:
         with refusing_damage():
             differing = columns.differing(values, steps, new)
             if differing:
-                self.columns[number] = pa.chunked_array([columns.with_values(values, steps, differing)])
+                self._change(number, columns.with_values(values, steps, differing), differing.keys())
         return set(differing)
 
     def _thin(self, named: Named, rows: list[int]) -> None:
@@ -205,14 +205,19 @@ class _GroupEdit:
             keep = pc.invert(pc.and_(of_gone, in_rows))
             last = max(place for place, step in enumerate(steps) if step == EACH)
             values = self._values(named.route.field)
-            self.columns[named.route.field] = pa.chunked_array(
-                [columns.without_elements(values, steps[: last + 1], keep)]
-            )
+            self._change(named.route.field, columns.without_elements(values, steps[: last + 1], keep), rows)
 
     def _values(self, number: int) -> pa.Array:
         """Return a field's values as changed so far."""
-        values = self.columns.get(number)
-        if values is None:
+        changed = self.columns.get(number)
+        if changed is None:
             values = self._source.column(self._group, leaf_ranges(self._source.schema)[number])
+        else:
+            values = changed.values
         with refusing_damage():
             return values.combine_chunks()
+
+    def _change(self, number: int, values: pa.Array, rows: Iterable[int]) -> None:
+        """Note a field's values, which changed in these rows."""
+        before = self.columns[number].rows if number in self.columns else set()
+        self.columns[number] = Changed(pa.chunked_array([values]), before.union(rows))

@@ -17,6 +17,7 @@ from privacy.timestamps import parse_timestamp
 from privacy.vault import archived
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
+from privacy.visits.outcome import NOT_PROVEN
 from privacy.visits.visit import RunNotes, Visit
 
 _log: Final = logging.getLogger("privacy")
@@ -86,7 +87,10 @@ def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any]
     if request.id in noted.problems:
         problems.append({"reason": noted.problems[request.id]})
     hard = len(problems)
-    problems += [{**_place(visit), "reason": archived.REPORTED} for visit in concerned if _is_archived(visit)]
+    problems += [
+        {**_place(visit), "reason": archived.REPORTED} for visit in concerned if _is(visit, "archived")
+    ]
+    problems += [{**_place(visit), "reason": NOT_PROVEN} for visit in concerned if _is(visit, "unproven")]
     detail = _unparsed(request, concerned)
     if problems:
         detail |= {"problems": problems[:REPORTED], "problem_count": len(problems)}
@@ -129,8 +133,8 @@ def _waiting(request: Request, noted: RunNotes, restoring: Sequence[Visit]) -> d
     }
 
 
-def _is_archived(visit: Visit) -> bool:
-    return visit.outcome is not None and bool(visit.outcome.get("archived"))
+def _is(visit: Visit, what: str) -> bool:
+    return visit.outcome is not None and bool(visit.outcome.get(what))
 
 
 def _in_order(visit: Visit) -> bool:

@@ -33,6 +33,7 @@ _TELLING: Final = (
     "unparsed_count",
     "damaged",
     "archived",
+    "unproven",
 )
 """Parts of an outcome that the end of the run needs. The visit of a walked file that has none of them is
 removed once it is done: there may be a million."""

@@ -1,9 +1,12 @@
 """What a visit did to an object."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from privacy.formats.edits import Edited
+
+NOT_PROVEN: Final = "not-proven"
+"""Reason of a request's problem: an object whose outcome is `unproven`."""
 
 
 @dataclass(slots=True)
@@ -12,7 +15,8 @@ class Outcome(Edited):
 
     `old_version` is the current version that was found, `new_version` the one written in its place,
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
-    object's content could not be decoded: nothing of it was touched then. `purged` is false where a
+    object's content could not be decoded, `unproven` why it could not be proven that what was written is what
+    it has to be: nothing of the object was touched then. `purged` is false where a
     correction found nothing to correct: other versions stay then. `read_back` says whether a listing made
     after the last deletion showed nothing but the kept version. `indexed` says whether the index had seen the
     old version; `entries` are the versions that entries of subjects were about before anything was done.
@@ -28,12 +32,18 @@ class Outcome(Edited):
     sha256_after: str | None = None
     damaged: str | None = None
     archived: str | None = None
+    unproven: str | None = None
     versions_removed: int = 0
     purged: bool = True
     read_back: bool = False
     indexed: bool = False
     entries: dict[str, str] = field(default_factory=dict)
     erase: frozenset[str] = frozenset()
+
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether nothing of the object was touched, although something was asked."""
+        return not self.damaged is self.archived is self.unproven is None
 
     def take(self, edited: Edited) -> None:
         """Note what was done to the object's rows."""
@@ -55,6 +65,7 @@ class Outcome(Edited):
             "unparsed_count": self.unparsed_count,
             "damaged": self.damaged,
             "archived": self.archived,
+            "unproven": self.unproven,
             "versions_removed": self.versions_removed,
             "purged": self.purged,
             "read_back": self.read_back,

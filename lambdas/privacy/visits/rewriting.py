@@ -12,6 +12,7 @@ from privacy.formats.compression import DamagedContentError
 from privacy.formats.copies import PositionsWrongError
 from privacy.formats.edits import ChangesOf, RowEdits
 from privacy.formats.positions import RowPositions, Splice, Target
+from privacy.formats.proof import UnprovenError
 from privacy.formats.readers import AskedOfFile, RowsInStream, RowsOnDisk, Subjects, subject_field
 from privacy.formats.row_times import Dated
 from privacy.index import entries as index_entries
@@ -142,6 +143,12 @@ class Rewriting:
                 written = content.write(rewrite)
             except DamagedContentError as error:
                 outcome.damaged = str(error)
+                return outcome
+            except UnprovenError as error:
+                _log.error(
+                    "what was written is not proven, left as it was: customer=%s", self.vault.customer.id
+                )
+                outcome.unproven, outcome.purged = str(error), False
                 return outcome
             outcome.take(content.done)
             outcome.sha256_before = content.sha256_before
