@@ -35,7 +35,8 @@ class Edited:
 
     `unparsed` are rows that could not be read or changed, each with a reason and its place; there are
     `unparsed_count` of them, of which not all are listed. `erased` are the references of those of whom
-    something went, `spared` those of whom newer rows stay.
+    something went, `spared` those of whom newer rows stay. `unused_dropped` are values that stood in the file
+    without being in any row, and went; `unnamed` those whom it named in such values alone.
     """
 
     rows_dropped: int = 0
@@ -44,6 +45,13 @@ class Edited:
     unparsed_count: int = 0
     erased: set[str] = field(default_factory=set)
     spared: set[str] = field(default_factory=set)
+    unused_dropped: int = 0
+    unnamed: set[str] = field(default_factory=set)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the file became another one."""
+        return bool(self.rows_dropped or self.rows_changed or self.unused_dropped)
 
 
 class Concerned:

@@ -13,7 +13,6 @@ from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from privacy.parquet import thrift
 from privacy.parquet.equality import bits
@@ -29,6 +28,7 @@ from privacy.parquet.pages import (
 from privacy.parquet.source import (
     CHUNK_OFFSET,
     CHUNKS,
+    CODEC,
     DATA_PAGE,
     DICTIONARY_PAGE,
     ENCODINGS,
@@ -38,8 +38,9 @@ from privacy.parquet.source import (
     MAGIC,
     META,
     PACKED_BYTES,
+    PATH,
+    PLAIN_BYTES,
     ROWS,
-    STATISTICS,
     TYPE,
     VALUES,
     VERSION,
@@ -47,15 +48,22 @@ from privacy.parquet.source import (
     ParquetSource,
     list_of,
     metadata_of,
+    opened,
+    read_column,
     refusing_damage,
 )
 from privacy.parquet.thrift import I32, I64, LIST, STRUCT, List, Struct
 
 _BYTE_ARRAY: Final = 6  # of Type
+_NEEDED: Final = {TYPE, ENCODINGS, PATH, CODEC, VALUES, PLAIN_BYTES, PACKED_BYTES, DATA_PAGE, DICTIONARY_PAGE}
 
 
-def unused_values(source: ParquetSource, group: int, leaf: int) -> pa.Array | None:
+def unused_values(
+    source: ParquetSource, group: int, leaf: int, different: int | None = None
+) -> pa.Array | None:
     """Return the values of a chunk's dictionary that no row has, None where there are none.
+
+    `different` says how many values the rows have, if that is known: often they are then as many.
 
     Raises DamagedContentError, and UnprovenError where the chunk's pages do not add up to its values.
     """
@@ -66,9 +74,12 @@ def unused_values(source: ParquetSource, group: int, leaf: int) -> pa.Array | No
     if pages.dictionary is None:
         return None
     with refusing_damage():
+        noted = pages.dictionary[0][DICTIONARY_HEADER][1][PAGE_VALUES][1]
+        if pages.encodings <= DICTIONARIES and different is not None and different >= noted:
+            return None
         values = _in_dictionary(source, leaf, chunk, *pages.dictionary)
         used = _in_rows(source, group, leaf, chunk, pages)
-        unused = values.filter(pc.invert(pc.is_in(bits(values), bits(used))))
+        unused = values.filter(pc.invert(pc.is_in(bits(values), used)))
     return unused if len(unused) else None
 
 
@@ -85,11 +96,11 @@ def _in_dictionary(source: ParquetSource, leaf: int, chunk: Chunk, header: Struc
     }
     del meta[DICTIONARY_PAGE]
     footer = required(leaf_footer(source, leaf, _footer(meta, count)))
-    return _distinct(_read(io.BytesIO(content), footer))
+    return _read(io.BytesIO(content), footer).combine_chunks()
 
 
 def _in_rows(source: ParquetSource, group: int, leaf: int, chunk: Chunk, pages: Pages) -> pa.Array:
-    """Return the different values of the rows, or more than these of only those that the dictionary gives."""
+    """Return the bits of the values that the dictionary gives to rows, perhaps of others that rows have."""
     meta = {**chunk.meta, PACKED_BYTES: (I64, pages.end - chunk.start)}
     rows = source.rows_of(group)
     options = {}
@@ -102,10 +113,8 @@ def _in_rows(source: ParquetSource, group: int, leaf: int, chunk: Chunk, pages: 
 
 
 def _footer(meta: Struct, rows: int) -> Struct:
-    described: Struct = {
-        CHUNK_OFFSET: (I64, 0),
-        META: (STRUCT, {n: v for n, v in meta.items() if n != STATISTICS}),
-    }
+    needed = {number: value for number, value in meta.items() if number in _NEEDED}
+    described: Struct = {CHUNK_OFFSET: (I64, 0), META: (STRUCT, needed)}
     group: Struct = {
         CHUNKS: (LIST, List(STRUCT, [described])),
         GROUP_BYTES: (I64, meta[PACKED_BYTES][1]),
@@ -116,10 +125,7 @@ def _footer(meta: Struct, rows: int) -> Struct:
 
 def _read(file: IO[bytes], footer: Struct, **options: Any) -> pa.ChunkedArray:  # noqa: ANN401 - Arrow's
     """Return the elements of a file's one column, whatever they are nested in."""
-    reader = pq.ParquetFile(
-        file, metadata=metadata_of(footer), pre_buffer=False, arrow_extensions_enabled=False, **options
-    )
-    values = reader.reader.read_row_group(0, column_indices=[0], use_threads=False).column(0)
+    values = read_column(opened(file, metadata_of(footer), **options), 0, range(1))
     while pa.types.is_nested(values.type):
         values = pc.struct_field(values, [0]) if pa.types.is_struct(values.type) else pc.list_flatten(values)
     return values
@@ -127,6 +133,6 @@ def _read(file: IO[bytes], footer: Struct, **options: Any) -> pa.ChunkedArray:  
 
 def _distinct(values: pa.ChunkedArray) -> pa.Array:
     if not pa.types.is_dictionary(values.type):
-        return values.unique().drop_null()
+        return pa.chunked_array([bits(each) for each in values.chunks]).unique()
     used = [each.dictionary.take(each.indices.unique().drop_null()) for each in values.chunks]
     return pa.chunked_array(used, values.type.value_type).unique()

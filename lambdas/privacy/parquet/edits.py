@@ -4,7 +4,7 @@ One row group is in memory at a time, and of one that changes one column. A file
 not written at all; a row group in which nothing changes is copied byte for byte.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
@@ -16,6 +16,7 @@ from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
 from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
+from privacy.parquet.dictionaries import unused_values
 from privacy.parquet.output import Changed, ParquetOutput
 from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
 from privacy.parquet.subjects import Named, ParquetRows, positions_of
@@ -45,7 +46,7 @@ class ParquetEdits:
     def apply(self, file: IO[bytes], write: Callable[[bytes], object]) -> bool:
         """Write what the file becomes; return False where nothing changes and nothing was written.
 
-        Raises DamagedContentError.
+        Raises DamagedContentError, and UnprovenError where it is not proven that all else stays as it is.
         """
         source = ParquetSource(file)
         reader = ParquetRows(source, self.subject)
@@ -53,11 +54,15 @@ class ParquetEdits:
             self.report(reader.fault)
         output: ParquetOutput | None = None
         first_row = 1
+        unused: set[str] = set()
         for group in range(len(source.groups)):
             edit = _GroupEdit(self, source, group, first_row)
-            edit.find(reader.named(group))
+            named = reader.named(group)
+            edit.find(named)
             first_row += source.rows_of(group)
-            if not edit.changes_something:
+            unused.update(self._references(reader.unused(group, named)))
+            anew = edit.fields_with_unused_values()
+            if not edit.changes_something and not anew:
                 if output is not None:
                     output.copy(group)
                 continue
@@ -65,10 +70,16 @@ class ParquetEdits:
                 output = ParquetOutput(source, write)
                 for before in range(group):
                     output.copy(before)
-            output.rewrite(group, edit.keep(), edit.columns)
+            output.rewrite(group, edit.keep(), edit.columns, anew)
         if output is None:
             return False
         output.finish()
+        if unused:
+            self.done.erased |= unused & self.erase
+            for group in range(len(source.groups)):
+                for each in reader.named(group):
+                    unused.difference_update(self._references(each.subjects))
+            self.done.unnamed = unused
         return True
 
     def codes_concerned(self, subjects: Sequence[Subject]) -> list[int]:
@@ -77,6 +88,9 @@ class ParquetEdits:
         Also those at which it cannot be told who stands there.
         """
         return self._concerned.places(subjects)
+
+    def _references(self, subjects: Sequence[Subject]) -> Iterator[str]:
+        return (ref for s in subjects if isinstance(s, str) and (ref := self.reference(s)) is not None)
 
     def report(self, reason: str, row: int | None = None) -> None:
         """Note what cannot be read or changed: a row by its number, from 1, or the file as a whole."""
@@ -148,6 +162,24 @@ class _GroupEdit:
         for path, new in wanted.items():
             changed |= self._set(path, new)
         done.rows_changed += len(changed)
+
+    def fields_with_unused_values(self) -> set[int]:
+        """Return which of the fields that would be copied have dictionaries with values that no row has.
+
+        Counts these values in the edits' `done`. Raises DamagedContentError and UnprovenError.
+        """
+        found: set[int] = set()
+        if self._gone:
+            return found
+        for field_number, leaves in enumerate(leaf_ranges(self._source.schema)):
+            if field_number in self.columns:
+                continue
+            for leaf in leaves:
+                values = unused_values(self._source, self._group, leaf)
+                if values is not None:
+                    self._edits.done.unused_dropped += len(values)
+                    found.add(field_number)
+        return found
 
     def _concerned(self, named: list[Named]) -> dict[int, list[Subject]]:
         """Return the rows with somebody in them who is asked for, or that cannot be read, and who it is."""

@@ -4,9 +4,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from privacy.parquet.source import metadata_of
+from privacy.parquet.source import metadata_of, opened
 from privacy.parquet.thrift import Struct
 
 _ROWS_AT_ONCE = 65_536
@@ -18,14 +17,7 @@ def reads_as(content: pa.Buffer, footer: Struct, wanted: pa.ChunkedArray, **opti
     `footer` is what to go by in place of the file's own.
     """
     try:
-        reader = pq.ParquetFile(
-            pa.BufferReader(content),
-            metadata=metadata_of(footer),
-            pre_buffer=False,
-            page_checksum_verification=True,
-            arrow_extensions_enabled=False,
-            **options,
-        )
+        reader = opened(pa.BufferReader(content), metadata_of(footer), **options)
         rows = 0
         for batch in reader.iter_batches(_ROWS_AT_ONCE, use_threads=False):
             if not same(batch.column(0), wanted.slice(rows, len(batch))):

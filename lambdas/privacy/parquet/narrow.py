@@ -36,6 +36,16 @@ def leaf_footer(source: ParquetSource, leaf: int, made: Struct) -> Struct:
     return _footer(source, made, [*groups, _path(elements, leaf)[-1]])
 
 
+def bare_footer(source: ParquetSource) -> Struct:
+    """Return the source's footer without what the schema says its columns' plain values stand for."""
+    elements = [
+        each if each.get(_CHILDREN, (I32, 0))[1] else _without_annotations(each)
+        for each in list_of(source.footer, SCHEMA)
+    ]
+    footer = {number: value for number, value in source.footer.items() if number != KEY_VALUES}
+    return {**footer, SCHEMA: (LIST, List(STRUCT, elements))}
+
+
 def is_repeated(source: ParquetSource, leaf: int) -> bool:
     """Return whether a column may have several values a row, or none."""
     path = _path(list_of(source.footer, SCHEMA), leaf)
@@ -63,8 +73,11 @@ def _footer(source: ParquetSource, made: Struct, elements: list[Struct]) -> Stru
 
 def _parent(element: Struct) -> Struct:
     """Return a group with one child, and without what says that it is a list or a map."""
-    plain = {number: value for number, value in element.items() if number not in _ANNOTATIONS}
-    return {**plain, _CHILDREN: (I32, 1)}
+    return {**_without_annotations(element), _CHILDREN: (I32, 1)}
+
+
+def _without_annotations(element: Struct) -> Struct:
+    return {number: value for number, value in element.items() if number not in _ANNOTATIONS}
 
 
 def _behind(elements: list[Struct], place: int) -> int:

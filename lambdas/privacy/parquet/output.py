@@ -22,7 +22,7 @@ from privacy.formats.proof import UnprovenError
 from privacy.parquet import thrift
 from privacy.parquet.columns import mask_without
 from privacy.parquet.equality import reads_as, same
-from privacy.parquet.narrow import field_footer
+from privacy.parquet.narrow import bare_footer, field_footer
 from privacy.parquet.pages import Pages
 from privacy.parquet.source import (
     BLOOM,
@@ -56,6 +56,8 @@ from privacy.parquet.source import (
     list_of,
     metadata_of,
     moved,
+    opened,
+    read_column,
     refusing_damage,
     struct_of,
     written_footer,
@@ -81,6 +83,18 @@ class Changed:
     rows: set[int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """The options with which Arrow stores a field's columns as they are, and what it makes of them.
+
+    With `is_bare` it has to be given the plain values: it would store what they stand for otherwise.
+    """
+
+    options: dict[str, Any]
+    columns: list[pq.ColumnSchema]
+    is_bare: bool
+
+
 @dataclass(slots=True)
 class _Placed:
     """A chunk in the new file, with the indexes of its pages, which go behind all row groups."""
@@ -100,7 +114,8 @@ class ParquetOutput:
         self._size = 0
         self._groups: list[Struct] = []
         self._placed: list[list[_Placed]] = []
-        self._storages: dict[int, tuple[dict[str, Any], list[pq.ColumnSchema]]] = {}
+        self._storages: dict[int, _Storage] = {}
+        self._bare: Final = opened(source.file, metadata_of(bare_footer(source)))
         self._put(MAGIC)
 
     def copy(self, group: int) -> None:
@@ -199,6 +214,13 @@ class ParquetOutput:
         leaves = self._ranges[field]
         chunks = [self._source.chunks[group][leaf] for leaf in leaves]
         values, reading = self._read(group, leaves)
+        storage = self._storage_of(field)
+        stored: pa.ChunkedArray | None = None
+        if storage.is_bare:
+            if changed is not None:
+                raise UnprovenError(_NOT_WRITABLE)
+            with refusing_damage():
+                stored = read_column(self._bare, group, leaves)
         with refusing_damage():
             if changed is not None:
                 others = mask_without(len(values), changed.rows)
@@ -207,7 +229,8 @@ class ParquetOutput:
                 values = changed.values
             if keep is not None:
                 values = values.filter(keep)
-        made = self._proven(field, values, reading, chunks)
+                stored = None if stored is None else stored.filter(keep)
+        made = self._proven(field, values, values if stored is None else stored, reading, chunks)
         placed = []
         for old, new in zip(chunks, made.chunks[0], strict=True):
             each = self._add(new, made)
@@ -219,18 +242,27 @@ class ParquetOutput:
         return placed
 
     def _proven(
-        self, field: int, values: pa.ChunkedArray, reading: Mapping[str, Any], chunks: Sequence[Chunk]
+        self,
+        field: int,
+        values: pa.ChunkedArray,
+        stored: pa.ChunkedArray,
+        reading: Mapping[str, Any],
+        chunks: Sequence[Chunk],
     ) -> ParquetSource:
         """Return a file of the field alone, which will read as these values in the new file.
 
-        Raises UnprovenError. Readers take pages of version 2 for compressed whatever they say themselves, if
-        the file is by Arrow before 3.0. Where that makes them unreadable, they are written as version 1.
+        `stored` are the values as Arrow has to write them. Raises UnprovenError.
+
+        Readers take pages of version 2 for compressed whatever they say themselves, if the file is by Arrow
+        before 3.0: where that makes them unreadable, they are written as version 1. Numbers that are none
+        (NaN) become one and the same in Arrow's dictionaries: where that tells, they are written without.
         """
-        schema = pa.schema([self._source.schema.field(field).with_type(values.type)])
-        options = self._options(schema, self._ranges[field], chunks, len(values))
-        for version in dict.fromkeys([options["data_page_version"], "1.0"]):
+        schema = pa.schema([self._source.schema.field(field).with_type(stored.type)])
+        options = self._options(self._storage_of(field), self._ranges[field], chunks, len(values))
+        version_1 = {"data_page_version": "1.0"}
+        for otherwise in ({}, version_1, version_1 | {"use_dictionary": False}):
             with refusing_damage():
-                content = _file_of(values, schema, options | {"data_page_version": version})
+                content = _file_of(stored, schema, options | otherwise)
                 made = ParquetSource(pa.BufferReader(content))
                 footer = field_footer(self._source, field, made.footer)
             if len(made.groups) == 1 and reads_as(content, footer, values, **reading):
@@ -254,16 +286,11 @@ class ParquetOutput:
         raise UnprovenError(_NOT_WRITABLE)
 
     def _options(
-        self, schema: pa.Schema, leaves: range, chunks: Sequence[Chunk], rows: int
+        self, storage: _Storage, leaves: range, chunks: Sequence[Chunk], rows: int
     ) -> dict[str, Any]:
-        """Return how Arrow has to write a field so that its columns are stored as they were.
-
-        Raises UnprovenError where it cannot.
-        """
+        """Return how Arrow has to write a field so that its columns are stored as they were."""
         were = [self._source.arrow.schema.column(leaf) for leaf in leaves]
-        if leaves.start not in self._storages:
-            self._storages[leaves.start] = _storage_of(schema, were)
-        options, will_be = self._storages[leaves.start]
+        will_be = storage.columns
         paths = [each.path for each in will_be]
         pages: list[Pages] = [self._source.pages_of(chunk) for chunk in chunks]
         dictionaries = [path for path, each in zip(paths, pages, strict=True) if each.dictionary]
@@ -280,7 +307,7 @@ class ParquetOutput:
             if STATISTICS in chunk.meta and str(old.logical_type) == str(new.logical_type)
         ]
         return {
-            **options,
+            **storage.options,
             "compression": {p: _codec(chunk) for p, chunk in zip(paths, chunks, strict=True)},
             "use_dictionary": dictionaries,
             "column_encoding": encodings or None,
@@ -293,6 +320,19 @@ class ParquetOutput:
             }
             or None,
         }
+
+    def _storage_of(self, field: int) -> _Storage:
+        """Return how Arrow stores a field's columns as they are. Raises UnprovenError where it cannot."""
+        if field not in self._storages:
+            were = [self._source.arrow.schema.column(leaf) for leaf in self._ranges[field]]
+            with refusing_damage():
+                found = _storage_of(self._source.schema.field(field), were, is_bare=False) or _storage_of(
+                    self._bare.schema_arrow.field(field), were, is_bare=True
+                )
+            if found is None:
+                raise UnprovenError(_NOT_WRITABLE)
+            self._storages[field] = found
+        return self._storages[field]
 
     def _end_group(
         self, group: int, start: int, placed: list[_Placed], rows: int, unsorted: Collection[int] = ()
@@ -326,10 +366,8 @@ def _file_of(values: pa.ChunkedArray, schema: pa.Schema, options: dict[str, Any]
     return out.getvalue()
 
 
-def _storage_of(
-    schema: pa.Schema, were: Sequence[pq.ColumnSchema]
-) -> tuple[dict[str, Any], list[pq.ColumnSchema]]:
-    """Return the options with which Arrow stores a field's columns as they are, and what it names them."""
+def _storage_of(field: pa.Field, were: Sequence[pq.ColumnSchema], *, is_bare: bool) -> _Storage | None:
+    """Return how Arrow stores a field's columns as they are, None where it does not."""
     options: dict[str, Any] = {
         "store_schema": False,
         "use_deprecated_int96_timestamps": any(each.physical_type == _INT96 for each in were),
@@ -337,15 +375,14 @@ def _storage_of(
             each.physical_type in {"INT32", "INT64"} and each.logical_type.type == "DECIMAL" for each in were
         ),
     }
-    empty = _file_of(pa.chunked_array([], schema.field(0).type), schema, options)
+    empty = _file_of(pa.chunked_array([], field.type), pa.schema([field]), options)
     made = pq.ParquetFile(pa.BufferReader(empty)).schema
     will_be = [made.column(number) for number in range(len(made))]
-    if [_storage(each) for each in were] != [_storage(each) for each in will_be]:
-        raise UnprovenError(_NOT_WRITABLE)
-    return options, will_be
+    same_storage = [_stored_as(each) for each in were] == [_stored_as(each) for each in will_be]
+    return _Storage(options, will_be, is_bare=is_bare) if same_storage else None
 
 
-def _storage(column: pq.ColumnSchema) -> tuple[Any, ...]:
+def _stored_as(column: pq.ColumnSchema) -> tuple[Any, ...]:
     return (
         column.physical_type,
         # Of other types some writers note one as well, which means nothing.

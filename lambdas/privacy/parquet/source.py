@@ -122,13 +122,7 @@ class ParquetSource:
             self.groups: Final[list[Struct]] = list_of(self.footer, GROUPS)
             self.chunks: Final = [[_chunk(each) for each in list_of(group, CHUNKS)] for group in self.groups]
             plain = {number: field for number, field in self.footer.items() if number != KEY_VALUES}
-            self.arrow: Final = pq.ParquetFile(
-                file,
-                metadata=metadata_of(plain),
-                pre_buffer=False,
-                page_checksum_verification=True,
-                arrow_extensions_enabled=False,
-            )
+            self.arrow: Final = opened(file, metadata_of(plain))
             self.schema: Final[pa.Schema] = self.arrow.schema_arrow
 
     def rows_of(self, group: int) -> int:
@@ -140,18 +134,9 @@ class ParquetSource:
         """Return a field of a row group, decoded, as far as it consists of these leaves."""
         reader = self.arrow
         if options:
-            reader = pq.ParquetFile(
-                self.file,
-                metadata=self.arrow.metadata,
-                pre_buffer=False,
-                page_checksum_verification=True,
-                arrow_extensions_enabled=False,
-                **options,
-            )
+            reader = opened(self.file, reader.metadata, **options)
         with refusing_damage():
-            return reader.reader.read_row_group(group, column_indices=list(leaves), use_threads=False).column(
-                0
-            )
+            return read_column(reader, group, leaves)
 
     def raw(self, start: int, end: int) -> bytes:
         """Return the file's bytes between two places. Raises DamagedContentError."""
@@ -204,6 +189,24 @@ class ParquetSource:
         self._end = size - _TAIL - length  # of all pages, at the latest
         with refusing_damage():
             return thrift.read(self.raw(self._end, size - _TAIL))[0]
+
+
+def opened(file: IO[bytes], metadata: pq.FileMetaData, **options: Any) -> pq.ParquetFile:  # noqa: ANN401 - Arrow's
+    """Return Arrow's reader of a file, which goes by this metadata whatever the file's own says."""
+    return pq.ParquetFile(
+        file,
+        metadata=metadata,
+        pre_buffer=False,
+        page_checksum_verification=True,
+        arrow_extensions_enabled=False,
+        **options,
+    )
+
+
+def read_column(reader: pq.ParquetFile, group: int, leaves: range) -> pa.ChunkedArray:
+    """Return a field of a row group, decoded, as far as it consists of these leaves."""
+    table = reader.reader.read_row_group(group, column_indices=list(leaves), use_threads=False)
+    return table.column(0)
 
 
 def metadata_of(footer: Struct) -> pq.FileMetaData:

@@ -29,6 +29,7 @@ _log: Final = logging.getLogger("privacy")
 _TELLING: Final = (
     "rows_dropped",
     "rows_changed",
+    "unused_dropped",
     "versions_removed",
     "unparsed_count",
     "damaged",

@@ -111,6 +111,7 @@ def _entries_of_erased(vault: Vault, visit: Visit, found: Outcome, outcome: Outc
     """Return the entries for the object that have to go: subject references with their entries' versions."""
     # What very many visits share is about people who are in few of the objects.
     gone = (outcome.erased if visit.shared else found.erase | outcome.erased) - found.spared
+    gone |= found.unnamed
     key = visit.key or ""
     versions = index_entries.read_entries(vault, key, gone - found.entries.keys()).versions
     return {ref: version for ref, version in found.entries.items() if ref in gone} | versions
@@ -133,7 +134,7 @@ def _continued(journal: Journal, found: Outcome) -> Outcome:
     if noted is None or found.new_version is not None:
         return found
     earlier = Outcome(**noted, indexed=journal.facts["indexed"])
-    if earlier.sha256_after is None or not (earlier.rows_dropped or earlier.rows_changed):
+    if earlier.sha256_after is None or not earlier.differs:
         # There was nothing to write, but there were versions to remove: this one finds what is left of them.
         same = found.kept_version == earlier.kept_version
         ours = found.old_version in {earlier.old_version, earlier.kept_version}

@@ -50,12 +50,14 @@ class Outcome(Edited):
         self.rows_dropped, self.rows_changed = edited.rows_dropped, edited.rows_changed
         self.unparsed, self.unparsed_count = edited.unparsed, edited.unparsed_count
         self.erased, self.spared = edited.erased, edited.spared
+        self.unused_dropped, self.unnamed = edited.unused_dropped, edited.unnamed
 
     def noted(self) -> dict[str, Any]:
         """Return the outcome as the visit's item keeps it."""
         return {
             "rows_dropped": self.rows_dropped,
             "rows_changed": self.rows_changed,
+            "unused_dropped": self.unused_dropped,
             "old_version": self.old_version,
             "new_version": self.new_version,
             "kept_version": self.kept_version,

@@ -153,7 +153,7 @@ class Rewriting:
             outcome.take(content.done)
             outcome.sha256_before = content.sha256_before
             outcome.sha256_after = rewrite.sha256 if written else outcome.sha256_before
-            if outcome.rows_dropped or outcome.rows_changed:
+            if outcome.differs:
                 version_id = self._commit(rewrite, outcome, content.splices)
                 found = content.indexed()
                 if found is not None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from privacy.formats.proof import UnprovenError
 from privacy.parquet.thrift import FALSE, I32, I64, Struct
 
 from ..support.parquet_files import buyer, edited, loaded, stored, table
@@ -113,19 +115,50 @@ def test_pages_that_do_not_add_up_to_their_column_are_not_written_again(world: "
     assert world.request(again).state == "partial"
 
 
-def test_a_column_that_arrow_would_store_otherwise_is_left_alone(world: "World") -> None:
-    """A decimal in more bytes than its digits need."""
-    amounts = pa.array([bytes(8) + b"\1", bytes(8) + b"\2"], pa.binary(9))
-    before = pa.table({"buyer": pa.array([buyer(ANNA), buyer(BOB)]), "amount": amounts})
+def as_wide_decimals(table: pa.Table) -> bytes:
+    """Decimals in more bytes than their digits need, as Hive and DuckDB before 0.10 write them."""
 
     def decimal(footer: Struct) -> None:
         amount = footer[2][1].values[-1]
         amount |= {6: (I32, 5), 7: (I32, 2), 8: (I32, 8)}
 
-    content = rebuilt(stored(before), footer=decimal)
-    assert loaded(content).column("amount").to_pylist() == [Decimal("0.01"), Decimal("0.02")]
+    return rebuilt(stored(table, write_page_index=True), footer=decimal)
+
+
+def test_decimals_of_any_width_keep_it(world: "World") -> None:
+    amounts = pa.array([bytes(8) + b"\1", b"\xff" * 9, None], pa.binary(9))
+    buyers = pa.array([buyer(ANNA), buyer(BOB), buyer(BOB)])
+    content = as_wide_decimals(pa.table({"buyer": buyers, "note": ["a", "b", "c"], "amount": amounts}))
+    assert loaded(content).column("amount").to_pylist() == [Decimal("0.01"), Decimal("-0.01"), None]
     world.put("orders/a", content)
     request = world.erase(ANNA)
     world.run()
-    assert world.contents("orders/a") == [content]
+    assert world.request(request).state == "completed"
+    (left,) = world.contents("orders/a")
+    assert loaded(left).column("amount").to_pylist() == [Decimal("-0.01"), None]
+    assert pq.read_schema(io.BytesIO(left)).equals(pq.read_schema(io.BytesIO(content)))
+    # What a new value looks like in there, Arrow does not know.
+    request = world.correct(BOB, [{"dataset": "orders", "set": {"amount": 2}}])
+    world.run()
+    assert world.contents("orders/a") == [left]
     assert world.request(request).state == "partial"
+
+
+def test_a_new_timestamp_leaves_those_of_others_that_arrow_cannot_tell() -> None:
+    """Arrow reads INT96 in nanoseconds, which end in 2262."""
+    moments = pa.array([0, 253_402_214_400_000_000], pa.timestamp("us"))
+    content = stored(pa.table({"id": [1, 2], "at": moments}), use_deprecated_int96_timestamps=True)
+    with pytest.raises(UnprovenError):
+        edited(content, "id", changes={"1": [{"at": "2026-05-01T10:00:00"}]})
+
+
+def test_not_a_number_keeps_its_bits() -> None:
+    """R tells a missing number from one that is none by these."""
+    spelled = [0x7FF00000000007A2, 0x7FF8000000000000, 0x3FF0000000000000, 0, -(2**63)] * 2
+    numbers = pa.array(spelled, pa.int64()).view(pa.float64())
+    ids = pa.array(range(10), pa.int64())
+    content = stored(pa.table({"id": ids, "x": numbers}), use_dictionary=False)
+    # As R writes them: with a dictionary, which keeps them apart.
+    left, _ = edited(content, "id", "5")
+    there = loaded(left).column("x").combine_chunks().view(pa.int64()).to_pylist()
+    assert there == spelled[:5] + spelled[6:]

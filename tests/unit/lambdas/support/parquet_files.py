@@ -45,5 +45,5 @@ def edited(
     edits = ParquetEdits(subject, frozenset(erase), changes or {}, lambda i: i or None, elements=elements)
     out = io.BytesIO()
     written = edits.apply(io.BytesIO(content), out.write)
-    assert written == bool(edits.done.rows_dropped or edits.done.rows_changed)
+    assert written == edits.done.differs
     return out.getvalue() if written else content, edits
