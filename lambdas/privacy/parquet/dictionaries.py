@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from privacy.parquet import thrift
-from privacy.parquet.equality import bits
+from privacy.parquet.equality import bits, type_of_bits
 from privacy.parquet.narrow import is_repeated, leaf_footer, name_of, required
 from privacy.parquet.pages import (
     DICTIONARIES,
@@ -75,7 +75,8 @@ def unused_values(
         return None
     with refusing_damage():
         noted = pages.dictionary[0][DICTIONARY_HEADER][1][PAGE_VALUES][1]
-        if pages.encodings <= DICTIONARIES and different is not None and different >= noted:
+        known = different is not None and different >= noted and pages.encodings <= DICTIONARIES
+        if not noted or known:
             return None
         values = _in_dictionary(source, leaf, chunk, *pages.dictionary)
         used = _in_rows(source, group, leaf, chunk, pages)
@@ -104,7 +105,7 @@ def _in_rows(source: ParquetSource, group: int, leaf: int, chunk: Chunk, pages: 
     meta = {**chunk.meta, PACKED_BYTES: (I64, pages.end - chunk.start)}
     rows = source.rows_of(group)
     options = {}
-    if pages.only_numbered and not is_repeated(source, leaf):
+    if pages.only_numbered and pages.numbered[1] and not is_repeated(source, leaf):
         end, rows = pages.numbered
         meta |= {VALUES: (I64, rows), PACKED_BYTES: (I64, end - chunk.start)}
         if chunk.meta[TYPE][1] == _BYTE_ARRAY:
@@ -133,6 +134,6 @@ def _read(file: IO[bytes], footer: Struct, **options: Any) -> pa.ChunkedArray:  
 
 def _distinct(values: pa.ChunkedArray) -> pa.Array:
     if not pa.types.is_dictionary(values.type):
-        return pa.chunked_array([bits(each) for each in values.chunks]).unique()
+        return pa.chunked_array(map(bits, values.chunks), type_of_bits(values.type)).unique()
     used = [each.dictionary.take(each.indices.unique().drop_null()) for each in values.chunks]
     return pa.chunked_array(used, values.type.value_type).unique()

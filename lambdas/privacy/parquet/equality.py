@@ -35,9 +35,13 @@ def same(one: pa.Array | pa.ChunkedArray, other: pa.Array | pa.ChunkedArray) -> 
 
 def bits(values: pa.Array) -> pa.Array:
     """Return floating-point numbers as whole ones that differ where their bits do; others as they are."""
+    return values.view(type_of_bits(values.type))
+
+
+def type_of_bits(kind: pa.DataType) -> pa.DataType:
+    """Return the type that `bits` have."""
     kinds = {16: pa.int16(), 32: pa.int32(), 64: pa.int64()}
-    kind = values.type
-    return values.view(kinds[kind.bit_width]) if pa.types.is_floating(kind) else values
+    return kinds[kind.bit_width] if pa.types.is_floating(kind) else kind
 
 
 def _same(one: pa.Array, other: pa.Array) -> bool:

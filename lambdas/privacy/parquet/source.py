@@ -260,8 +260,8 @@ def _chunk(described: Struct) -> Chunk:
     meta = struct_of(described, META)
     data = meta[DATA_PAGE][1]
     dictionary = meta.get(DICTIONARY_PAGE, (I64, 0))[1]
-    # Some writers note a dictionary page at 0 where there is none.
-    start = dictionary if 0 < dictionary < data else data
+    # Writers note a page at 0 where there is none.
+    start = min((place for place in (dictionary, data) if place > 0), default=0)
     return Chunk(described, start, start + meta[PACKED_BYTES][1])
 
 
