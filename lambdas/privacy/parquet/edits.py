@@ -4,9 +4,10 @@ One row group is in memory at a time, and of one that changes one column. A file
 not written at all; a row group in which nothing changes is copied byte for byte.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeGuard
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,8 @@ from privacy.parquet.output import Changed, ParquetOutput
 from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
 from privacy.parquet.subjects import Named, ParquetRows, positions_of
 
+_IN_METADATA: Final = "key-value metadata of the file name the subject"
+_TELLING: Final = 6  # characters from which on an identifier in metadata is no chance
 _NO_ELEMENTS: Final = "has the subject's field twice, so that no element can be taken out"
 
 
@@ -28,7 +31,8 @@ _NO_ELEMENTS: Final = "has the subject's field twice, so that no element can be 
 class ParquetEdits:
     """Erasures and corrections, ready to be applied to one file.
 
-    The fields are those of `privacy.formats.readers.AskedOfFile`; `done` says what was done so far.
+    The fields are those of `privacy.formats.readers.AskedOfFile`; `done` says what was done so far, and
+    `erased_here` has the identifiers of those of whom something went.
     """
 
     subject: str
@@ -38,6 +42,7 @@ class ParquetEdits:
     elements: bool = False
     spare: frozenset[str] = frozenset()
     done: Edited = field(default_factory=Edited)
+    erased_here: set[str] = field(default_factory=set)
     _concerned: Concerned = field(init=False)
 
     def __post_init__(self) -> None:
@@ -60,7 +65,9 @@ class ParquetEdits:
             named = reader.named(group)
             edit.find(named)
             first_row += source.rows_of(group)
-            unused.update(self._references(reader.unused(group, named)))
+            unnamed = reader.unused(group, named)
+            unused.update(self._references(unnamed))
+            self.erased_here.update(s for s in unnamed if self.is_erased(s))
             anew = edit.fields_with_unused_values()
             if not edit.changes_something and not anew:
                 if output is not None:
@@ -74,6 +81,8 @@ class ParquetEdits:
         if output is None:
             return False
         output.finish()
+        if any(self._is_in_metadata(source, identifier) for identifier in self.erased_here):
+            self.report(_IN_METADATA)
         if unused:
             self.done.erased |= unused & self.erase
             for group in range(len(source.groups)):
@@ -88,6 +97,17 @@ class ParquetEdits:
         Also those at which it cannot be told who stands there.
         """
         return self._concerned.places(subjects)
+
+    def is_erased(self, subject: Subject) -> TypeGuard[str]:
+        """Return whether the subject is one person, who is to be erased."""
+        return isinstance(subject, str) and self.reference(subject) in self.erase
+
+    def _is_in_metadata(self, source: ParquetSource, identifier: str) -> bool:
+        if len(identifier) < _TELLING or identifier.isdecimal():
+            return False
+        text = identifier.encode()
+        alone = re.compile(rb"(?<!\w)" + re.escape(text) + rb"(?!\w)")
+        return any(text in value and alone.search(value) for value in source.key_values())
 
     def _references(self, subjects: Sequence[Subject]) -> Iterator[str]:
         return (ref for s in subjects if isinstance(s, str) and (ref := self.reference(s)) is not None)
@@ -138,6 +158,7 @@ class _GroupEdit:
         for row, subjects_of_row in sorted(concerned.items()):
             refs = [ref for s in subjects_of_row if isinstance(s, str) if (ref := edits.reference(s))]
             gone = edits.erase.intersection(refs)
+            edits.erased_here.update(s for s in subjects_of_row if edits.is_erased(s))
             done.spared |= edits.spare.intersection(refs)
             if gone and not edits.elements:
                 self._gone.append(row)
@@ -226,11 +247,7 @@ class _GroupEdit:
     def _thin(self, named: Named, rows: list[int]) -> None:
         """Take the elements of who is erased out of the rows' lists."""
         edits, steps = self._edits, named.route.steps
-        gone = [
-            code
-            for code, s in enumerate(named.subjects)
-            if isinstance(s, str) and edits.reference(s) in edits.erase
-        ]
+        gone = [code for code, s in enumerate(named.subjects) if edits.is_erased(s)]
         with refusing_damage():
             of_gone = pc.is_in(named.codes, pa.array(gone, named.codes.type))
             in_rows = pc.is_in(named.rows, pa.array(rows, pa.int64()))

@@ -10,6 +10,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import IO, Any, Final
 
 import pyarrow as pa
@@ -137,6 +138,14 @@ class ParquetSource:
             reader = opened(self.file, reader.metadata, **options)
         with refusing_damage():
             return read_column(reader, group, leaves)
+
+    def key_values(self) -> Iterator[bytes]:
+        """Yield what writers have noted beside the schema, of the file and of its chunks."""
+        metas = [self.footer, *(chunk.meta for chunks in self.chunks for chunk in chunks)]
+        with refusing_damage():
+            for meta, number in zip(metas, chain([KEY_VALUES], repeat(CHUNK_KEY_VALUES)), strict=False):
+                for entry in list_of(meta, number) if number in meta else ():
+                    yield from (text for _, text in entry.values())
 
     def raw(self, start: int, end: int) -> bytes:
         """Return the file's bytes between two places. Raises DamagedContentError."""

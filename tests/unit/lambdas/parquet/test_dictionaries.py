@@ -109,6 +109,19 @@ def test_late_arrivals_in_a_dictionary_alone_are_noticed(world: "World") -> None
     assert ANNA.encode() not in raw(world)
 
 
+def test_metadata_that_name_the_erased_person_are_told(world: "World") -> None:
+    """As Spark's notes about categories do: nobody can say what may be changed in there."""
+    rows = table({"no": 1, "buyer": buyer(ANNA)}, {"no": 2, "buyer": buyer(BOB)})
+    vals = json.dumps({"ml_attr": {"vals": [ANNA, BOB]}})
+    world.put("orders/a", stored(rows.replace_schema_metadata({"notes": vals})))
+    world.put("orders/b", stored(rows.replace_schema_metadata({"notes": f"x{ANNA}"})))
+    request = world.erase(ANNA)
+    world.run()
+    done = world.request(request)
+    assert (done.state, done.detail and done.detail["unparsed_count"]) == ("partial", 1)
+    assert loaded(world.read("orders/a")).column("no").to_pylist() == [2]
+
+
 KINDS: dict[str, Any] = {
     "text": ["b", None, "secret"],
     "bytes": [b"b", b"\xff", b"secret"],
