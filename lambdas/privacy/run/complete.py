@@ -12,12 +12,11 @@ from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import taken
-from privacy.run.verify import NOT_DONE
+from privacy.run.verify import NOT_DONE, NOT_PROVEN
 from privacy.timestamps import parse_timestamp
 from privacy.vault import archived
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
-from privacy.visits.outcome import NOT_PROVEN
 from privacy.visits.visit import RunNotes, Visit
 
 _log: Final = logging.getLogger("privacy")

@@ -21,6 +21,7 @@ _log: Final = logging.getLogger("privacy")
 
 NOT_DONE: Final = "visit-not-done"
 DAMAGED: Final = "content-damaged"
+NOT_PROVEN: Final = "not-proven"
 VERSIONS_LEFT: Final = "older-versions-left"
 ITEMS_LEFT: Final = "items-left"
 EXPORTS_LEFT: Final = "exports-left"

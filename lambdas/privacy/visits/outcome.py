@@ -1,12 +1,9 @@
 """What a visit did to an object."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from privacy.formats.edits import Edited
-
-NOT_PROVEN: Final = "not-proven"
-"""Reason of a request's problem: an object whose outcome is `unproven`."""
 
 
 @dataclass(slots=True)

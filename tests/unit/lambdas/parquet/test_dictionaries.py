@@ -15,7 +15,7 @@ from privacy.parquet.source import ParquetSource
 from privacy.parquet.thrift import I32
 
 from ..support.parquet_files import buyer, edited, loaded, opened, stored, table
-from ..support.parquet_pages import Page, pages_of, rebuilt
+from .parquet_pages import Page, pages_of, rebuilt
 
 if TYPE_CHECKING:
     from ..support.world import World

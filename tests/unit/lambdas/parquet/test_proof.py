@@ -13,7 +13,7 @@ from privacy.formats.proof import UnprovenError
 from privacy.parquet.thrift import FALSE, I32, I64, Struct
 
 from ..support.parquet_files import buyer, edited, loaded, stored, table
-from ..support.parquet_pages import Page, rebuilt, without_dictionary_header
+from .parquet_pages import Page, rebuilt, without_dictionary_header
 
 if TYPE_CHECKING:
     from ..support.world import World

@@ -15,8 +15,8 @@ from privacy.parquet.source import DATA_PAGE, DICTIONARY_PAGE
 from privacy.parquet.thrift import I64, Struct
 
 from ..support.parquet_files import edited, loaded, stored
-from ..support.parquet_pages import Page, rebuilt
-from ..support.parquet_writers import ROWS, person, read_by_duckdb, read_by_polars, writers
+from .parquet_pages import Page, rebuilt
+from .parquet_writers import ROWS, person, read_by_duckdb, read_by_polars, writers
 
 if TYPE_CHECKING:
     from ..support.world import World
