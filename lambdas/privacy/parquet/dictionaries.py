@@ -46,6 +46,7 @@ from privacy.parquet.source import (
     VERSION,
     Chunk,
     ParquetSource,
+    leaf_ranges,
     list_of,
     metadata_of,
     opened,
@@ -82,6 +83,15 @@ def unused_values(
         used = _in_rows(source, group, leaf, chunk, pages)
         unused = values.filter(pc.invert(pc.is_in(bits(values), used)))
     return unused if len(unused) else None
+
+
+def has_unused_values(source: ParquetSource, group: int, field: int) -> bool:
+    """Return whether a field of a row group has values in a dictionary that no row has.
+
+    Raises as `unused_values` does.
+    """
+    leaves = leaf_ranges(source.schema)[field]
+    return any(unused_values(source, group, leaf) is not None for leaf in leaves)
 
 
 def _in_dictionary(source: ParquetSource, leaf: int, chunk: Chunk, header: Struct, body: int) -> pa.Array:

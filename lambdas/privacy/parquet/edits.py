@@ -2,6 +2,9 @@
 
 One row group is in memory at a time, and of one that changes one column. A file in which nothing changes is
 not written at all; a row group in which nothing changes is copied byte for byte.
+
+Values that stand in dictionaries without being in any row (`privacy.parquet.dictionaries`) are a reason to
+write the file, if they are personal: nobody can tell whose they are. In a file that is written all of them go.
 """
 
 import re
@@ -17,10 +20,10 @@ from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
 from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
-from privacy.parquet.dictionaries import unused_values
+from privacy.parquet.dictionaries import has_unused_values, unused_values
 from privacy.parquet.output import Changed, ParquetOutput
 from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
-from privacy.parquet.subjects import Named, ParquetRows, positions_of
+from privacy.parquet.subjects import Named, ParquetRows, fields_of, positions_of
 
 _IN_METADATA: Final = "key-value metadata of the file name the subject"
 _TELLING: Final = 6  # characters from which on an identifier in metadata is no chance
@@ -41,6 +44,7 @@ class ParquetEdits:
     reference: ReferenceOf
     elements: bool = False
     spare: frozenset[str] = frozenset()
+    personal: frozenset[str] = frozenset()
     done: Edited = field(default_factory=Edited)
     erased_here: set[str] = field(default_factory=set)
     _concerned: Concerned = field(init=False)
@@ -57,6 +61,7 @@ class ParquetEdits:
         reader = ParquetRows(source, self.subject)
         if reader.fault is not None:
             self.report(reader.fault)
+        personal = fields_of(source, [self.subject, *self.personal])
         output: ParquetOutput | None = None
         first_row = 1
         unused: set[str] = set()
@@ -68,16 +73,14 @@ class ParquetEdits:
             unnamed = reader.unused(group, named)
             unused.update(self._references(unnamed))
             self.erased_here.update(s for s in unnamed if self.is_erased(s))
-            anew = edit.fields_with_unused_values()
-            if not edit.changes_something and not anew:
-                if output is not None:
-                    output.copy(group)
-                continue
             if output is None:
+                if not edit.changes_something and not edit.has_unused(personal):
+                    continue
                 output = ParquetOutput(source, write)
                 for before in range(group):
-                    output.copy(before)
-            output.rewrite(group, edit.keep(), edit.columns, anew)
+                    # Nothing of these changes; the number of their first row does not matter.
+                    _GroupEdit(self, source, before, 0).write(output)
+            edit.write(output)
         if output is None:
             return False
         output.finish()
@@ -184,23 +187,26 @@ class _GroupEdit:
             changed |= self._set(path, new)
         done.rows_changed += len(changed)
 
-    def fields_with_unused_values(self) -> set[int]:
-        """Return which of the fields that would be copied have dictionaries with values that no row has.
+    def has_unused(self, fields: Iterable[int]) -> bool:
+        """Return whether one of these fields has values in a dictionary that no row has."""
+        return any(has_unused_values(self._source, self._group, number) for number in fields)
 
-        Counts these values in the edits' `done`. Raises DamagedContentError and UnprovenError.
+    def write(self, output: ParquetOutput) -> None:
+        """Write what the group becomes, without values that no row has; these are counted in `done`.
+
+        Raises DamagedContentError and UnprovenError.
         """
-        found: set[int] = set()
-        if self._gone:
-            return found
-        for field_number, leaves in enumerate(leaf_ranges(self._source.schema)):
-            if field_number in self.columns:
-                continue
-            for leaf in leaves:
+        anew: set[int] = set()
+        for number, leaves in enumerate(() if self._gone else leaf_ranges(self._source.schema)):
+            for leaf in () if number in self.columns else leaves:
                 values = unused_values(self._source, self._group, leaf)
                 if values is not None:
                     self._edits.done.unused_dropped += len(values)
-                    found.add(field_number)
-        return found
+                    anew.add(number)
+        if self.changes_something or anew:
+            output.rewrite(self._group, self.keep(), self.columns, anew)
+        else:
+            output.copy(self._group)
 
     def _concerned(self, named: list[Named]) -> dict[int, list[Subject]]:
         """Return the rows with somebody in them who is asked for, or that cannot be read, and who it is."""

@@ -6,7 +6,7 @@ Values repeat, so each different one is looked at once, and rows are found by co
 import math
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import IO, Any, Final
@@ -19,7 +19,8 @@ from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.compression import DamagedContentError
 from privacy.formats.paths import EACH, Path, path_of, printed
 from privacy.formats.proof import UnprovenError
-from privacy.parquet.dictionaries import unused_values
+from privacy.formats.readers import Subjects
+from privacy.parquet.dictionaries import has_unused_values, unused_values
 from privacy.parquet.source import ParquetSource, leaf_ranges, leaves_of, refusing_damage
 
 Step = int | str
@@ -96,28 +97,35 @@ class ParquetRows:
         return Named(route, _subjects(encoded.dictionary, is_uuid=route.is_uuid), encoded.indices, rows)
 
 
-def subjects_of(file: IO[bytes], subject: str, reference: ReferenceOf) -> tuple[Counter[str], int]:
-    """Return how many rows of a file each subject has, and how many rows cannot be read.
+def subjects_of(file: IO[bytes], subject: str, personal: Collection[str], reference: ReferenceOf) -> Subjects:
+    """Return whose the rows of a file are, and whether it holds values of the `personal` fields in no row.
 
     Who stands in a dictionary alone has none, and is there all the same. A file that is damaged, or has no
     field of the name `subject`, counts as one unreadable row.
     """
-    rows: Counter[str] = Counter()
-    unreadable = 0
+    found = Subjects()
     try:
         source = ParquetSource(file)
         reader = ParquetRows(source, subject)
-        unreadable += reader.fault is not None
+        found.unreadable += reader.fault is not None
+        fields = fields_of(source, personal)
         for group in range(len(source.groups)):
             named = reader.named(group)
-            found, faulty = count(named, reference)
-            rows.update(found)
-            unreadable += faulty
-            unused = (s for s in reader.unused(group, named) if isinstance(s, str))
-            rows.update(dict.fromkeys(filter(None, map(reference, unused)), 0))
+            rows, faulty = count(named, reference)
+            found.rows.update(rows)
+            found.unreadable += faulty
+            unused = reader.unused(group, named)
+            refs = (reference(s) for s in unused if isinstance(s, str))
+            found.rows.update(dict.fromkeys(filter(None, refs), 0))
+            found.has_unused |= bool(unused) or any(has_unused_values(source, group, n) for n in fields)
     except (DamagedContentError, UnprovenError):
-        unreadable += 1
-    return rows, unreadable
+        found.unreadable += 1
+    return found
+
+
+def fields_of(source: ParquetSource, paths: Iterable[str]) -> set[int]:
+    """Return the numbers of the fields of the schema in which something stands at one of the paths."""
+    return {number for path in paths for number in source.schema.get_all_field_indices(path_of(path)[0])}
 
 
 def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str], int]:

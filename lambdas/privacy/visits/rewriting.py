@@ -109,6 +109,7 @@ class Rewriting:
             reference_of(self.vault),
             elements=rows.elements and self.dataset.remove == "element",
             spare=frozenset(ref for ref, extent in self.erase.items() if not extent.takes_all),
+            personal=frozenset(self.dataset.personal),
         )
         return ContentByDisk(stored, rows.edits(asked))
 

@@ -99,6 +99,30 @@ def test_a_scanned_file_is_looked_through_for_them_too(world: "World") -> None:
     assert ("sold/b", version, False) in world.versions()
 
 
+def test_personal_values_without_a_row_lead_every_erasure_to_their_file(world: "World") -> None:
+    """Names are categories, and who they belong to is not."""
+    names = pa.array(["Anna Sousa", "Bob"]).dictionary_encode()
+    kinds = pa.array(["first", "second"]).dictionary_encode()
+    people = pa.table({"buyer": [{"email": ANNA}, {"email": BOB}], "note": names})
+    world.put("orders/a", stored(people.slice(0, 1)))
+    world.put("orders/b", stored(people.slice(1)))
+    harmless = stored(pa.table({"buyer": [{"email": BOB}], "kind": kinds.slice(1)}))
+    version = world.put("orders/c", harmless)
+    request = world.erase(ANNA)
+    world.run()
+    assert world.request(request).state == "completed"
+    assert b"Anna Sousa" not in raw(world)
+    assert loaded(world.read("orders/b")).column("note").to_pylist() == ["Bob"]
+    assert world.partition(BOB) == ["object#orders/b", "object#orders/c"]
+    # Once is enough, and what is not personal is no reason.
+    before = world.versions()
+    world.erase("nobody@example.org")
+    world.run()
+    assert world.versions() == before
+    assert ("orders/c", version, False) in before
+    assert not [item for item in world.items() if item["pk"]["S"] == "archived"]
+
+
 def test_late_arrivals_in_a_dictionary_alone_are_noticed(world: "World") -> None:
     people = buyers((ANNA, "Anna Sousa"), (BOB, "Bob"))
     world.put("orders/a", stored(pa.table({"buyer": people.slice(1)})), indexed=False)
@@ -170,7 +194,8 @@ def test_a_dictionary_that_was_given_up_half_way_is_looked_into() -> None:
     )
     assert loaded(unused).equals(rest)
     assert b"SECRET" in unused
-    left, edits = edited(unused, "id", "nobody")
+    assert edited(unused, "id", "nobody")[0] == unused
+    left, edits = edited(unused, "id", "nobody", personal={"x"})
     assert (loaded(left).equals(rest), edits.done.unused_dropped) == (True, 1)
     assert b"SECRET" not in left
 
