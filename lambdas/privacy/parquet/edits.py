@@ -4,7 +4,7 @@ One row group is in memory at a time, and of one that changes one column. A file
 not written at all; a row group in which nothing changes is copied byte for byte.
 
 Values that stand in dictionaries without being in any row (`privacy.parquet.dictionaries`) are a reason to
-write the file, if they are personal: nobody can tell whose they are. In a file that is written all of them go.
+write the file, if they are personal: nobody can tell whose they are. What is written has none of them.
 """
 
 import re
