@@ -254,15 +254,13 @@ class ParquetOutput:
         `stored` are the values as Arrow has to write them. Raises UnprovenError.
 
         Readers take pages of version 2 for compressed whatever they say themselves, if the file is by Arrow
-        before 3.0: where that makes them unreadable, they are written as version 1. Numbers that are none
-        (NaN) become one and the same in Arrow's dictionaries: where that tells, they are written without.
+        before 3.0: where that makes them unreadable, they are written as version 1.
         """
         schema = pa.schema([self._source.schema.field(field).with_type(stored.type)])
         options = self._options(self._storage_of(field), self._ranges[field], chunks, len(values))
-        version_1 = {"data_page_version": "1.0"}
-        for otherwise in ({}, version_1, version_1 | {"use_dictionary": False}):
+        for version in dict.fromkeys([options["data_page_version"], "1.0"]):
             with refusing_damage():
-                content = _file_of(stored, schema, options | otherwise)
+                content = _file_of(stored, schema, options | {"data_page_version": version})
                 made = ParquetSource(pa.BufferReader(content))
                 footer = field_footer(self._source, field, made.footer)
             if len(made.groups) == 1 and reads_as(content, footer, values, **reading):

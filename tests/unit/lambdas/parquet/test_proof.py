@@ -153,7 +153,7 @@ def test_a_new_timestamp_leaves_those_of_others_that_arrow_cannot_tell() -> None
 
 
 def test_not_a_number_keeps_its_bits() -> None:
-    """R tells a missing number from one that is none by these; Arrow's dictionaries do not."""
+    """R tells a missing number from one that is none by these."""
     spelled = [0x7FF00000000007A2, 0x7FF8000000000000, 0x3FF0000000000000, 0, -(2**63)]
     table = pa.table({"id": pa.array(range(10)), "x": [1.5, 2.5, 3.5, 4.5, 5.5] * 2})
 
