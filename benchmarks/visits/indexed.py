@@ -12,7 +12,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,8 @@ def visited(
     digests, packed_digest = Digests(), hashlib.sha256()
     codec, plain = compression.unpacked(digests.read(content))
     packer = compression.packer(codec)
-    for piece in RowCopy(_reader(kind), marker.head, targets, edits).applied(plain):
+    copy = RowCopy(_reader(kind), marker.head, targets, edits)
+    for piece in edits.proven(copy.applied, plain):
         packed = packer.compress(piece)
         if codec == "plain":
             digests.write(piece, same=not edits.done.rows_dropped)
@@ -146,7 +147,7 @@ def reindexed(content: Iterable[bytes]) -> int:
 
     positions = RowPositions(_reference, POSITIONS_BYTES)
     edits = RowEdits(_matched(), {}, _reference, positions=positions)
-    for _ in edits.applied(_reader("jsonl"), content):
+    for _ in edits.proven(partial(edits.applied, _reader("jsonl")), content):
         continue
     return sum(len(positions.packed(ref) or b"") for ref in positions.rows)
 

@@ -19,6 +19,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 SUBJECTS = 20_000
@@ -92,7 +93,7 @@ def visited(kind: str, content: Iterator[bytes], write: Callable[[bytes], object
     codec, plain = compression.unpacked(digested())
     packer = compression.packer(codec)
     reader = CsvRows("email", CsvDialect()) if kind == "csv" else JsonLines("author.email")
-    for piece in edits.applied(reader, plain):
+    for piece in edits.proven(partial(edits.applied, reader), plain):
         packed = packer.compress(piece)
         after.update(packed)
         write(packed)

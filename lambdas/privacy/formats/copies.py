@@ -6,11 +6,9 @@ from typing import Final
 from privacy.formats.blocks import RowReader, Unreadable
 from privacy.formats.edits import RowEdits
 from privacy.formats.positions import Splice, Target
+from privacy.formats.proof import Piece
 
 _LINE_FEED: Final = ord("\n")
-
-Piece = bytes | memoryview
-"""Content to be written, perhaps a part of what was read."""
 
 
 class PositionsWrongError(Exception):

@@ -16,6 +16,7 @@ from privacy.formats.blocks import (
     named,
 )
 from privacy.formats.positions import RowPositions, Splice
+from privacy.formats.proof import Piece, UnprovenError, Untouched
 from privacy.formats.remembered import MOST, SHORT
 from privacy.formats.row_times import Dated
 
@@ -34,7 +35,8 @@ class Edited:
 
     `unparsed` are rows that could not be read or changed, each with a reason and its place; there are
     `unparsed_count` of them, of which not all are listed. `erased` are the references of those of whom
-    something went, `spared` those of whom newer rows stay.
+    something went, `spared` those of whom newer rows stay. `unused_dropped` are values that stood in the file
+    without being in any row, and went; `unnamed` those whom it named in such values alone.
     """
 
     rows_dropped: int = 0
@@ -43,6 +45,13 @@ class Edited:
     unparsed_count: int = 0
     erased: set[str] = field(default_factory=set)
     spared: set[str] = field(default_factory=set)
+    unused_dropped: int = 0
+    unnamed: set[str] = field(default_factory=set)
+
+    @property
+    def differs(self) -> bool:
+        """Whether the file became another one."""
+        return bool(self.rows_dropped or self.rows_changed or self.unused_dropped)
 
 
 class Concerned:
@@ -96,10 +105,23 @@ class RowEdits:
     splices: list[Splice] | None = field(default_factory=list)
     done: Edited = field(default_factory=Edited)
     _shift: int = 0
+    _untouched: Untouched = field(default_factory=Untouched)
     _concerned: Concerned = field(init=False)
 
     def __post_init__(self) -> None:
         self._concerned = Concerned(self.reference, self.erase | self.changes.keys())
+
+    def proven(
+        self, change: Callable[[Iterable[bytes]], Iterable[Piece]], content: Iterable[bytes]
+    ) -> Iterator[Piece]:
+        """Yield what `change` makes of a file's plain content with these edits.
+
+        Raises UnprovenError, perhaps after some of it, where more of it differs than the rows that `done`
+        counts; and what `change` raises.
+        """
+        yield from self._untouched.written(change(self._untouched.read(content)))
+        if self._untouched.splices != self.done.rows_dropped + self.done.rows_changed:
+            raise UnprovenError("other rows were written than were counted")
 
     def applied(self, reader: RowReader, content: Iterable[bytes]) -> Iterator[bytes]:
         """Take a file's plain content in pieces, and yield its new content. Raises LineTooLongError."""
@@ -155,6 +177,7 @@ class RowEdits:
 
     def note(self, splice: Splice) -> None:
         """Add a row that changed or went to `splices`. In the order of the file."""
+        self._untouched.expect(splice)
         self._shift += splice.new - splice.old
         if self.splices is not None:
             self.splices.append(splice)

@@ -4,7 +4,7 @@ Each format's own module makes its object (`csv_rows.CSV`); `privacy.index.file_
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
@@ -23,12 +23,14 @@ class DatasetUnknownError(Exception):
 class Subjects:
     """The subjects of an object with the number of their rows, and how many lines could not be read.
 
-    `positions` say where the rows are; None where there are none, or not all of them are known.
+    `positions` say where the rows are; None where there are none, or not all of them are known. With
+    `has_unused` the file holds personal values that no row has, so that nobody can tell whose they are.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
     positions: RowPositions | None = None
+    has_unused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class AskedOfFile:
 
     `subject` is the field that names the subject of a row, `reference` turns what stands there into a
     reference. `erase` are those whose rows go; with `elements` only their elements of a row's list. `changes`
-    are the fields to set. `spare` are those who are erased elsewhere and whose rows here stay.
+    are the fields to set. `spare` are those who are erased elsewhere and whose rows here stay. `personal` are
+    the fields with personal data: a file may hold values of them that no row has.
     """
 
     subject: str
@@ -46,6 +49,7 @@ class AskedOfFile:
     reference: ReferenceOf
     elements: bool = False
     spare: frozenset[str] = frozenset()
+    personal: frozenset[str] = frozenset()
 
 
 class FileEdits(Protocol):
@@ -89,12 +93,13 @@ class RowsInStream:
 class RowsOnDisk:
     """A format whose files have to lie on the function's disk while they are read and changed.
 
-    `subjects` returns how many rows each subject has in a file, and how many cannot be read; `edits` makes
-    what changes one file. Nobody keeps where rows are, and no row has a time of its own. With `elements` a
-    dataset may say `remove: element`. Large libraries are imported by these two when they are called.
+    `subjects` returns whose the rows of a file are, by the field that names their subject and the fields with
+    personal data; `edits` makes what changes one file. Nobody keeps where rows are, and no row has a time of
+    its own. With `elements` a dataset may say `remove: element`. Large libraries are imported by these two
+    when they are called.
     """
 
-    subjects: Callable[[IO[bytes], str, ReferenceOf], tuple[Counter[str], int]]
+    subjects: Callable[[IO[bytes], str, Collection[str], ReferenceOf], Subjects]
     edits: Callable[[AskedOfFile], FileEdits]
     elements: bool = False
 

@@ -103,7 +103,10 @@ class Indexer:
             # Otherwise whoever rewrites it first has to look for them: what that makes has a new time.
             marker = index_entries.Marker.of(self.vault.customer, dataset, event.version_id, found)
             index_entries.mark_indexed(self.vault, event.key, marker)
-        if event.restored:
+        if found.has_unused:
+            # Whose these are nobody can tell: every erasure visits the file until they are written away.
+            archived.note_unread(self.vault, dataset, event.key, event.version_id)
+        elif event.restored:
             archived.forget_unread(self.vault, event.key, event.version_id)
 
     def _take_back(self, dataset: Dataset, event: ObjectEvent, refs: Iterable[str]) -> None:

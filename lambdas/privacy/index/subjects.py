@@ -60,7 +60,7 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
         case RowsOnDisk(subjects=subjects_of):
             reference = reference_of(vault)
             with on_disk(stored, lambda _: None) as file:
-                return Subjects(*subjects_of(file, subject_field(dataset), reference))
+                return subjects_of(file, subject_field(dataset), dataset.personal, reference)
         case RowsInStream() as rows:
             return _in_stream(rows.reader(dataset), stored, reference_of(vault))
 

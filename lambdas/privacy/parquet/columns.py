@@ -1,6 +1,6 @@
 """Columns of a parquet row group changed in memory: values set, elements of lists taken out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Final
@@ -12,6 +12,7 @@ from privacy.formats.blocks import UnreadableRowError
 from privacy.formats.paths import EACH, Number
 from privacy.parquet.subjects import Step
 
+TWICE: Final = "file has the field twice, so that it cannot be set"
 DOES_NOT_FIT: Final = "a new value does not fit the type of its column"
 
 
@@ -54,22 +55,28 @@ def _converted(value: Any, field: pa.Field) -> pa.Scalar:  # noqa: ANN401 - any 
 def place_of(schema: pa.Schema, path: Sequence[str]) -> tuple[int, tuple[int, ...], pa.Field] | None:
     """Return the top field, the steps below it and the field itself at a path through structs, or None.
 
-    Where two fields have one name, nobody can tell which of them is meant: None as well.
+    Raises UnreadableRowError where two fields have one name: nobody can tell which of them is meant.
     """
-    found = schema.get_all_field_indices(path[0])
-    if len(found) != 1:
+    found = _only(schema.get_all_field_indices(path[0]))
+    if found is None:
         return None
-    field = schema.field(found[0])
+    field = schema.field(found)
     steps: list[int] = []
     for name in path[1:]:
         if not pa.types.is_struct(field.type):
             return None
-        below = field.type.get_all_field_indices(name)
-        if len(below) != 1:
+        below = _only(field.type.get_all_field_indices(name))
+        if below is None:
             return None
-        steps.append(below[0])
-        field = field.type.field(below[0])
-    return found[0], tuple(steps), field
+        steps.append(below)
+        field = field.type.field(below)
+    return found, tuple(steps), field
+
+
+def _only(found: Sequence[int]) -> int | None:
+    if len(found) > 1:
+        raise UnreadableRowError(TWICE)
+    return found[0] if found else None
 
 
 def differing(
@@ -121,7 +128,7 @@ def without_elements(values: pa.Array, steps: Sequence[Step], keep: pa.Array) ->
     return pa.ListArray.from_arrays(offsets, elements, type=values.type, mask=_nulls(values))
 
 
-def mask_without(size: int, gone: Sequence[int]) -> pa.Array:
+def mask_without(size: int, gone: Iterable[int]) -> pa.Array:
     """Return a mask of `size` places that is false at those that are gone."""
     bits = bytearray(b"\xff" * -(-size // 8))
     for place in gone:

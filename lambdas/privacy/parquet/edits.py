@@ -2,11 +2,15 @@
 
 One row group is in memory at a time, and of one that changes one column. A file in which nothing changes is
 not written at all; a row group in which nothing changes is copied byte for byte.
+
+Values that stand in dictionaries without being in any row (`privacy.parquet.dictionaries`) are a reason to
+write the file, if they are personal: nobody can tell whose they are. What is written has none of them.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeGuard
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,10 +20,13 @@ from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
 from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
-from privacy.parquet.output import ParquetOutput
+from privacy.parquet.dictionaries import has_unused_values, unused_values
+from privacy.parquet.output import Changed, ParquetOutput
 from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
-from privacy.parquet.subjects import Named, ParquetRows, positions_of
+from privacy.parquet.subjects import Named, ParquetRows, fields_of, positions_of
 
+_IN_METADATA: Final = "key-value metadata of the file name the subject"
+_TELLING: Final = 6  # characters from which on an identifier in metadata is no chance
 _NO_ELEMENTS: Final = "has the subject's field twice, so that no element can be taken out"
 
 
@@ -27,7 +34,8 @@ _NO_ELEMENTS: Final = "has the subject's field twice, so that no element can be 
 class ParquetEdits:
     """Erasures and corrections, ready to be applied to one file.
 
-    The fields are those of `privacy.formats.readers.AskedOfFile`; `done` says what was done so far.
+    The fields are those of `privacy.formats.readers.AskedOfFile`; `done` says what was done so far, and
+    `erased_here` has the identifiers of those of whom something went.
     """
 
     subject: str
@@ -36,7 +44,9 @@ class ParquetEdits:
     reference: ReferenceOf
     elements: bool = False
     spare: frozenset[str] = frozenset()
+    personal: frozenset[str] = frozenset()
     done: Edited = field(default_factory=Edited)
+    erased_here: set[str] = field(default_factory=set)
     _concerned: Concerned = field(init=False)
 
     def __post_init__(self) -> None:
@@ -45,30 +55,43 @@ class ParquetEdits:
     def apply(self, file: IO[bytes], write: Callable[[bytes], object]) -> bool:
         """Write what the file becomes; return False where nothing changes and nothing was written.
 
-        Raises DamagedContentError.
+        Raises DamagedContentError, and UnprovenError where it is not proven that all else stays as it is.
         """
         source = ParquetSource(file)
         reader = ParquetRows(source, self.subject)
         if reader.fault is not None:
             self.report(reader.fault)
+        personal = fields_of(source, [self.subject, *self.personal])
         output: ParquetOutput | None = None
         first_row = 1
+        unused: set[str] = set()
         for group in range(len(source.groups)):
             edit = _GroupEdit(self, source, group, first_row)
-            edit.find(reader.named(group))
+            named = reader.named(group)
+            edit.find(named)
             first_row += source.rows_of(group)
-            if not edit.changes_something:
-                if output is not None:
-                    output.copy(group)
-                continue
+            unnamed = reader.unused(group, named)
+            unused.update(self._references(unnamed))
+            self.erased_here.update(s for s in unnamed if self.is_erased(s))
             if output is None:
+                if not edit.changes_something and not edit.has_unused(personal):
+                    continue
                 output = ParquetOutput(source, write)
                 for before in range(group):
-                    output.copy(before)
-            output.rewrite(group, edit.keep(), edit.columns.get)
+                    # Nothing of these changes; the number of their first row does not matter.
+                    _GroupEdit(self, source, before, 0).write(output)
+            edit.write(output)
         if output is None:
             return False
         output.finish()
+        if any(self._is_in_metadata(source, identifier) for identifier in self.erased_here):
+            self.report(_IN_METADATA)
+        if unused:
+            self.done.erased |= unused & self.erase
+            for group in range(len(source.groups)):
+                for each in reader.named(group):
+                    unused.difference_update(self._references(each.subjects))
+            self.done.unnamed = unused
         return True
 
     def codes_concerned(self, subjects: Sequence[Subject]) -> list[int]:
@@ -77,6 +100,20 @@ class ParquetEdits:
         Also those at which it cannot be told who stands there.
         """
         return self._concerned.places(subjects)
+
+    def is_erased(self, subject: Subject) -> TypeGuard[str]:
+        """Return whether the subject is one person, who is to be erased."""
+        return isinstance(subject, str) and self.reference(subject) in self.erase
+
+    def _is_in_metadata(self, source: ParquetSource, identifier: str) -> bool:
+        if len(identifier) < _TELLING or identifier.isdecimal():
+            return False
+        text = identifier.encode()
+        alone = re.compile(rb"(?<!\w)" + re.escape(text) + rb"(?!\w)")
+        return any(text in value and alone.search(value) for value in source.key_values())
+
+    def _references(self, subjects: Sequence[Subject]) -> Iterator[str]:
+        return (ref for s in subjects if isinstance(s, str) and (ref := self.reference(s)) is not None)
 
     def report(self, reason: str, row: int | None = None) -> None:
         """Note what cannot be read or changed: a row by its number, from 1, or the file as a whole."""
@@ -94,7 +131,7 @@ class _GroupEdit:
         self._group = group
         self._first_row = first_row
         self._gone: list[int] = []
-        self.columns: dict[int, pa.ChunkedArray] = {}
+        self.columns: dict[int, Changed] = {}
         """New values of changed fields, all rows of the group."""
 
     @property
@@ -124,6 +161,7 @@ class _GroupEdit:
         for row, subjects_of_row in sorted(concerned.items()):
             refs = [ref for s in subjects_of_row if isinstance(s, str) if (ref := edits.reference(s))]
             gone = edits.erase.intersection(refs)
+            edits.erased_here.update(s for s in subjects_of_row if edits.is_erased(s))
             done.spared |= edits.spare.intersection(refs)
             if gone and not edits.elements:
                 self._gone.append(row)
@@ -148,6 +186,27 @@ class _GroupEdit:
         for path, new in wanted.items():
             changed |= self._set(path, new)
         done.rows_changed += len(changed)
+
+    def has_unused(self, fields: Iterable[int]) -> bool:
+        """Return whether one of these fields has values in a dictionary that no row has."""
+        return any(has_unused_values(self._source, self._group, number) for number in fields)
+
+    def write(self, output: ParquetOutput) -> None:
+        """Write what the group becomes, without values that no row has; these are counted in `done`.
+
+        Raises DamagedContentError and UnprovenError.
+        """
+        anew: set[int] = set()
+        for number, leaves in enumerate(() if self._gone else leaf_ranges(self._source.schema)):
+            for leaf in () if number in self.columns else leaves:
+                values = unused_values(self._source, self._group, leaf)
+                if values is not None:
+                    self._edits.done.unused_dropped += len(values)
+                    anew.add(number)
+        if self.changes_something or anew:
+            output.rewrite(self._group, self.keep(), self.columns, anew)
+        else:
+            output.copy(self._group)
 
     def _concerned(self, named: list[Named]) -> dict[int, list[Subject]]:
         """Return the rows with somebody in them who is asked for, or that cannot be read, and who it is."""
@@ -188,31 +247,32 @@ class _GroupEdit:
         with refusing_damage():
             differing = columns.differing(values, steps, new)
             if differing:
-                self.columns[number] = pa.chunked_array([columns.with_values(values, steps, differing)])
+                self._change(number, columns.with_values(values, steps, differing), differing.keys())
         return set(differing)
 
     def _thin(self, named: Named, rows: list[int]) -> None:
         """Take the elements of who is erased out of the rows' lists."""
         edits, steps = self._edits, named.route.steps
-        gone = [
-            code
-            for code, s in enumerate(named.subjects)
-            if isinstance(s, str) and edits.reference(s) in edits.erase
-        ]
+        gone = [code for code, s in enumerate(named.subjects) if edits.is_erased(s)]
         with refusing_damage():
             of_gone = pc.is_in(named.codes, pa.array(gone, named.codes.type))
             in_rows = pc.is_in(named.rows, pa.array(rows, pa.int64()))
             keep = pc.invert(pc.and_(of_gone, in_rows))
             last = max(place for place, step in enumerate(steps) if step == EACH)
             values = self._values(named.route.field)
-            self.columns[named.route.field] = pa.chunked_array(
-                [columns.without_elements(values, steps[: last + 1], keep)]
-            )
+            self._change(named.route.field, columns.without_elements(values, steps[: last + 1], keep), rows)
 
     def _values(self, number: int) -> pa.Array:
         """Return a field's values as changed so far."""
-        values = self.columns.get(number)
-        if values is None:
+        changed = self.columns.get(number)
+        if changed is None:
             values = self._source.column(self._group, leaf_ranges(self._source.schema)[number])
+        else:
+            values = changed.values
         with refusing_damage():
             return values.combine_chunks()
+
+    def _change(self, number: int, values: pa.Array, rows: Iterable[int]) -> None:
+        """Note a field's values, which changed in these rows."""
+        before = self.columns[number].rows if number in self.columns else set()
+        self.columns[number] = Changed(pa.chunked_array([values]), before.union(rows))

@@ -3,19 +3,27 @@
 Arrow writes each changed column of a row group as a small file of its own, in memory, with the codec, the
 kinds of encoding, the page version and the extras that the column had; its pages then take their place among
 the copied ones. The footer is the old one (schema, key-value metadata, version, created_by) but for the row
-groups. A column that Arrow would store as another type than the file has is refused.
+groups.
+
+Nothing is taken for right because it was written. Each small file is read again as the new file will be, by
+the old schema and `created_by`, and has to give the values that were to be written. Of copied chunks the
+pages have to add up to the values (`privacy.parquet.pages` says why that is enough). A column that Arrow
+would store as another type than the file has is not begun.
 """
 
-import io
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from privacy.formats.compression import DamagedContentError
+from privacy.formats.proof import UnprovenError
 from privacy.parquet import thrift
+from privacy.parquet.columns import mask_without
+from privacy.parquet.equality import reads_as, same
+from privacy.parquet.narrow import bare_footer, field_footer
+from privacy.parquet.pages import Pages
 from privacy.parquet.source import (
     BLOOM,
     BLOOM_BYTES,
@@ -24,9 +32,6 @@ from privacy.parquet.source import (
     CODEC,
     COLUMN_INDEX,
     COLUMN_INDEX_BYTES,
-    DATA_PAGE,
-    DICTIONARY_PAGE,
-    ENCODINGS,
     GROUP_BYTES,
     GROUP_OFFSET,
     GROUP_PACKED_BYTES,
@@ -51,6 +56,8 @@ from privacy.parquet.source import (
     list_of,
     metadata_of,
     moved,
+    opened,
+    read_column,
     refusing_damage,
     struct_of,
     written_footer,
@@ -58,17 +65,34 @@ from privacy.parquet.source import (
 from privacy.parquet.thrift import I16, I32, I64, LIST, STRUCT, List, Struct
 
 _NOT_WRITABLE: Final = "parquet column of a type that cannot be written back"
+_NOT_READ_BACK: Final = "parquet column that does not read as it was written"
+_OTHERS_CHANGED: Final = "parquet column in which more rows changed than were to change"
 _INT96: Final = "INT96"
 _CODECS: Final = {0: "NONE", 1: "SNAPPY", 2: "GZIP", 4: "BROTLI", 5: "LZ4", 6: "ZSTD", 7: "LZ4"}
 _ENCODINGS: Final = {5: "DELTA_BINARY_PACKED", 6: "DELTA_LENGTH_BYTE_ARRAY", 7: "DELTA_BYTE_ARRAY"} | {
     9: "BYTE_STREAM_SPLIT"
 }
-_DICTIONARIES: Final = {2, 8}  # PLAIN_DICTIONARY, RLE_DICTIONARY
+_FIXED_LENGTH: Final = "FIXED_LEN_BYTE_ARRAY"
 
-# PageHeader
-_PAGE_TYPE: Final = 1
-_PAGE_CRC: Final = 4
-_DATA_PAGE_V2: Final = 3
+
+@dataclass(slots=True)
+class Changed:
+    """A field's new values, all rows of a row group, and the rows in which they are not the old ones."""
+
+    values: pa.ChunkedArray
+    rows: set[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    """The options with which Arrow stores a field's columns as they are, and what it makes of them.
+
+    With `is_bare` it has to be given the plain values: it would store what they stand for otherwise.
+    """
+
+    options: dict[str, Any]
+    columns: list[pq.ColumnSchema]
+    is_bare: bool
 
 
 @dataclass(slots=True)
@@ -90,7 +114,8 @@ class ParquetOutput:
         self._size = 0
         self._groups: list[Struct] = []
         self._placed: list[list[_Placed]] = []
-        self._storages: dict[int, tuple[dict[str, Any], list[pq.ColumnSchema]]] = {}
+        self._storages: dict[int, _Storage] = {}
+        self._bare: Final = opened(source.file, metadata_of(bare_footer(source)))
         self._put(MAGIC)
 
     def copy(self, group: int) -> None:
@@ -100,12 +125,13 @@ class ParquetOutput:
         self._end_group(group, start, placed, self._source.rows_of(group))
 
     def rewrite(
-        self, group: int, keep: pa.Array | None, column: Callable[[int], pa.ChunkedArray | None]
+        self, group: int, keep: pa.Array | None, changed: Mapping[int, Changed], anew: Collection[int] = ()
     ) -> None:
         """Add a row group with the rows that stay (None: all of them). Without any it is left out.
 
-        `column` returns a field's changed values, None where they are as they were. Raises
-        DamagedContentError.
+        `changed` has the fields with new values, `anew` are those to be written again although no value
+        changes. Raises DamagedContentError, and UnprovenError where it is not proven that all else is as it
+        was.
         """
         rows = self._source.rows_of(group) if keep is None else keep.true_count
         if not rows:
@@ -114,13 +140,13 @@ class ParquetOutput:
         placed: list[_Placed] = []
         unsorted: set[int] = set()
         for field, leaves in enumerate(self._ranges):
-            values = column(field)
-            if values is None and keep is None:
+            new = changed.get(field)
+            if new is None and keep is None and field not in anew:
                 placed += [self._copied(self._source.chunks[group][leaf]) for leaf in leaves]
                 continue
-            if values is not None:
+            if new is not None:
                 unsorted.update(leaves)
-            placed += self._encoded(group, field, leaves, values, keep)
+            placed += self._encoded(group, field, new, keep)
         self._end_group(group, start, placed, rows, unsorted)
 
     def finish(self) -> None:
@@ -161,8 +187,10 @@ class ParquetOutput:
         by = self._size - chunk.start
         placed = _Placed(moved(chunk, by))
         described = placed.described
-        self._put(raw(chunk.start, chunk.end))
+        end = source.pages_of(chunk).end
+        self._put(raw(chunk.start, end))
         meta = struct_of(described, META)
+        meta[PACKED_BYTES] = I64, end - chunk.start
         if BLOOM in meta:
             start, length = meta[BLOOM][1], source.bloom_bytes(meta)
             meta[BLOOM] = I64, self._size
@@ -181,24 +209,28 @@ class ParquetOutput:
         return placed
 
     def _encoded(
-        self,
-        group: int,
-        field: int,
-        leaves: range,
-        values: pa.ChunkedArray | None,
-        keep: pa.Array | None,
+        self, group: int, field: int, changed: Changed | None, keep: pa.Array | None
     ) -> list[_Placed]:
+        leaves = self._ranges[field]
         chunks = [self._source.chunks[group][leaf] for leaf in leaves]
-        if values is None:
-            values = self._read(group, leaves)
+        values, reading = self._read(group, leaves)
+        storage = self._storage_of(field)
+        stored: pa.ChunkedArray | None = None
+        if storage.is_bare:
+            if changed is not None:
+                raise UnprovenError(_NOT_WRITABLE)
+            with refusing_damage():
+                stored = read_column(self._bare, group, leaves)
         with refusing_damage():
+            if changed is not None:
+                others = mask_without(len(values), changed.rows)
+                if not same(values.filter(others), changed.values.filter(others)):
+                    raise UnprovenError(_OTHERS_CHANGED)
+                values = changed.values
             if keep is not None:
                 values = values.filter(keep)
-            schema = pa.schema([self._source.schema.field(field).with_type(values.type)])
-            content = _file_of(values, schema, self._options(schema, leaves, chunks, len(values)))
-        made = ParquetSource(io.BytesIO(content))
-        if len(made.groups) != 1:
-            raise DamagedContentError(_NOT_WRITABLE)
+                stored = None if stored is None else stored.filter(keep)
+        made = self._proven(field, values, values if stored is None else stored, reading, chunks)
         placed = []
         for old, new in zip(chunks, made.chunks[0], strict=True):
             each = self._add(new, made)
@@ -209,42 +241,61 @@ class ParquetOutput:
             placed.append(each)
         return placed
 
-    def _read(self, group: int, leaves: range) -> pa.ChunkedArray:
+    def _proven(
+        self,
+        field: int,
+        values: pa.ChunkedArray,
+        stored: pa.ChunkedArray,
+        reading: Mapping[str, Any],
+        chunks: Sequence[Chunk],
+    ) -> ParquetSource:
+        """Return a file of the field alone, which will read as these values in the new file.
+
+        `stored` are the values as Arrow has to write them. Raises UnprovenError.
+
+        Readers take pages of version 2 for compressed whatever they say themselves, if the file is by Arrow
+        before 3.0: where that makes them unreadable, they are written as version 1.
+        """
+        schema = pa.schema([self._source.schema.field(field).with_type(stored.type)])
+        options = self._options(self._storage_of(field), self._ranges[field], chunks, len(values))
+        for version in dict.fromkeys([options["data_page_version"], "1.0"]):
+            with refusing_damage():
+                content = _file_of(stored, schema, options | {"data_page_version": version})
+                made = ParquetSource(pa.BufferReader(content))
+                footer = field_footer(self._source, field, made.footer)
+            if len(made.groups) == 1 and reads_as(content, footer, values, **reading):
+                return made
+        raise UnprovenError(_NOT_READ_BACK)
+
+    def _read(self, group: int, leaves: range) -> tuple[pa.ChunkedArray, dict[str, Any]]:
+        """Return a field's values, and how Arrow has to read it so that it can write it."""
         values = self._source.column(group, leaves)
         if not any(self._source.arrow.schema.column(leaf).physical_type == _INT96 for leaf in leaves):
-            return values
+            return values, {}
         # INT96 has nanoseconds and any year, Arrow's nanoseconds end in 2262: beyond, it takes microseconds.
-        coarse = self._source.column(group, leaves, coerce_int96_timestamp_unit="us")
+        microseconds = {"coerce_int96_timestamp_unit": "us"}
+        coarse = self._source.column(group, leaves, **microseconds)
         with refusing_damage():
             if values.cast(coarse.type, safe=False).equals(coarse):
-                return values
+                return values, {}
             again = coarse.cast(values.type, safe=False)
             if again.equals(values):
-                return coarse
-        raise DamagedContentError(_NOT_WRITABLE)
+                return coarse, microseconds
+        raise UnprovenError(_NOT_WRITABLE)
 
     def _options(
-        self, schema: pa.Schema, leaves: range, chunks: Sequence[Chunk], rows: int
+        self, storage: _Storage, leaves: range, chunks: Sequence[Chunk], rows: int
     ) -> dict[str, Any]:
-        """Return how Arrow has to write a field so that its columns are stored as they were.
-
-        Raises DamagedContentError where it cannot.
-        """
+        """Return how Arrow has to write a field so that its columns are stored as they were."""
         were = [self._source.arrow.schema.column(leaf) for leaf in leaves]
-        if leaves.start not in self._storages:
-            self._storages[leaves.start] = _storage_of(schema, were)
-        options, will_be = self._storages[leaves.start]
+        will_be = storage.columns
         paths = [each.path for each in will_be]
-        headers = [self._source.header_at(chunk.meta[DATA_PAGE][1])[0] for chunk in chunks]
-        dictionaries = [
-            path
-            for path, chunk in zip(paths, chunks, strict=True)
-            if DICTIONARY_PAGE in chunk.meta or _DICTIONARIES & set(list_of(chunk.meta, ENCODINGS))
-        ]
+        pages: list[Pages] = [self._source.pages_of(chunk) for chunk in chunks]
+        dictionaries = [path for path, each in zip(paths, pages, strict=True) if each.dictionary]
         encodings = {
             path: _ENCODINGS[number]
-            for path, chunk in zip(paths, chunks, strict=True)
-            for number in list_of(chunk.meta, ENCODINGS)
+            for path, each in zip(paths, pages, strict=True)
+            for number in sorted(each.encodings)
             if number in _ENCODINGS and path not in dictionaries
         }
         # What is smallest and largest depends on the logical type: of another type it would be wrong.
@@ -254,21 +305,32 @@ class ParquetOutput:
             if STATISTICS in chunk.meta and str(old.logical_type) == str(new.logical_type)
         ]
         return {
-            **options,
+            **storage.options,
             "compression": {p: _codec(chunk) for p, chunk in zip(paths, chunks, strict=True)},
             "use_dictionary": dictionaries,
             "column_encoding": encodings or None,
             "write_statistics": statistics,
-            "data_page_version": (
-                "2.0" if any(h[_PAGE_TYPE][1] == _DATA_PAGE_V2 for h in headers) else "1.0"
-            ),
-            "write_page_checksum": any(_PAGE_CRC in header for header in headers),
+            "data_page_version": "2.0" if any(each.has_v2 for each in pages) else "1.0",
+            "write_page_checksum": any(each.has_checksums for each in pages),
             "write_page_index": any(OFFSET_INDEX in chunk.described for chunk in chunks),
             "bloom_filter_options": {
                 path: {"ndv": rows} for path, chunk in zip(paths, chunks, strict=True) if BLOOM in chunk.meta
             }
             or None,
         }
+
+    def _storage_of(self, field: int) -> _Storage:
+        """Return how Arrow stores a field's columns as they are. Raises UnprovenError where it cannot."""
+        if field not in self._storages:
+            were = [self._source.arrow.schema.column(leaf) for leaf in self._ranges[field]]
+            with refusing_damage():
+                found = _storage_of(self._source.schema.field(field), were, is_bare=False) or _storage_of(
+                    self._bare.schema_arrow.field(field), were, is_bare=True
+                )
+            if found is None:
+                raise UnprovenError(_NOT_WRITABLE)
+            self._storages[field] = found
+        return self._storages[field]
 
     def _end_group(
         self, group: int, start: int, placed: list[_Placed], rows: int, unsorted: Collection[int] = ()
@@ -295,18 +357,15 @@ class ParquetOutput:
         self._placed.append(placed)
 
 
-def _file_of(values: pa.ChunkedArray, schema: pa.Schema, options: dict[str, Any]) -> bytes:
+def _file_of(values: pa.ChunkedArray, schema: pa.Schema, options: dict[str, Any]) -> pa.Buffer:
     out = pa.BufferOutputStream()
     with pq.ParquetWriter(out, schema, **options) as writer:
         writer.write_table(pa.table([values], schema=schema), row_group_size=max(len(values), 1))
-    content: bytes = out.getvalue().to_pybytes()
-    return content
+    return out.getvalue()
 
 
-def _storage_of(
-    schema: pa.Schema, were: Sequence[pq.ColumnSchema]
-) -> tuple[dict[str, Any], list[pq.ColumnSchema]]:
-    """Return the options with which Arrow stores a field's columns as they are, and what it names them."""
+def _storage_of(field: pa.Field, were: Sequence[pq.ColumnSchema], *, is_bare: bool) -> _Storage | None:
+    """Return how Arrow stores a field's columns as they are, None where it does not."""
     options: dict[str, Any] = {
         "store_schema": False,
         "use_deprecated_int96_timestamps": any(each.physical_type == _INT96 for each in were),
@@ -314,18 +373,18 @@ def _storage_of(
             each.physical_type in {"INT32", "INT64"} and each.logical_type.type == "DECIMAL" for each in were
         ),
     }
-    empty = _file_of(pa.chunked_array([], schema.field(0).type), schema, options)
-    made = pq.ParquetFile(io.BytesIO(empty)).schema
+    empty = _file_of(pa.chunked_array([], field.type), pa.schema([field]), options)
+    made = pq.ParquetFile(pa.BufferReader(empty)).schema
     will_be = [made.column(number) for number in range(len(made))]
-    if [_storage(each) for each in were] != [_storage(each) for each in will_be]:
-        raise DamagedContentError(_NOT_WRITABLE)
-    return options, will_be
+    same_storage = [_stored_as(each) for each in were] == [_stored_as(each) for each in will_be]
+    return _Storage(options, will_be, is_bare=is_bare) if same_storage else None
 
 
-def _storage(column: pq.ColumnSchema) -> tuple[Any, ...]:
+def _stored_as(column: pq.ColumnSchema) -> tuple[Any, ...]:
     return (
         column.physical_type,
-        column.length,
+        # Of other types some writers note one as well, which means nothing.
+        column.length if column.physical_type == _FIXED_LENGTH else None,
         column.max_definition_level,
         column.max_repetition_level,
     )
@@ -334,5 +393,5 @@ def _storage(column: pq.ColumnSchema) -> tuple[Any, ...]:
 def _codec(chunk: Chunk) -> str:
     codec = _CODECS.get(chunk.meta[CODEC][1])
     if codec is None:
-        raise DamagedContentError(_NOT_WRITABLE)
+        raise UnprovenError(_NOT_WRITABLE)
     return codec

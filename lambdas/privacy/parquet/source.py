@@ -10,19 +10,23 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from privacy.formats.compression import DamagedContentError
-from privacy.parquet import thrift
+from privacy.formats.proof import UnprovenError
+from privacy.parquet import pages, thrift
+from privacy.parquet.pages import Pages
 from privacy.parquet.thrift import BINARY, I64, STRUCT, List, MalformedThriftError, Struct
 
 MAGIC: Final = b"PAR1"
 _ENCRYPTED_MAGIC: Final = b"PARE"
 _TAIL: Final = 8  # length of the footer and magic
-_LARGEST_HEADER: Final = 64 * 1024  # bytes read to find a page's or a bloom filter's header
+_HEADERS: Final = (512, 64 * 1024, 16 * 1024 * 1024)
+"""Bytes read to find the header of a page or a bloom filter: most are short, some have long statistics."""
 
 _DAMAGE: Final = (
     *(pa.ArrowException, MalformedThriftError, EOFError, OSError),
@@ -30,9 +34,12 @@ _DAMAGE: Final = (
 )
 
 # FileMetaData
+VERSION: Final = 1
+SCHEMA: Final = 2
 ROWS: Final = 3
 GROUPS: Final = 4
-_KEY_VALUES: Final = 5
+KEY_VALUES: Final = 5
+CREATED_BY: Final = 6
 _ENCRYPTION: Final = 8
 
 # RowGroup
@@ -55,9 +62,11 @@ COLUMN_INDEX_BYTES: Final = 7
 _CRYPTO: Final = 8
 
 # ColumnMetaData
+TYPE: Final = 1
 ENCODINGS: Final = 2
 PATH: Final = 3
 CODEC: Final = 4
+VALUES: Final = 5
 PLAIN_BYTES: Final = 6
 PACKED_BYTES: Final = 7
 CHUNK_KEY_VALUES: Final = 8
@@ -106,21 +115,15 @@ class ParquetSource:
     """An open parquet file. Raises DamagedContentError where it is not one, or an encrypted one."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file: Final = file
+        self.file: Final = file
         self.footer: Final = self._read_footer()
         with refusing_damage():
             if _ENCRYPTION in self.footer:
                 raise DamagedContentError("parquet content is encrypted")
             self.groups: Final[list[Struct]] = list_of(self.footer, GROUPS)
             self.chunks: Final = [[_chunk(each) for each in list_of(group, CHUNKS)] for group in self.groups]
-            plain = {number: field for number, field in self.footer.items() if number != _KEY_VALUES}
-            self.arrow: Final = pq.ParquetFile(
-                file,
-                metadata=metadata_of(plain),
-                pre_buffer=False,
-                page_checksum_verification=True,
-                arrow_extensions_enabled=False,
-            )
+            plain = {number: field for number, field in self.footer.items() if number != KEY_VALUES}
+            self.arrow: Final = opened(file, metadata_of(plain))
             self.schema: Final[pa.Schema] = self.arrow.schema_arrow
 
     def rows_of(self, group: int) -> int:
@@ -132,55 +135,87 @@ class ParquetSource:
         """Return a field of a row group, decoded, as far as it consists of these leaves."""
         reader = self.arrow
         if options:
-            reader = pq.ParquetFile(
-                self._file,
-                metadata=self.arrow.metadata,
-                pre_buffer=False,
-                page_checksum_verification=True,
-                arrow_extensions_enabled=False,
-                **options,
-            )
+            reader = opened(self.file, reader.metadata, **options)
         with refusing_damage():
-            return reader.reader.read_row_group(group, column_indices=list(leaves), use_threads=False).column(
-                0
-            )
+            return read_column(reader, group, leaves)
+
+    def key_values(self) -> Iterator[bytes]:
+        """Yield what writers have noted beside the schema, of the file and of its chunks."""
+        metas = [self.footer, *(chunk.meta for chunks in self.chunks for chunk in chunks)]
+        with refusing_damage():
+            for meta, number in zip(metas, chain([KEY_VALUES], repeat(CHUNK_KEY_VALUES)), strict=False):
+                for entry in list_of(meta, number) if number in meta else ():
+                    yield from (text for _, text in entry.values())
 
     def raw(self, start: int, end: int) -> bytes:
         """Return the file's bytes between two places. Raises DamagedContentError."""
         content = b""
         if 0 <= start <= end:
-            self._file.seek(start)
-            content = self._file.read(end - start)
+            self.file.seek(start)
+            content = self.file.read(end - start)
         if len(content) != end - start:
             raise DamagedContentError("parquet content ends too early")
         return content
 
     def header_at(self, place: int) -> tuple[Struct, int]:
-        """Return the header of a page or a bloom filter, and its length."""
-        self._file.seek(place)
-        with refusing_damage():
-            return thrift.read(self._file.read(_LARGEST_HEADER))
+        """Return the header of a page or a bloom filter, and its length. Raises MalformedThriftError."""
+        for most in _HEADERS[:-1]:
+            self.file.seek(place)
+            try:
+                return thrift.read(self.file.read(most))
+            except MalformedThriftError:
+                continue
+        self.file.seek(place)
+        return thrift.read(self.file.read(_HEADERS[-1]))
+
+    def pages_of(self, chunk: Chunk) -> Pages:
+        """Return what a chunk's pages come to. Raises UnprovenError where they are not its values."""
+        try:
+            values: int = chunk.meta[VALUES][1]
+            return pages.walked(self.header_at, chunk.start, chunk.end, values, self._end)
+        except _DAMAGE:
+            raise UnprovenError("pages of a column cannot be told apart") from None
 
     def bloom_bytes(self, meta: Struct) -> int:
         """Return the length of a chunk's bloom filter, which older writers do not note."""
         if BLOOM_BYTES in meta:
             noted: int = meta[BLOOM_BYTES][1]
             return noted
-        header, length = self.header_at(meta[BLOOM][1])
-        bitset: int = header[_BLOOM_BITSET][1]
-        return length + bitset
+        with refusing_damage():
+            header, length = self.header_at(meta[BLOOM][1])
+            bitset: int = header[_BLOOM_BITSET][1]
+            return length + bitset
 
     def _read_footer(self) -> Struct:
-        self._file.seek(0, io.SEEK_END)
-        size = self._file.tell()
+        self.file.seek(0, io.SEEK_END)
+        size = self.file.tell()
         tail = self.raw(size - _TAIL, size)
         if tail.endswith(_ENCRYPTED_MAGIC):
             raise DamagedContentError("parquet content is encrypted")
         if not tail.endswith(MAGIC):
             raise DamagedContentError("not a parquet file")
         length = int.from_bytes(tail[:4], "little")
+        self._end = size - _TAIL - length  # of all pages, at the latest
         with refusing_damage():
-            return thrift.read(self.raw(size - _TAIL - length, size - _TAIL))[0]
+            return thrift.read(self.raw(self._end, size - _TAIL))[0]
+
+
+def opened(file: IO[bytes], metadata: pq.FileMetaData, **options: Any) -> pq.ParquetFile:  # noqa: ANN401 - Arrow's
+    """Return Arrow's reader of a file, which goes by this metadata whatever the file's own says."""
+    return pq.ParquetFile(
+        file,
+        metadata=metadata,
+        pre_buffer=False,
+        page_checksum_verification=True,
+        arrow_extensions_enabled=False,
+        **options,
+    )
+
+
+def read_column(reader: pq.ParquetFile, group: int, leaves: range) -> pa.ChunkedArray:
+    """Return a field of a row group, decoded, as far as it consists of these leaves."""
+    table = reader.reader.read_row_group(group, column_indices=list(leaves), use_threads=False)
+    return table.column(0)
 
 
 def metadata_of(footer: Struct) -> pq.FileMetaData:
@@ -234,8 +269,8 @@ def _chunk(described: Struct) -> Chunk:
     meta = struct_of(described, META)
     data = meta[DATA_PAGE][1]
     dictionary = meta.get(DICTIONARY_PAGE, (I64, 0))[1]
-    # Some writers note a dictionary page at 0 where there is none.
-    start = dictionary if 0 < dictionary < data else data
+    # Writers note a page at 0 where there is none.
+    start = min((place for place in (dictionary, data) if place > 0), default=0)
     return Chunk(described, start, start + meta[PACKED_BYTES][1])
 
 

@@ -6,7 +6,7 @@ Values repeat, so each different one is looked at once, and rows are found by co
 import math
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import IO, Any, Final
@@ -18,6 +18,9 @@ from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.compression import DamagedContentError
 from privacy.formats.paths import EACH, Path, path_of, printed
+from privacy.formats.proof import UnprovenError
+from privacy.formats.readers import Subjects
+from privacy.parquet.dictionaries import has_unused_values, unused_values
 from privacy.parquet.source import ParquetSource, leaf_ranges, leaves_of, refusing_damage
 
 Step = int | str
@@ -74,34 +77,55 @@ class ParquetRows:
         with refusing_damage():
             return [self._named(group, route) for route in self.routes]
 
+    def unused(self, group: int, named: Sequence[Named]) -> list[Subject]:
+        """Return whom a row group names in dictionaries alone: nobody's rows, but the bytes are there.
+
+        `named` is who stands in its rows. Raises DamagedContentError, and UnprovenError where that cannot be
+        told.
+        """
+        found: list[Subject] = []
+        for each in named:
+            values = unused_values(self._source, group, each.route.leaf, len(each.subjects))
+            if values is not None:
+                found += _subjects(values, is_uuid=each.route.is_uuid)
+        return found
+
     def _named(self, group: int, route: Route) -> Named:
         values = self._source.column(group, range(route.leaf, route.leaf + 1)).combine_chunks()
         values, rows = _elements(values, route.steps)
         encoded = values.dictionary_encode()
-        subjects: list[Subject] = encoded.dictionary.to_pylist()
-        if not pa.types.is_string(values.type):
-            subjects = [_subject(value, is_uuid=route.is_uuid) for value in subjects]
-        return Named(route, subjects, encoded.indices, rows)
+        return Named(route, _subjects(encoded.dictionary, is_uuid=route.is_uuid), encoded.indices, rows)
 
 
-def subjects_of(file: IO[bytes], subject: str, reference: ReferenceOf) -> tuple[Counter[str], int]:
-    """Return how many rows of a file each subject has, and how many rows cannot be read.
+def subjects_of(file: IO[bytes], subject: str, personal: Collection[str], reference: ReferenceOf) -> Subjects:
+    """Return whose the rows of a file are, and whether it holds values of the `personal` fields in no row.
 
-    A file that is damaged, or has no field of the name `subject`, counts as one unreadable row.
+    Who stands in a dictionary alone has none, and is there all the same. A file that is damaged, or has no
+    field of the name `subject`, counts as one unreadable row.
     """
-    rows: Counter[str] = Counter()
-    unreadable = 0
+    found = Subjects()
     try:
         source = ParquetSource(file)
         reader = ParquetRows(source, subject)
-        unreadable += reader.fault is not None
+        found.unreadable += reader.fault is not None
+        fields = fields_of(source, personal)
         for group in range(len(source.groups)):
-            found, faulty = count(reader.named(group), reference)
-            rows += found
-            unreadable += faulty
-    except DamagedContentError:
-        unreadable += 1
-    return rows, unreadable
+            named = reader.named(group)
+            rows, faulty = count(named, reference)
+            found.rows.update(rows)
+            found.unreadable += faulty
+            unused = reader.unused(group, named)
+            refs = (reference(s) for s in unused if isinstance(s, str))
+            found.rows.update(dict.fromkeys(filter(None, refs), 0))
+            found.has_unused |= bool(unused) or any(has_unused_values(source, group, n) for n in fields)
+    except (DamagedContentError, UnprovenError):
+        found.unreadable += 1
+    return found
+
+
+def fields_of(source: ParquetSource, paths: Iterable[str]) -> set[int]:
+    """Return the numbers of the fields of the schema in which something stands at one of the paths."""
+    return {number for path in paths for number in source.schema.get_all_field_indices(path_of(path)[0])}
 
 
 def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str], int]:
@@ -197,6 +221,18 @@ def _elements(values: pa.Array, steps: Sequence[Step]) -> tuple[pa.Array, pa.Arr
             # The column was read alone: each struct has just this field. It is null where the struct is.
             values = pc.struct_field(values, [0])
     return values, rows
+
+
+def _subjects(values: pa.Array, *, is_uuid: bool) -> list[Subject]:
+    """Return the subjects that different values name."""
+    if pa.types.is_string(values.type):
+        try:
+            texts: list[Subject] = values.to_pylist()
+        except UnicodeDecodeError:
+            values = values.cast(pa.binary())
+        else:
+            return texts
+    return [_subject(value, is_uuid=is_uuid) for value in values.to_pylist()]
 
 
 def _subject(value: Any, *, is_uuid: bool) -> Subject:  # noqa: ANN401 - any value of a column

@@ -12,7 +12,7 @@ from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import taken
-from privacy.run.verify import NOT_DONE
+from privacy.run.verify import NOT_DONE, NOT_PROVEN
 from privacy.timestamps import parse_timestamp
 from privacy.vault import archived
 from privacy.vault.sessions import Vault
@@ -86,7 +86,10 @@ def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any]
     if request.id in noted.problems:
         problems.append({"reason": noted.problems[request.id]})
     hard = len(problems)
-    problems += [{**_place(visit), "reason": archived.REPORTED} for visit in concerned if _is_archived(visit)]
+    problems += [
+        {**_place(visit), "reason": archived.REPORTED} for visit in concerned if _is(visit, "archived")
+    ]
+    problems += [{**_place(visit), "reason": NOT_PROVEN} for visit in concerned if _is(visit, "unproven")]
     detail = _unparsed(request, concerned)
     if problems:
         detail |= {"problems": problems[:REPORTED], "problem_count": len(problems)}
@@ -129,8 +132,8 @@ def _waiting(request: Request, noted: RunNotes, restoring: Sequence[Visit]) -> d
     }
 
 
-def _is_archived(visit: Visit) -> bool:
-    return visit.outcome is not None and bool(visit.outcome.get("archived"))
+def _is(visit: Visit, what: str) -> bool:
+    return visit.outcome is not None and bool(visit.outcome.get(what))
 
 
 def _in_order(visit: Visit) -> bool:

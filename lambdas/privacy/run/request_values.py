@@ -77,6 +77,6 @@ def drop(vault: Vault, request: Request) -> None:
 
 def _progress(visit: Visit) -> Mapping[str, Any]:
     """Return the journal with which the visit is made again: it then tells what it did before, too."""
-    if visit.outcome is None or visit.outcome.get("damaged"):
+    if visit.outcome is None or visit.outcome.get("damaged") or visit.outcome.get("unproven"):
         return visit.journal
     return {"outcome": visit.outcome, "indexed": False}

@@ -21,6 +21,7 @@ _log: Final = logging.getLogger("privacy")
 
 NOT_DONE: Final = "visit-not-done"
 DAMAGED: Final = "content-damaged"
+NOT_PROVEN: Final = "not-proven"
 VERSIONS_LEFT: Final = "older-versions-left"
 ITEMS_LEFT: Final = "items-left"
 EXPORTS_LEFT: Final = "exports-left"
@@ -35,7 +36,11 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
     """
     visits = Visits(vault, run_id)
     noted = visits.notes()
-    archived = {visit.key for visit in noted.visits if visit.outcome and visit.outcome.get("archived")}
+    left_alone = {
+        visit.key
+        for visit in noted.visits
+        if visit.outcome and (visit.outcome.get("archived") or visit.outcome.get("unproven"))
+    }
     found = 0
     for visit in noted.visits:
         problem = _visit_problem(vault, visit)
@@ -49,7 +54,7 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
         problem = _erasure_problem(
             vault,
             requests.refs(vault.customer.id, request.id),
-            archived,
+            left_alone,
             # Which objects a repeated erasure reaches, its visits have seen: not all that have entries.
             records_only=request.restored_from is not None,
         )
@@ -85,18 +90,18 @@ def _older(left: list[Version], kept: str | None, done_at: str) -> list[Version]
 
 
 def _erasure_problem(
-    vault: Vault, refs: list[str], archived: AbstractSet[str | None], *, records_only: bool
+    vault: Vault, refs: list[str], left_alone: AbstractSet[str | None], *, records_only: bool
 ) -> str | None:
     _ = vault.dynamodb  # made before the threads share it
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-        left = pool.map(lambda ref: _items_left(vault, ref, archived, records_only), refs)
+        left = pool.map(lambda ref: _items_left(vault, ref, left_alone, records_only), refs)
         return ITEMS_LEFT if any(left) else None
 
 
-def _items_left(vault: Vault, ref: str, archived: AbstractSet[str | None], records_only: bool) -> bool:
+def _items_left(vault: Vault, ref: str, left_alone: AbstractSet[str | None], records_only: bool) -> bool:
     """Return whether anything from before the subject's tombstone is left, or the tombstone is missing.
 
-    Entries of archived objects have to be there: their visits tell that they could not be read.
+    Entries of objects that were left alone have to be there: their visits tell why.
     """
     items = list(vault_items.query(vault, vault_items.subject_pk(ref)))
     erased_at = next((i["erased_at"]["S"] for i in items if i["sk"]["S"] == tombstones.ERASED), None)
@@ -106,6 +111,6 @@ def _items_left(vault: Vault, ref: str, archived: AbstractSet[str | None], recor
         i.get("indexed_at") or i.get("updated_at")
         for i in items
         if i["sk"]["S"] != tombstones.ERASED
-        and ("object" not in i or not (records_only or i["object"]["S"] in archived))
+        and ("object" not in i or not (records_only or i["object"]["S"] in left_alone))
     ]
     return any(moment is None or moment["S"] <= erased_at for moment in moments)

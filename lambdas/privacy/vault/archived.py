@@ -2,7 +2,8 @@
 
 A dataset says what becomes of them: `report` leaves them alone, and their requests end partial; `restore`
 has S3 bring them back, and their requests wait. One that was archived before the index could look into it is
-noted here, so that every erasure visits it: nobody knows whom it holds.
+noted here, so that every erasure visits it: nobody knows whom it holds. So is one that holds values which are
+in no row.
 """
 
 from collections.abc import Mapping
@@ -38,7 +39,7 @@ def deal_with(vault: Vault, dataset: Dataset, key: str, error: ObjectArchivedErr
 
 
 def note_unread(vault: Vault, dataset: Dataset, key: str, version_id: str) -> None:
-    """Note that nobody could look into this version of the file."""
+    """Note that nobody can tell of this version of the file whom it holds."""
     vault.dynamodb.put_item(
         TableName=vault.customer.table,
         # Not `object`: that attribute would put the note into the index of objects.

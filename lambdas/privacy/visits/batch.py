@@ -29,10 +29,12 @@ _log: Final = logging.getLogger("privacy")
 _TELLING: Final = (
     "rows_dropped",
     "rows_changed",
+    "unused_dropped",
     "versions_removed",
     "unparsed_count",
     "damaged",
     "archived",
+    "unproven",
 )
 """Parts of an outcome that the end of the run needs. The visit of a walked file that has none of them is
 removed once it is done: there may be a million."""

@@ -3,14 +3,16 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from privacy.formats import compression
 from privacy.formats.blocks import RowReader
-from privacy.formats.copies import Piece, RowCopy
+from privacy.formats.copies import RowCopy
 from privacy.formats.digests import Digests
 from privacy.formats.edits import Edited, RowEdits
 from privacy.formats.positions import Splice, Target
+from privacy.formats.proof import Piece
 from privacy.formats.readers import FileEdits, Subjects, found_by
 from privacy.vault.objects import COPY_BYTES, READ_BYTES, StoredObject
 from privacy.vault.rewrite import Rewrite
@@ -35,7 +37,8 @@ class NewContent(Protocol):
     def write(self, rewrite: Rewrite) -> bool:
         """Read the version to its end and write what it becomes; return False where nothing was written.
 
-        Raises DamagedContentError where the version cannot be read, and what the way of making it raises.
+        Raises DamagedContentError where the version cannot be read, UnprovenError where what was written
+        cannot be proven to be what it has to be, and what the way of making it raises.
         """
 
     def indexed(self) -> Subjects | None:
@@ -69,7 +72,8 @@ class ParsedContent:
     def write(self, rewrite: Rewrite) -> bool:
         """Write what the version becomes, compressed as it was."""
         codec, content = compression.unpacked(self._digests.read(self.stored.chunks(READ_BYTES)))
-        _write_packed(self.edits.applied(self.reader, content), codec, rewrite)
+        pieces = self.edits.proven(partial(self.edits.applied, self.reader), content)
+        _write_packed(pieces, codec, rewrite)
         return True
 
     def indexed(self) -> Subjects | None:
@@ -113,7 +117,8 @@ class CopiedContent:
     def write(self, rewrite: Rewrite) -> bool:
         """Write what the version becomes, compressed as it was."""
         codec, content = compression.unpacked(self._digests.read(self.stored.chunks(COPY_BYTES)))
-        pieces = RowCopy(self.reader, self.head, self.targets, self.edits).applied(content)
+        copy = RowCopy(self.reader, self.head, self.targets, self.edits)
+        pieces = self.edits.proven(copy.applied, content)
         if codec == "plain":
             self._write_plain(pieces, rewrite)
         else:
@@ -162,7 +167,7 @@ class ContentByDisk:
         return None
 
 
-def _write_packed(pieces: Iterable[bytes | memoryview], codec: compression.Codec, rewrite: Rewrite) -> None:
+def _write_packed(pieces: Iterable[Piece], codec: compression.Codec, rewrite: Rewrite) -> None:
     packer = compression.packer(codec)
     for piece in pieces:
         rewrite.write(packer.compress(piece))

@@ -30,8 +30,9 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
 
     Doing it again changes nothing more, and returns the same outcome. An object that is gone, or hidden by a
     delete marker, loses all of its versions to an erasure, none to a correction. Of one whose compression is
-    damaged everything stays, entries and older versions too: they may be all that is left of it. Of one that
-    is archived everything stays as well, and what its dataset says is done (`privacy.vault.archived`). Raises
+    damaged everything stays, entries and older versions too: they may be all that is left of it. So does
+    everything of one of which it is not proven that it would be written right. Of one that is archived
+    everything stays as well, and what its dataset says is done (`privacy.vault.archived`). Raises
     ObjectChangedError where somebody else kept writing it, readers.DatasetUnknownError,
     blocks.LineTooLongError and scratch.ObjectTooLargeError where it cannot be read.
     """
@@ -46,7 +47,7 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             if "upload" in journal.facts:
                 vault_objects.abort_upload(vault, key, journal.facts["upload"])
             found = _changed(vault, dataset, visit, changes, journal)
-            if found.damaged is not None or found.archived is not None:
+            if found.is_left_alone:
                 return found
             outcome = _continued(journal, found)
             _mark_new_version(vault, key, outcome, journal)
@@ -110,6 +111,7 @@ def _entries_of_erased(vault: Vault, visit: Visit, found: Outcome, outcome: Outc
     """Return the entries for the object that have to go: subject references with their entries' versions."""
     # What very many visits share is about people who are in few of the objects.
     gone = (outcome.erased if visit.shared else found.erase | outcome.erased) - found.spared
+    gone |= found.unnamed
     key = visit.key or ""
     versions = index_entries.read_entries(vault, key, gone - found.entries.keys()).versions
     return {ref: version for ref, version in found.entries.items() if ref in gone} | versions
@@ -132,7 +134,7 @@ def _continued(journal: Journal, found: Outcome) -> Outcome:
     if noted is None or found.new_version is not None:
         return found
     earlier = Outcome(**noted, indexed=journal.facts["indexed"])
-    if earlier.sha256_after is None or not (earlier.rows_dropped or earlier.rows_changed):
+    if earlier.sha256_after is None or not earlier.differs:
         # There was nothing to write, but there were versions to remove: this one finds what is left of them.
         same = found.kept_version == earlier.kept_version
         ours = found.old_version in {earlier.old_version, earlier.kept_version}

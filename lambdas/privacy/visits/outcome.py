@@ -12,7 +12,8 @@ class Outcome(Edited):
 
     `old_version` is the current version that was found, `new_version` the one written in its place,
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
-    object's content could not be decoded: nothing of it was touched then. `purged` is false where a
+    object's content could not be decoded, `unproven` why it could not be proven that what was written is what
+    it has to be: nothing of the object was touched then. `purged` is false where a
     correction found nothing to correct: other versions stay then. `read_back` says whether a listing made
     after the last deletion showed nothing but the kept version. `indexed` says whether the index had seen the
     old version; `entries` are the versions that entries of subjects were about before anything was done.
@@ -28,6 +29,7 @@ class Outcome(Edited):
     sha256_after: str | None = None
     damaged: str | None = None
     archived: str | None = None
+    unproven: str | None = None
     versions_removed: int = 0
     purged: bool = True
     read_back: bool = False
@@ -35,17 +37,24 @@ class Outcome(Edited):
     entries: dict[str, str] = field(default_factory=dict)
     erase: frozenset[str] = frozenset()
 
+    @property
+    def is_left_alone(self) -> bool:
+        """Whether nothing of the object was touched, although something was asked."""
+        return not self.damaged is self.archived is self.unproven is None
+
     def take(self, edited: Edited) -> None:
         """Note what was done to the object's rows."""
         self.rows_dropped, self.rows_changed = edited.rows_dropped, edited.rows_changed
         self.unparsed, self.unparsed_count = edited.unparsed, edited.unparsed_count
         self.erased, self.spared = edited.erased, edited.spared
+        self.unused_dropped, self.unnamed = edited.unused_dropped, edited.unnamed
 
     def noted(self) -> dict[str, Any]:
         """Return the outcome as the visit's item keeps it."""
         return {
             "rows_dropped": self.rows_dropped,
             "rows_changed": self.rows_changed,
+            "unused_dropped": self.unused_dropped,
             "old_version": self.old_version,
             "new_version": self.new_version,
             "kept_version": self.kept_version,
@@ -55,6 +64,7 @@ class Outcome(Edited):
             "unparsed_count": self.unparsed_count,
             "damaged": self.damaged,
             "archived": self.archived,
+            "unproven": self.unproven,
             "versions_removed": self.versions_removed,
             "purged": self.purged,
             "read_back": self.read_back,

@@ -12,6 +12,7 @@ from privacy.formats.compression import DamagedContentError
 from privacy.formats.copies import PositionsWrongError
 from privacy.formats.edits import ChangesOf, RowEdits
 from privacy.formats.positions import RowPositions, Splice, Target
+from privacy.formats.proof import UnprovenError
 from privacy.formats.readers import AskedOfFile, RowsInStream, RowsOnDisk, Subjects, subject_field
 from privacy.formats.row_times import Dated
 from privacy.index import entries as index_entries
@@ -108,6 +109,7 @@ class Rewriting:
             reference_of(self.vault),
             elements=rows.elements and self.dataset.remove == "element",
             spare=frozenset(ref for ref, extent in self.erase.items() if not extent.takes_all),
+            personal=frozenset(self.dataset.personal),
         )
         return ContentByDisk(stored, rows.edits(asked))
 
@@ -143,10 +145,16 @@ class Rewriting:
             except DamagedContentError as error:
                 outcome.damaged = str(error)
                 return outcome
+            except UnprovenError as error:
+                _log.error(
+                    "what was written is not proven, left as it was: customer=%s", self.vault.customer.id
+                )
+                outcome.unproven, outcome.purged = str(error), False
+                return outcome
             outcome.take(content.done)
             outcome.sha256_before = content.sha256_before
             outcome.sha256_after = rewrite.sha256 if written else outcome.sha256_before
-            if outcome.rows_dropped or outcome.rows_changed:
+            if outcome.differs:
                 version_id = self._commit(rewrite, outcome, content.splices)
                 found = content.indexed()
                 if found is not None:

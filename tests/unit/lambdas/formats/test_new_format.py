@@ -3,10 +3,11 @@
 And the config takes the names, and for each of them the options, that the functions know what to do with.
 """
 
+import gzip
 import importlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -103,6 +104,30 @@ def test_its_rows_go_by_their_positions_and_the_others_stay(
     assert talks.contents("talks/a") == [f"{BOB}|two\n|nobody\n".encode()]
     assert {talks.request(each).state for each in (first, second)} == {"completed"}
     assert not in_full
+
+
+class TidyingRows(PipedRows):
+    """Reads the same rows, but loses the spaces at their ends on the way."""
+
+    def blocks(self, content: Iterable[bytes]) -> Iterator[Block]:
+        return super().blocks(piece.replace(b" \n", b"\n") for piece in whole_lines(content))
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+def test_what_a_reader_loses_of_other_rows_is_not_written(
+    talks: "World", monkeypatch: pytest.MonkeyPatch, packed: Callable[[bytes], bytes]
+) -> None:
+    monkeypatch.setitem(FORMATS, "piped", RowsInStream(lambda _subject, _dataset: TidyingRows()))
+    content = packed(f"{ANNA}|one\n{BOB}|two \n{CARL}|three".encode())
+    talks.put("talks/a", content)
+    talks.put("talks/a", content, indexed=False)
+    before = talks.contents("talks/a")
+    request = talks.erase(ANNA)
+    talks.run()
+    assert talks.contents("talks/a") == before
+    done = talks.request(request)
+    assert (done.state, done.detail and done.detail["problems"][0]["reason"]) == ("partial", "not-proven")
+    assert "object#talks/a" in talks.partition(ANNA)
 
 
 def test_its_rows_are_corrected(talks: "World") -> None:

@@ -106,6 +106,29 @@ def test_a_value_that_does_not_fit_is_reported_and_its_row_stays(world: "World")
     assert "object" in entry
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_field_that_is_there_twice_is_not_set_and_its_rows_are_reported(
+    world: "World", inside: bool
+) -> None:
+    rows, twice = [buyer(BOB), buyer(ANNA), buyer(ANNA)], pa.array(["Wrong", "Wrong", "Wrong"])
+    emails = pa.array([each["email"] for each in rows])
+    if inside:
+        names = ["email", "name", "name"]
+        content = pa.table({"buyer": pa.StructArray.from_arrays([emails, twice, twice], names=names)})
+    else:
+        content = pa.Table.from_arrays([pa.array(rows), twice, twice], names=["buyer", "note", "note"])
+    world.put("orders/a", stored(content))
+    before = world.contents("orders/a")
+    request = world.correct(ANNA, [{"dataset": "orders", "set": {"buyer.name": "Right", "note": "Right"}}])
+    world.run()
+    assert world.contents("orders/a") == before
+    done = world.request(request)
+    assert done.state == "partial"
+    assert done.detail is not None
+    told = [(entry["row"], entry["reason"]) for entry in done.detail["unparsed"]]
+    assert told == [(n, "file has the field twice, so that it cannot be set") for n in (2, 3)]
+
+
 def test_a_row_goes_with_one_of_its_several_subjects_or_only_the_element(world: "World") -> None:
     person = pa.struct([("email", pa.string()), ("role", pa.string())])
     for prefix, name in (("stays", "guests"), ("groups", "members")):

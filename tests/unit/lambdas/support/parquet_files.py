@@ -1,6 +1,7 @@
 """Parquet files of people, made and looked at."""
 
 import io
+from collections.abc import Collection
 from typing import Any
 
 import pyarrow as pa
@@ -39,11 +40,23 @@ def loaded(content: bytes) -> pa.Table:
 
 
 def edited(
-    content: bytes, subject: str, *erase: str, elements: bool = False, changes: ChangesOf | None = None
+    content: bytes,
+    subject: str,
+    *erase: str,
+    elements: bool = False,
+    changes: ChangesOf | None = None,
+    personal: Collection[str] = (),
 ) -> tuple[bytes, ParquetEdits]:
     """What a visit makes of a file, with identifiers in place of references."""
-    edits = ParquetEdits(subject, frozenset(erase), changes or {}, lambda i: i or None, elements=elements)
+    edits = ParquetEdits(
+        subject,
+        frozenset(erase),
+        changes or {},
+        lambda identifier: identifier or None,
+        elements=elements,
+        personal=frozenset(personal),
+    )
     out = io.BytesIO()
     written = edits.apply(io.BytesIO(content), out.write)
-    assert written == bool(edits.done.rows_dropped or edits.done.rows_changed)
+    assert written == edits.done.differs
     return out.getvalue() if written else content, edits
