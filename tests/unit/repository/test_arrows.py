@@ -113,7 +113,11 @@ BESIDE = {
 PURE = ("formats", "parquet")
 """Wings of lambdas/privacy that never call AWS: rows go in and come out."""
 
-LIBRARIES = {"api": {"jsonschema_rs"}, "runs": set(), "rows": {"orjson", "pyarrow", "zstandard"}}
+LIBRARIES = {
+    "api": {"cryptography", "jsonschema_rs"},
+    "runs": set(),
+    "rows": {"cryptography", "orjson", "pyarrow", "zstandard"},
+}
 HANDLERS = sorted(path.stem for path in (LAMBDAS / "handlers").glob("*/[a-z]*.py"))
 RUNTIME = {"boto3", "botocore"}
 TYPES_ONLY = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}

@@ -9,6 +9,7 @@ from urllib.parse import quote_plus
 
 from privacy import environment
 from privacy.api.records import put_record
+from privacy.customers import sealed_references
 from privacy.customers.customer import CsvDialect, Customer, Dataset
 from privacy.customers.references import subject_reference
 from privacy.identifiers import uuid7
@@ -89,6 +90,11 @@ class World:
         secret = sessions.open_vault(self.customer, "intake").subject_secret()
         return subject_reference(secret, identifier, self.customer.subject_id)
 
+    def sealed(self, identifier: str) -> str:
+        """What an upload's answer has for this person: another text at each call."""
+        secret = sessions.open_vault(self.customer, "intake").subject_secret()
+        return sealed_references.seal(secret, self.ref(identifier))
+
     def put(self, key: str, body: bytes, *, indexed: bool = True, **more: object) -> str:
         version: str = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, **more)["VersionId"]
         below = self.customer.dataset_of(key)
@@ -100,7 +106,7 @@ class World:
         return version
 
     def put_letter(self, key: str, subject: str, **more: object) -> str:
-        return self.put(key, b"dear sirs", Metadata={"subject": self.ref(subject)}, **more)
+        return self.put(key, b"dear sirs", Metadata={"subject": self.sealed(subject)}, **more)
 
     def put_record(self, record_id: str, subject: str, **fields: object) -> None:
         opened = sessions.open_vault(self.customer, "ingest")
