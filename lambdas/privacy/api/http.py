@@ -22,6 +22,7 @@ from privacy.api.problems import Fault, ProblemError
 from privacy.aws.failures import where
 from privacy.customers.customer import Customer
 from privacy.customers.registry import Registry
+from privacy.nesting import MAX_DEPTH, depth
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 
@@ -181,11 +182,13 @@ def _body(operation: api_contract.Operation, event: Event, headers: Mapping[str,
         raise ProblemError(problems.TOO_LARGE, f"A body takes at most {MAX_BODY_BYTES} bytes.")
     try:
         body = _parse(raw)
-        faults = api_contract.body_faults(operation, body)
-    except (ValueError, RecursionError):
-        detail = "Send one JSON value (RFC 8259): UTF-8, no member twice, finite numbers, moderate nesting."
+    except RecursionError:
+        faults = [Fault(f"is nested deeper than {MAX_DEPTH} levels", pointer="")]
+        raise ProblemError(problems.INVALID_BODY, "Send it with fewer levels.", faults) from None
+    except ValueError:
+        detail = "Send one JSON value (RFC 8259): UTF-8, no member twice, finite numbers."
         raise ProblemError(problems.INVALID_JSON, detail) from None
-    if faults:
+    if faults := api_contract.body_faults(operation, body):
         raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)
     return raw, body
 
@@ -201,7 +204,7 @@ def _bytes(event: Event) -> bytes:
 
 
 def _parse(raw: bytes) -> object:
-    """Return the JSON value. Raises ValueError (of any kind) or RecursionError where it is not one.
+    """Return the JSON value. Raises ValueError (of any kind), and RecursionError where it is too deep.
 
     Stricter than `json` by default: what could not be written back as JSON, or not as UTF-8, is refused.
     """
@@ -209,6 +212,8 @@ def _parse(raw: bytes) -> object:
     value = json.loads(
         text, parse_constant=_not_finite, parse_float=_finite, object_pairs_hook=_each_member_once
     )
+    if depth(value) > MAX_DEPTH:
+        raise RecursionError  # as `json` does, further down
     if "\\u" in text:
         # Only an escape can make a lone surrogate; encoding finds it.
         json.dumps(value, ensure_ascii=False).encode("utf-8")

@@ -24,6 +24,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
     "lambdas/privacy": {
         "environment": "",
         "identifiers": "",
+        "nesting": "",
         "timestamps": "",
         "aws": "",
         "customers": "aws",
@@ -105,7 +106,7 @@ ROOTS: Mapping[str, set[str]] = {
 }
 
 BESIDE = {
-    "lambdas/privacy": {"environment", "identifiers", "timestamps"},
+    "lambdas/privacy": {"environment", "identifiers", "nesting", "timestamps"},
     "components": {"naming", "ground"},
 }
 """Modules beside the wings that every wing may import: they know no wing."""
