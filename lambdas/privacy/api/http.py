@@ -23,6 +23,7 @@ from privacy.aws.failures import where
 from privacy.customers.customer import Customer
 from privacy.customers.registry import Registry
 from privacy.nesting import MAX_DEPTH, depth
+from privacy.requests.caller import Caller
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 
@@ -48,7 +49,7 @@ class Call:
     """
 
     operation: str
-    client_id: str
+    caller: Caller
     customer: Customer
     path: Mapping[str, str]
     query: Mapping[str, Any]
@@ -86,7 +87,8 @@ def authenticated(
             raise ProblemError(problems.INVALID_NAME, "The errors say which and why.", faults)
         query, headers = _query(operation, event), _headers(event)
         raw, body = _body(operation, event, headers)
-        return function(Call(operation_id, claims["client_id"], customer, path, query, headers, raw, body))
+        caller = Caller.of_claims(claims, str(event["requestContext"]["requestId"]))
+        return function(Call(operation_id, caller, customer, path, query, headers, raw, body))
 
     return _handler(answer)
 
@@ -113,7 +115,7 @@ def _handler(answer: Callable[[Event], Answer]) -> Handler:
         except ClientError as error:
             return _refused(error, instance)
         except Exception as error:  # noqa: BLE001 - the last line: anything else would leak its text to the log
-            _log.error("failed: %s at %s request=%s", type(error).__name__, where(error), instance)
+            _log.error("failed: %s at %s call=%s", type(error).__name__, where(error), instance)
             return _internal(instance)
 
     return handler
@@ -263,7 +265,7 @@ def _refused(error: ClientError, instance: str) -> Response:
         return _problem(
             ProblemError(problems.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"}), instance
         )
-    _log.error("AWS refused: %s %s request=%s", error.operation_name, code, instance)
+    _log.error("AWS refused: %s %s call=%s", error.operation_name, code, instance)
     return _internal(instance)
 
 

@@ -1,6 +1,7 @@
 """What the intake of every kind of request has in common: subjects, idempotency keys, the answer."""
 
 import hmac
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,8 +10,10 @@ from privacy.api import problems
 from privacy.api.http import Answer, Call
 from privacy.api.problems import Fault, ProblemError
 from privacy.customers.references import is_blank, subject_reference
-from privacy.requests.idempotency import Idempotency, IdempotencyKeyReusedError
+from privacy.requests.idempotency import Created, Idempotency, IdempotencyKeyReusedError
 from privacy.requests.store import RequestBusyError
+
+_log: Final = logging.getLogger("privacy")
 
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 _DIGEST_PURPOSE: Final = b"request body\n"
@@ -46,7 +49,22 @@ def idempotency(call: Call, secret: bytes) -> Idempotency | None:
         faults = [Fault("has to be 1 to 255 visible ASCII characters", parameter="Idempotency-Key")]
         raise ProblemError(problems.INVALID_PARAMETER, "The errors say which and why.", faults)
     digest = hmac.digest(secret, _DIGEST_PURPOSE + call.raw, "sha256").hex()
-    return Idempotency.of(client_id=call.client_id, operation=call.operation, key=key, body_digest=digest)
+    client_id = call.caller.client_id
+    return Idempotency.of(client_id=client_id, operation=call.operation, key=key, body_digest=digest)
+
+
+def log_request(call: Call, created: Created) -> None:
+    """Log who asked for a request, unless an earlier call did and this one repeats it."""
+    if not created.replayed:
+        answer = created.answer
+        _log.info(
+            "request received: customer=%s request=%s type=%s subjects=%d %s",
+            call.customer.id,
+            answer["id"],
+            answer["type"],
+            answer["subjects"],
+            call.caller,
+        )
 
 
 def accepted(answer: Mapping[str, Any]) -> Answer:

@@ -204,7 +204,9 @@ def test_a_query_that_is_not_as_described(api: Api, query: dict[str, Any], param
 def test_a_misspelt_parameter_is_not_ignored(api: Api) -> None:
     response = api("GET", "/v1/requests", query={"stat": "failed"})
     assert (response.status, response.problem) == (400, "invalid-parameter")
-    assert response.json["detail"] == "The query's parameters are: state, type, limit, cursor."
+    assert response.json["detail"] == (
+        "The query's parameters are: state, type, client_id, person_id, limit, cursor."
+    )
 
 
 @examples(30)

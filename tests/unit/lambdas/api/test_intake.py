@@ -1,6 +1,7 @@
 """Erasure and correction requests from the call to the table."""
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -65,6 +66,8 @@ def test_an_erasure_request_is_on_record_and_a_run_starts(api: Api) -> None:
         "received_at": body["received_at"],
         "due_at": timestamp(due_at(received)),
         "subjects": 2,
+        "client_id": "acme-dpo",
+        "call_id": "request-1",
     }
     location = urljoin("https://api.example/live/v1/erasure-requests", response.headers["Location"])
     assert location == f"https://api.example/live/v1/requests/{body['id']}"
@@ -75,6 +78,39 @@ def test_an_erasure_request_is_on_record_and_a_run_starts(api: Api) -> None:
     (execution,) = api.cloud.executions()
     assert execution["name"].startswith("acme-")
     assert api("GET", "/v1/requests/{id}", id=body["id"]).json == body
+
+
+@pytest.mark.parametrize("path", [ERASURES, CORRECTIONS])
+def test_a_request_tells_who_asked_and_one_line_joins_it_to_the_call(
+    api: Api, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"subjects": ["ada@example.org"]} if path == ERASURES else CORRECTION
+    person = {"sub": "3c9f2a10-0000-4000-8000-000000000001", "username": "jane"}
+    with caplog.at_level(logging.INFO):
+        program, human = api("POST", path, body).json, api("POST", path, body, claims=person).json
+    known = {"client_id": "acme-dpo", "call_id": "request-1"}
+    assert {name: program.get(name) for name in ("client_id", "call_id", "person_id")} == known | {
+        "person_id": None
+    }
+    assert {name: human.get(name) for name in ("client_id", "call_id", "person_id")} == known | {
+        "person_id": person["sub"]
+    }
+    lines = [line for line in caplog.messages if line.startswith("request received:")]
+    assert len(lines) == 2
+    assert f"request={human['id']}" in lines[1]
+    assert f"client=acme-dpo person={person['sub']} call=request-1" in lines[1]
+    assert "person=- " in lines[0]
+    assert "jane" not in caplog.text + str(api.cloud.items(api.cloud.request_table))
+
+
+def test_a_call_sent_again_is_on_record_as_the_first_one(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        first = erase(api, "ada@example.org", key="k")
+        event = api.event("POST", ERASURES, {"subjects": ["ada@example.org"]})
+        event["multiValueHeaders"]["Idempotency-Key"] = ["k"]
+        event["requestContext"]["requestId"] = "request-2"
+        assert api.send(event).json == first.json
+    assert len([line for line in caplog.messages if line.startswith("request received:")]) == 1
 
 
 def test_the_reason_is_kept(api: Api) -> None:

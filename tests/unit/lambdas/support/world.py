@@ -13,6 +13,7 @@ from privacy.customers import sealed_references
 from privacy.customers.customer import CsvDialect, Customer, Dataset
 from privacy.customers.references import subject_reference
 from privacy.identifiers import uuid7
+from privacy.requests.caller import Caller
 from privacy.requests.request import Request
 from privacy.requests.store import RequestStore
 from privacy.vault import sessions
@@ -83,6 +84,7 @@ class World:
     requests: RequestStore
     events: list[dict[str, Any]] = field(default_factory=list)
     functions: Functions = field(default_factory=Functions)
+    caller: Caller | None = None
 
     # -- what the customer does
 
@@ -130,7 +132,9 @@ class World:
 
     def _ask(self, kind: Literal["erasure", "correction"], refs: list[str]) -> str:
         request_id, now = uuid7(), datetime.now(UTC)
-        self.requests.create("acme", type=kind, refs=refs, request_id=request_id, received_at=now)
+        self.requests.create(
+            "acme", type=kind, refs=refs, request_id=request_id, received_at=now, caller=self.caller
+        )
         return request_id
 
     # -- what AWS does
