@@ -124,8 +124,13 @@ def _handler(answer: Callable[[Event], Answer]) -> Handler:
 def _check_scopes(operation: api_contract.Operation, claims: Mapping[str, str]) -> None:
     granted = set(claims.get("scope", "").split())
     if not any(needed <= granted for needed in operation.scopes):
-        choice = " or ".join(" ".join(sorted(needed)) for needed in operation.scopes)
-        raise ProblemError(problems.INSUFFICIENT_SCOPE, f"This operation needs the scope {choice}.")
+        choices = [" ".join(sorted(needed)) for needed in operation.scopes]
+        challenge = 'Bearer error="insufficient_scope"'
+        if len(choices) == 1:
+            challenge += f', scope="{choices[0]}"'
+        detail = f"This operation needs the scope {' or '.join(choices)}."
+        headers = {"WWW-Authenticate": challenge}  # RFC 6750, section 3
+        raise ProblemError(problems.INSUFFICIENT_SCOPE, detail, headers=headers)
 
 
 def _customer(registry: Registry, client_id: str, now: datetime, in_grace: bool) -> Customer:
@@ -175,9 +180,7 @@ def _typed(value: str, schema: Mapping[str, Any]) -> str | int:
 def _body(operation: api_contract.Operation, event: Event, headers: Mapping[str, str]) -> tuple[bytes, Any]:
     if operation.body is None:
         return b"", None
-    media_type, _, parameters = headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if media_type.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
+    if not _is_json(headers.get("content-type", "")):
         raise ProblemError(problems.UNSUPPORTED_MEDIA_TYPE, "Send Content-Type: application/json, in UTF-8.")
     raw = _bytes(event)
     if len(raw) > MAX_BODY_BYTES:
@@ -193,6 +196,13 @@ def _body(operation: api_contract.Operation, event: Event, headers: Mapping[str,
     if faults := api_contract.body_faults(operation, body):
         raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)
     return raw, body
+
+
+def _is_json(content_type: str) -> bool:
+    """Return whether a body is sent as JSON in UTF-8; parameters other than the charset mean nothing."""
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = {part.removeprefix("charset=").strip('"') for part in parameters if part[:8] == "charset="}
+    return media_type == "application/json" and charsets <= {"utf-8", "utf8"}
 
 
 def _bytes(event: Event) -> bytes:

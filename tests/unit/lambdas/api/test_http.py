@@ -34,6 +34,14 @@ def test_the_service_describes_itself_without_a_token(api: Api) -> None:
     assert served.headers["Content-Type"] == "application/json"
 
 
+def test_a_monitor_may_ask_with_head(api: Api) -> None:
+    event = api.event("HEAD", "/v1/health")
+    del event["requestContext"]["authorizer"]
+    answer, get = api.send(event), api.send(event | {"httpMethod": "GET"})
+    assert (answer.status, answer.text) == (200, "")
+    assert answer.headers == get.headers
+
+
 def test_an_operation_that_a_public_function_does_not_have_is_not_found(api: Api) -> None:
     event = api.event("POST", "/v1/health")
     answer = api.module("describe_service").handler(event, None)
@@ -59,6 +67,22 @@ def test_scopes(api: Api, method: str, path: str, scopes: str, status: int) -> N
     assert response.status == status
     if status == 403:
         assert response.problem == "insufficient-scope"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "scopes", "challenge"),
+    [
+        ("POST", ERASURES, "privacy/read", 'Bearer error="insufficient_scope", scope="privacy/erase"'),
+        # Any of several would do: which one to ask for, the detail says.
+        ("GET", "/v1/requests", "privacy/ingest", 'Bearer error="insufficient_scope"'),
+    ],
+)
+def test_a_token_that_lacks_a_scope_is_told_which(
+    api: Api, method: str, path: str, scopes: str, challenge: str
+) -> None:
+    response = api(method, path, ONE if method == "POST" else None, scopes=scopes)
+    assert response.headers["WWW-Authenticate"] == challenge  # RFC 6750, 3 and 3.1
+    assert "WWW-Authenticate" not in api(method, path, ONE, client="stranger").headers
 
 
 def test_a_client_of_no_customer_is_refused(api: Api) -> None:
@@ -99,6 +123,10 @@ def test_a_contract_that_was_renewed_too_late_stays_refused(api: Api, state: str
         ("application/json", 202),
         ("Application/JSON; charset=UTF-8", 202),
         ('application/json;charset="utf-8"', 202),
+        ("application/json; charset=utf8", 202),
+        ("application/json; Charset=UTF8; q=1", 202),
+        ("application/json;", 202),
+        ("application/json; q=1; charset=utf-16", 415),
         ("application/json; charset=latin-1", 415),
         ("application/x-www-form-urlencoded", 415),
         ("text/json", 415),
@@ -199,6 +227,18 @@ def test_a_query_that_is_not_as_described(api: Api, query: dict[str, Any], param
     response = api("GET", "/v1/requests", query=query)
     assert (response.status, response.problem) == (400, "invalid-parameter")
     assert {error["parameter"] for error in response.json["errors"]} == set(parameters)
+
+
+def test_no_operation_ignores_a_parameter_that_it_does_not_have(api: Api) -> None:
+    known = {"dataset": "feedback", "record_id": "p-1", "id": "0" * 36}
+    for path, item in api.document["paths"].items():
+        names = {name: value for name, value in known.items() if f"{{{name}}}" in path}
+        for method in item.keys() - {"parameters", "head"}:
+            if not item[method]["security"]:
+                continue
+            response = api(method.upper(), path, query={"ada@example.org": "1"}, **names)
+            assert (response.status, response.problem) == (400, "invalid-parameter"), path
+            assert "ada@" not in response.text
 
 
 def test_a_misspelt_parameter_is_not_ignored(api: Api) -> None:

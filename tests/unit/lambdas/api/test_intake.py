@@ -113,6 +113,37 @@ def test_a_call_sent_again_is_on_record_as_the_first_one(api: Api, caplog: pytes
     assert len([line for line in caplog.messages if line.startswith("request received:")]) == 1
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [{"dataset": "profiles", "set": {"name": "x", "ada@example.org": {}}}],
+        [{"dataset": "profiles", "set": {"name": "x", "ada@example.org": ["ada@example.org"]}}],
+        [{"dataset": "profiles", "set": {"name": "x", "ada@example.org": "x"}}],
+        [{"dataset": "profiles", "set": {"name": "x"}, "ada@example.org": {}}],
+    ],
+)
+def test_what_points_at_a_fault_repeats_no_name_of_the_callers(api: Api, changes: object) -> None:
+    response = correct(api, changes)
+    assert (response.status, response.problem) == (422, "invalid-body")
+    assert "ada@" not in response.text
+    (error,) = response.json["errors"]
+    assert error["pointer"] in {"/changes/0/set", "/changes/0"}
+    if error["pointer"] == "/changes/0/set":
+        assert "2" in error["detail"], "which of them it is"
+
+
+@pytest.mark.parametrize("key", ['"x', 'x"', '"', '""', '"a"b"', 'a"b', '"a\\"', "x y", "\u00e4"])
+def test_a_key_that_is_half_quoted_is_none(api: Api, key: str) -> None:
+    response = erase(api, "ada@example.org", key=key)
+    assert (response.status, response.problem) == (400, "invalid-parameter")
+    assert on_record(api.cloud) == []
+
+
+@pytest.mark.parametrize("key", ['"x"', "x", ' "x" ', "a\\b", "a'b"])
+def test_a_key_is_taken_with_both_quotes_or_with_none(api: Api, key: str) -> None:
+    assert erase(api, "ada@example.org", key=key).status == 202
+
+
 def test_the_reason_is_kept(api: Api) -> None:
     response = api("POST", ERASURES, {"subjects": ["a@b.c"], "reason": "objection"})
     assert response.json["reason"] == "objection"
@@ -230,7 +261,7 @@ def test_values_stay_where_the_request_may_exist(api: Api, monkeypatch: pytest.M
     [
         ([], ["/changes"]),
         ([{"dataset": "profiles", "set": {}}], ["/changes/0/set"]),
-        ([{"dataset": "profiles", "set": {"name": ["SECRET"]}}], ["/changes/0/set/name"]),
+        ([{"dataset": "profiles", "set": {"name": ["SECRET"]}}], ["/changes/0/set"]),
         ([{"dataset": "SECRET", "set": {"name": "x"}}], ["/changes/0/dataset"]),
         ([{"dataset": "letters", "set": {"name": "x"}}], ["/changes/0/dataset"]),
         ([{"dataset": "feedback", "record": "r", "set": {"text": "x"}}], ["/changes/0/record"]),
