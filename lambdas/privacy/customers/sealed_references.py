@@ -2,18 +2,18 @@
 
 AES-256-GCM under a key that HKDF (RFC 5869) derives from the vault's secret. A nonce is 96 random bits, with
 which one key may seal 2^32 times (NIST SP 800-38D, 8.3). All sealed references have the same length.
+
+The library is imported when the first reference is sealed or opened: most calls need neither.
 """
 
 import binascii
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _MARK: Final = "sealed-reference-1."
 """What a sealed reference begins with; the number is that of the way in which it was sealed."""
@@ -41,6 +41,8 @@ def is_sealed(text: str) -> bool:
 
 def opened(secret: bytes, text: str) -> str:
     """Return the reference that was sealed. Raises SealBrokenError."""
+    from cryptography.exceptions import InvalidTag
+
     try:
         sealed = urlsafe_b64decode(text.removeprefix(_MARK).encode("ascii"))
         if len(sealed) != _SEALED_BYTES:
@@ -51,5 +53,9 @@ def opened(secret: bytes, text: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _cipher(secret: bytes) -> AESGCM:
+def _cipher(secret: bytes) -> "AESGCM":
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     return AESGCM(HKDF(SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret))
