@@ -15,6 +15,10 @@ SHARED = "shared"
 """Tag `customer` of what no single customer owns."""
 
 
+API_STAGE = "live"
+"""Name of the API's one stage, which is part of its URL."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RegionNames:
     """Names and ARNs within one stack."""

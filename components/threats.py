@@ -23,7 +23,8 @@ _TAKES_REQUESTS: Final = (
 )
 _SENDS: Final = (
     "open subject secrets, and so test who is behind a reference; read, overwrite and delete items of vault "
-    "tables whose keys it can work out (records of people it knows of); overwrite files (older versions stay)"
+    "tables whose keys it can work out (records of people it knows of); list files by name; overwrite files "
+    "(older versions stay)"
 )
 _READS_REQUESTS: Final = "read all requests of the region: references, counts, dates; no personal data"
 _WRITES_REQUESTS: Final = "write anything into the request table, and so make or end requests"
@@ -105,7 +106,7 @@ def _has(spec: FunctionSpec) -> str:
     if spec.purpose is not None:
         rights = PURPOSES[spec.purpose]
         reached = {
-            "files": rights.objects,
+            "files": (*rights.objects, *rights.uploads_listing),
             "exports": rights.exports,
             "items": (*rights.table, *rights.objects_index),
             "ledger": rights.ledger,

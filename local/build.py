@@ -54,6 +54,8 @@ _NOT_PACKAGED: Final = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_ur
 """Notes that the installer leaves about the installation; nothing reads them in Lambda."""
 
 _UNUSED: Final = (
+    # cryptography needs of cffi its extension only, which lies beside the packages.
+    *("cffi/*", "pycparser/*"),
     *("pyarrow/include/*", "pyarrow/src/*", "pyarrow/tests/*", "pyarrow/interchange/*"),
     *("pyarrow/*.pxd", "pyarrow/*.pxi", "pyarrow/*.pyx", "pyarrow/*.h", "pyarrow/*.cmake"),
     # The linker asks for libarrow.so.<major>; these are the same once more, under other names.

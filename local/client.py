@@ -62,6 +62,9 @@ class RequestView:
     reason: str | None = None
     follows: str | None = None
     restored_from: str | None = None
+    client_id: str | None = None
+    person_id: str | None = None
+    call_id: str | None = None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:
@@ -83,6 +86,9 @@ class ExportView:
     counts: Mapping[str, int] | None = None
     parts: Sequence[Mapping[str, Any]] = ()
     urls_expire_at: str | None = None
+    client_id: str | None = None
+    person_id: str | None = None
+    call_id: str | None = None
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Self:

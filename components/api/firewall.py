@@ -75,7 +75,10 @@ class Firewall(pulumi.ComponentResource):
                 _common_rules(2),
             ],
             visibility_config=wafv2.WebAclVisibilityConfigArgs(
-                cloudwatch_metrics_enabled=True, metric_name="api", sampled_requests_enabled=False
+                # The metrics' dimension: two stacks in one region must not count together.
+                cloudwatch_metrics_enabled=True,
+                metric_name=names.prefix,
+                sampled_requests_enabled=False,
             ),
             tags=names.tags("operational"),
             opts=pulumi.ResourceOptions(parent=self),
@@ -135,7 +138,7 @@ def _rate_rule(
                     custom_response_body_key="too-many-requests",
                     response_headers=[
                         wafv2.WebAclRuleActionBlockCustomResponseResponseHeaderArgs(name=header, value=value)
-                        for header, value in problem.headers.items()
+                        for header, value in problem.sent_headers.items()
                     ],
                 )
             )

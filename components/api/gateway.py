@@ -9,14 +9,13 @@ from pulumi_aws import apigateway
 
 from ..functions.function import PrivacyFunction
 from ..ground import Ground
+from ..naming import API_STAGE
 from ..standard.log_group import encrypted_log_group
 from .contract import Routes, routes
 from .firewall import Firewall, FirewallArgs
 from .responses import CONTENT_TYPE, GATEWAY_RESPONSES
 from .routes import RouteParts, declare_routes
 from .snapshot import Named, Snapshot
-
-STAGE = "live"
 
 REQUESTS_PER_SECOND = 200
 BURST = 400
@@ -32,8 +31,14 @@ ACCESS_LOG = {
     "status": "$context.status",
     "latency": "$context.responseLatency",
     "client": "$context.authorizer.claims.client_id",
+    "functionRequestId": "$context.integration.requestId",
+    "refusedAs": "$context.error.responseType",
+    "firewall": "$context.wafResponseCode",
 }
-"""The route, not the path; no address, no user agent: nothing that could name a person."""
+"""The route, not the path; no address, no user agent: nothing that could name a person.
+
+`requestId` is the call's id, in problem details, in requests and in what the functions log of a call;
+`functionRequestId` is in every line that Lambda writes. `refusedAs` says why the gateway itself refused."""
 
 BODY_SCHEMA = {"$schema": "http://json-schema.org/draft-04/schema#", "title": "Body", "type": "object"}
 """API Gateway knows JSON Schema draft 4 only; the functions check against the later one of openapi.yaml."""
@@ -103,7 +108,7 @@ class PrivacyApi(pulumi.ComponentResource):
             f"{name}-stage",
             rest_api=api.id,
             deployment=deployment.id,
-            stage_name=STAGE,
+            stage_name=API_STAGE,
             xray_tracing_enabled=False,
             access_log_settings=apigateway.StageAccessLogSettingsArgs(
                 destination_arn=logs.arn, format=json.dumps(ACCESS_LOG)
@@ -178,7 +183,7 @@ def _route_parts(
         snapshot=snapshot,
         api=api,
         generation=generation,
-        stage=STAGE,
+        stage=API_STAGE,
         authorizer=Named(authorizer.id, "authorizer"),
         validators={has_body: Named(made.id, str(has_body)) for has_body, made in validators.items()},
         body=Named(body.name, "Body"),
@@ -198,6 +203,6 @@ def _declare_answers(snapshot: Snapshot, generation: Named) -> None:
             response_templates={"application/json": problem.template},
             response_parameters={
                 f"gatewayresponse.header.{header}": f"'{value}'"
-                for header, value in {**problem.headers, "Content-Type": CONTENT_TYPE}.items()
+                for header, value in {**problem.sent_headers, "Content-Type": CONTENT_TYPE}.items()
             },
         )

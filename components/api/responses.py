@@ -7,6 +7,9 @@ from typing import Final
 
 CONTENT_TYPE: Final = "application/problem+json"
 
+_NOT_STORED: Final = {"Cache-Control": "no-store"}
+"""What the functions' answers have as well: nobody in between may keep one and answer with it again."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayProblem:
@@ -17,6 +20,11 @@ class GatewayProblem:
     title: str
     detail: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sent_headers(self) -> Mapping[str, str]:
+        """Headers of the answer, but for its type."""
+        return {**self.headers, **_NOT_STORED}
 
     @property
     def template(self) -> str:

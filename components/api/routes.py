@@ -116,7 +116,7 @@ def _permission(name: str, parts: RouteParts, operation: Operation, parent: pulu
 def _other_methods(parts: RouteParts, path: str, problem: GatewayProblem, resource_id: Named) -> None:
     """Answer 405 to what a path does not have; the gateway by itself would say that the path is not there."""
     route = f"any-{slug(path)}"
-    headers = {**problem.headers, "Content-Type": CONTENT_TYPE}
+    headers = {**problem.sent_headers, "Content-Type": CONTENT_TYPE}
     status = str(problem.status)
     method = parts.snapshot.declare(
         apigateway.Method,

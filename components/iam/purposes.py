@@ -45,6 +45,7 @@ class VaultRights:
     objects: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
     bucket: tuple[str, ...] = ()
+    uploads_listing: tuple[str, ...] = ()
     table: tuple[str, ...] = ()
     objects_index: tuple[str, ...] = ()
     ledger: tuple[str, ...] = ()
@@ -56,6 +57,7 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
     "ingest": VaultRights(
         why="Put records under their subjects, and sign uploads of files.",
         objects=("s3:PutObject",),
+        uploads_listing=("s3:ListBucket",),
         table=("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"),
     ),
     "intake": VaultRights(
@@ -171,6 +173,7 @@ def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
         "Objects": (rights.objects, f"{names.any_vault_bucket}/*"),
         "Exports": (rights.exports, f"{names.any_vault_bucket}/{EXPORTS}*"),
         "Bucket": (rights.bucket, names.any_vault_bucket),
+        "UploadsListing": (rights.uploads_listing, names.any_vault_bucket),
         "Table": (rights.table, names.any_vault_table),
         "ObjectsIndex": (rights.objects_index, f"{names.any_vault_table}/index/objects"),
         "Ledger": (rights.ledger, f"{names.evidence_arn}/{LEDGER}/*"),
@@ -179,6 +182,7 @@ def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
         "Key": (rights.key, names.arn("kms", "key/*")),
     }
     conditions: dict[str, Conditions] = {
+        "UploadsListing": {"StringLike": {"s3:prefix": "?*"}},
         "LedgerListing": {"StringLike": {"s3:prefix": f"{LEDGER}/*"}},
         # Not the region's own keys. A key that is gone has no alias, and can still be asked about.
         "Key": {"ForAllValues:StringLike": {"kms:ResourceAliases": f"alias/{names.name('vault-*')}"}},

@@ -64,14 +64,22 @@ def vault_bucket(
         *_limits(names, bucket_name, key_arn, whose="vault"),
         Statement(
             sid="DenyCustomerAfterContract",
-            why="When the contract is over the customer's own principals reach nothing any more.",
+            why=(
+                "When the contract is over the customer's own principals reach nothing any more, nor do URLs "
+                "that were signed for an upload before."
+            ),
             effect="Deny",
             principals=EVERYBODY,
             actions=[*READING, *WRITING, *DELETING],
             resources=[objects],
             conditions={
                 "DateGreaterThanEquals": {"aws:CurrentTime": f"{access_ends}T00:00:00Z"},
-                "ArnLike": {"aws:PrincipalArn": names.role_and_sessions(f"vault-{customer}-access")},
+                "ArnLike": {
+                    "aws:PrincipalArn": [
+                        *names.role_and_sessions(f"vault-{customer}-access"),
+                        *names.role_and_sessions("purpose-ingest"),
+                    ]
+                },
             },
         ),
         Statement(

@@ -14,7 +14,7 @@ from ..functions.function import PrivacyFunction
 from ..ground import Ground
 from ..iam.documents import document
 from ..iam.resources import alarms_topic
-from ..naming import RegionNames
+from ..naming import API_STAGE, RegionNames
 
 PERIOD_SECONDS: Final = 300
 """As long as from one sweep to the next."""
@@ -49,6 +49,11 @@ LINES: Final = (
 )
 """CloudWatch Logs finds quoted terms in any line, JSON too (User Guide, "Filter pattern syntax")."""
 
+MOST_REFUSED: Final = 100
+"""Calls answered with 4xx in a period before somebody is told: a program is broken, or somebody tries."""
+
+MOST_BLOCKED: Final = 10
+"""Requests that the firewall blocks in a period before somebody is told: a few come to any address."""
 
 PACKED_SIZE: Final = "PackedPolicySize"
 """Metric of what is logged of each new session in a vault, by every function that has a purpose."""
@@ -84,6 +89,7 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
     export = {"StateMachineArn": names.machine_arn("export")}
     sweep = {"FunctionName": names.name("sweep-runs")}
     watch = {"FunctionName": names.name("watch-contracts")}
+    api = {"ApiName": names.prefix, "Stage": API_STAGE}
     return [
         AlarmSpec(
             name="run-failed",
@@ -159,6 +165,30 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             why="A request that has not ended is due within seven days, or was.",
             namespace=names.prefix,
             metric="RequestsDueSoon",
+        ),
+        AlarmSpec(
+            name="api-server-errors",
+            why="A call of the API was answered with 5xx: a bug, no room, or AWS failing.",
+            namespace="AWS/ApiGateway",
+            metric="5XXError",
+            dimensions=api,
+        ),
+        AlarmSpec(
+            name="api-client-errors",
+            why=f"{MOST_REFUSED} calls were answered with 4xx: a program is broken, or somebody tries.",
+            namespace="AWS/ApiGateway",
+            metric="4XXError",
+            dimensions=api,
+            threshold=MOST_REFUSED,
+        ),
+        AlarmSpec(
+            name="api-blocked",
+            why=f"The firewall blocked {MOST_BLOCKED} requests: an attack, or calls that it should let in.",
+            namespace="AWS/WAFV2",
+            metric="BlockedRequests",
+            # An ACL as a whole has it under these three (WAF Developer Guide, "Metrics and dimensions").
+            dimensions={"WebACL": names.prefix, "Region": names.region, "Rule": "ALL"},
+            threshold=MOST_BLOCKED,
         ),
         AlarmSpec(
             name="object-events-dead",

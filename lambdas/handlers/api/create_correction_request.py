@@ -33,6 +33,7 @@ def create_correction_request(call: Call) -> Answer:
         created = _create(call, vault, refs, idempotency)
     except (IdempotencyKeyReusedError, RequestBusyError) as error:
         raise intake.problem_of(error) from None
+    intake.log_request(call, created)
     if not created.replayed:
         _lock.start_run_or_leave_to_sweep(call.customer.id)
     return intake.accepted(created.answer)
@@ -59,6 +60,7 @@ def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency 
             request_id=request_id,
             received_at=now,
             idempotency=idempotency,
+            caller=call.caller,
         )
     except (IdempotencyKeyReusedError, RequestBusyError):
         request_items.drop_changes(vault, request_id)

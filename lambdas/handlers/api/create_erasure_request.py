@@ -30,9 +30,11 @@ def create_erasure_request(call: Call) -> Answer:
             received_at=now,
             reason=call.body.get("reason"),
             idempotency=intake.idempotency(call, secret),
+            caller=call.caller,
         )
     except (IdempotencyKeyReusedError, RequestBusyError) as error:
         raise intake.problem_of(error) from None
+    intake.log_request(call, created)
     if not created.replayed:
         _lock.start_run_or_leave_to_sweep(call.customer.id)
     return intake.accepted(created.answer)

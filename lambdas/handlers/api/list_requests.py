@@ -21,6 +21,8 @@ def list_requests(call: Call) -> Answer:
         type=query.get("type"),
         limit=query["limit"],
         cursor=cursor,
+        client_id=query.get("client_id"),
+        person_id=query.get("person_id"),
     )
     more = {} if page.cursor is None else {"next_cursor": _cursor_of(page.cursor)}
     return Answer(200, {"requests": [request.public() for request in page.requests], **more})

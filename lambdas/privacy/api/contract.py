@@ -59,10 +59,7 @@ def operation(operation_id: str) -> Operation:
 
 
 def body_faults(wanted: Operation, body: object) -> list[Fault]:
-    """Return everything that is wrong with the body, at most `MAX_FAULTS`; nothing means valid.
-
-    Raises ValueError where the body is nested too deeply to look at.
-    """
+    """Return everything that is wrong with the body, at most `MAX_FAULTS`; nothing means valid."""
     validator = _body_validator(wanted.id)
     if validator.is_valid(body):
         return []
@@ -74,8 +71,7 @@ def body_faults(wanted: Operation, body: object) -> list[Fault]:
             for name, value in body.items()
         }
     return [
-        Fault(_detail(error), pointer=_pointer(error.instance_path))
-        for error in islice(validator.iter_errors(body), MAX_FAULTS)
+        _fault(wanted.body or {}, body, error) for error in islice(validator.iter_errors(body), MAX_FAULTS)
     ]
 
 
@@ -116,7 +112,8 @@ def _resolve(described: Mapping[str, Any]) -> Mapping[str, Any]:
     reference = described.get("$ref")
     if reference is None:
         return described
-    found: Mapping[str, Any] = _document()["components"]["parameters"][reference.rpartition("/")[2]]
+    _, _, kind, name = reference.split("/")
+    found: Mapping[str, Any] = _document()["components"][kind][name]
     return found
 
 
@@ -147,5 +144,19 @@ def _detail(error: ValidationError) -> str:
     return error.message
 
 
-def _pointer(path: Sequence[str | int]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+def _fault(schema: Mapping[str, Any], value: Any, error: ValidationError) -> Fault:  # noqa: ANN401 - any JSON
+    """Return the fault with a pointer as far as the contract has names for the members on the way.
+
+    Where the caller chose the name, its number says which: a name may be somebody's address.
+    """
+    pointer = ""
+    for part in error.instance_path:
+        described = _resolve(schema)
+        if isinstance(part, int):
+            schema = described["items"]
+        elif part in described.get("properties", {}):
+            schema = described["properties"][part]
+        else:
+            return Fault(f"member {list(value).index(part) + 1} {_detail(error)}", pointer=pointer)
+        pointer, value = f"{pointer}/{part}", value[part]
+    return Fault(_detail(error), pointer=pointer)

@@ -22,6 +22,8 @@ from privacy.api.problems import Fault, ProblemError
 from privacy.aws.failures import where
 from privacy.customers.customer import Customer
 from privacy.customers.registry import Registry
+from privacy.nesting import MAX_DEPTH, depth
+from privacy.requests.caller import Caller
 
 MAX_BODY_BYTES: Final = 1024 * 1024
 
@@ -47,7 +49,7 @@ class Call:
     """
 
     operation: str
-    client_id: str
+    caller: Caller
     customer: Customer
     path: Mapping[str, str]
     query: Mapping[str, Any]
@@ -85,7 +87,8 @@ def authenticated(
             raise ProblemError(problems.INVALID_NAME, "The errors say which and why.", faults)
         query, headers = _query(operation, event), _headers(event)
         raw, body = _body(operation, event, headers)
-        return function(Call(operation_id, claims["client_id"], customer, path, query, headers, raw, body))
+        caller = Caller.of_claims(claims, str(event["requestContext"]["requestId"]))
+        return function(Call(operation_id, caller, customer, path, query, headers, raw, body))
 
     return _handler(answer)
 
@@ -112,7 +115,7 @@ def _handler(answer: Callable[[Event], Answer]) -> Handler:
         except ClientError as error:
             return _refused(error, instance)
         except Exception as error:  # noqa: BLE001 - the last line: anything else would leak its text to the log
-            _log.error("failed: %s at %s request=%s", type(error).__name__, where(error), instance)
+            _log.error("failed: %s at %s call=%s", type(error).__name__, where(error), instance)
             return _internal(instance)
 
     return handler
@@ -121,8 +124,13 @@ def _handler(answer: Callable[[Event], Answer]) -> Handler:
 def _check_scopes(operation: api_contract.Operation, claims: Mapping[str, str]) -> None:
     granted = set(claims.get("scope", "").split())
     if not any(needed <= granted for needed in operation.scopes):
-        choice = " or ".join(" ".join(sorted(needed)) for needed in operation.scopes)
-        raise ProblemError(problems.INSUFFICIENT_SCOPE, f"This operation needs the scope {choice}.")
+        choices = [" ".join(sorted(needed)) for needed in operation.scopes]
+        challenge = 'Bearer error="insufficient_scope"'
+        if len(choices) == 1:
+            challenge += f', scope="{choices[0]}"'
+        detail = f"This operation needs the scope {' or '.join(choices)}."
+        headers = {"WWW-Authenticate": challenge}  # RFC 6750, section 3
+        raise ProblemError(problems.INSUFFICIENT_SCOPE, detail, headers=headers)
 
 
 def _customer(registry: Registry, client_id: str, now: datetime, in_grace: bool) -> Customer:
@@ -172,22 +180,29 @@ def _typed(value: str, schema: Mapping[str, Any]) -> str | int:
 def _body(operation: api_contract.Operation, event: Event, headers: Mapping[str, str]) -> tuple[bytes, Any]:
     if operation.body is None:
         return b"", None
-    media_type, _, parameters = headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if media_type.strip().lower() != "application/json" or charset not in {"", "charset=utf-8"}:
+    if not _is_json(headers.get("content-type", "")):
         raise ProblemError(problems.UNSUPPORTED_MEDIA_TYPE, "Send Content-Type: application/json, in UTF-8.")
     raw = _bytes(event)
     if len(raw) > MAX_BODY_BYTES:
         raise ProblemError(problems.TOO_LARGE, f"A body takes at most {MAX_BODY_BYTES} bytes.")
     try:
         body = _parse(raw)
-        faults = api_contract.body_faults(operation, body)
-    except (ValueError, RecursionError):
-        detail = "Send one JSON value (RFC 8259): UTF-8, no member twice, finite numbers, moderate nesting."
+    except RecursionError:
+        faults = [Fault(f"is nested deeper than {MAX_DEPTH} levels", pointer="")]
+        raise ProblemError(problems.INVALID_BODY, "Send it with fewer levels.", faults) from None
+    except ValueError:
+        detail = "Send one JSON value (RFC 8259): UTF-8, no member twice, finite numbers."
         raise ProblemError(problems.INVALID_JSON, detail) from None
-    if faults:
+    if faults := api_contract.body_faults(operation, body):
         raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)
     return raw, body
+
+
+def _is_json(content_type: str) -> bool:
+    """Return whether a body is sent as JSON in UTF-8; parameters other than the charset mean nothing."""
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    charsets = {part.removeprefix("charset=").strip('"') for part in parameters if part[:8] == "charset="}
+    return media_type == "application/json" and charsets <= {"utf-8", "utf8"}
 
 
 def _bytes(event: Event) -> bytes:
@@ -201,7 +216,7 @@ def _bytes(event: Event) -> bytes:
 
 
 def _parse(raw: bytes) -> object:
-    """Return the JSON value. Raises ValueError (of any kind) or RecursionError where it is not one.
+    """Return the JSON value. Raises ValueError (of any kind), and RecursionError where it is too deep.
 
     Stricter than `json` by default: what could not be written back as JSON, or not as UTF-8, is refused.
     """
@@ -209,6 +224,8 @@ def _parse(raw: bytes) -> object:
     value = json.loads(
         text, parse_constant=_not_finite, parse_float=_finite, object_pairs_hook=_each_member_once
     )
+    if depth(value) > MAX_DEPTH:
+        raise RecursionError  # as `json` does, further down
     if "\\u" in text:
         # Only an escape can make a lone surrogate; encoding finds it.
         json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -258,7 +275,7 @@ def _refused(error: ClientError, instance: str) -> Response:
         return _problem(
             ProblemError(problems.TOO_MANY_REQUESTS, detail, headers={"Retry-After": "1"}), instance
         )
-    _log.error("AWS refused: %s %s request=%s", error.operation_name, code, instance)
+    _log.error("AWS refused: %s %s call=%s", error.operation_name, code, instance)
     return _internal(instance)
 
 

@@ -1,6 +1,7 @@
 """What the intake of every kind of request has in common: subjects, idempotency keys, the answer."""
 
 import hmac
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -9,10 +10,13 @@ from privacy.api import problems
 from privacy.api.http import Answer, Call
 from privacy.api.problems import Fault, ProblemError
 from privacy.customers.references import is_blank, subject_reference
-from privacy.requests.idempotency import Idempotency, IdempotencyKeyReusedError
+from privacy.requests.idempotency import Created, Idempotency, IdempotencyKeyReusedError
 from privacy.requests.store import RequestBusyError
 
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_log: Final = logging.getLogger("privacy")
+
+_KEY: Final = re.compile(r'"(?P<quoted>[\x21\x23-\x5b\x5d-\x7e]{1,255})"|(?P<plain>[\x21\x23-\x7e]{1,255})')
+"""A string of structured fields (RFC 9651, 3.3.3) without escapes, or the same without its quotes."""
 _DIGEST_PURPOSE: Final = b"request body\n"
 
 
@@ -39,14 +43,29 @@ def idempotency(call: Call, secret: bytes) -> Idempotency | None:
     header = call.headers.get("idempotency-key")
     if header is None:
         return None
-    key = header.strip()
-    if len(key) > 1 and key[0] == key[-1] == '"':
-        key = key[1:-1]
-    if not _KEY.fullmatch(key):
-        faults = [Fault("has to be 1 to 255 visible ASCII characters", parameter="Idempotency-Key")]
+    found = _KEY.fullmatch(header.strip())
+    if found is None:
+        detail = "has to be 1 to 255 visible ASCII characters, between two quotes or without any"
+        faults = [Fault(detail, parameter="Idempotency-Key")]
         raise ProblemError(problems.INVALID_PARAMETER, "The errors say which and why.", faults)
+    key = found["quoted"] or found["plain"]
     digest = hmac.digest(secret, _DIGEST_PURPOSE + call.raw, "sha256").hex()
-    return Idempotency.of(client_id=call.client_id, operation=call.operation, key=key, body_digest=digest)
+    client_id = call.caller.client_id
+    return Idempotency.of(client_id=client_id, operation=call.operation, key=key, body_digest=digest)
+
+
+def log_request(call: Call, created: Created) -> None:
+    """Log who asked for a request, unless an earlier call did and this one repeats it."""
+    if not created.replayed:
+        answer = created.answer
+        _log.info(
+            "request received: customer=%s request=%s type=%s subjects=%d %s",
+            call.customer.id,
+            answer["id"],
+            answer["type"],
+            answer["subjects"],
+            call.caller,
+        )
 
 
 def accepted(answer: Mapping[str, Any]) -> Answer:

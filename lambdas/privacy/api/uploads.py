@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from privacy.api import problems
 from privacy.api.problems import Fault, ProblemError
+from privacy.customers import sealed_references
 from privacy.customers.customer import Dataset
 
 if TYPE_CHECKING:
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 LIFE: Final = timedelta(minutes=15)
 """How long a URL works. A vault's session has more left (`privacy.vault.sessions.REFRESH_SECONDS`)."""
 
-SUBJECT_HEADER: Final = "x-amz-meta-subject"
-"""Header that becomes the object's metadata `subject`: the reference of the subject whose file it is."""
+_METADATA: Final = "x-amz-meta-"
+_SUBJECT: Final = "subject"
+"""Name of an object's metadata that say whose file it is: the sealed reference of the subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,34 @@ def faults(dataset: Dataset, key: str, subject: str | None) -> list[Fault]:
 
 
 def presign(vault: "Vault", key: str, ref: str | None, now: datetime) -> Upload:
-    """Sign a PUT of this key; with a reference, for the object of that subject only."""
-    metadata = {} if ref is None else {"subject": ref}
+    """Sign one PUT of this key; with a reference, for the object of that subject only.
+
+    S3 takes it over what is there now and over nothing that comes since, for `LIFE` or until the contract's
+    access ends. Raises ProblemError (403) where that is now.
+    """
+    ends = now + LIFE
+    if vault.customer.contract_ended(ends):
+        ends = ends.replace(hour=0, minute=0, second=0, microsecond=0)
+    seconds = int((ends - now).total_seconds())
+    if seconds <= 0:
+        raise ProblemError(problems.CONTRACT_ENDED, f"It ended on {vault.customer.contract_ends}.")
+    etag = _current_etag(vault, key)
+    condition: Any = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": etag}
+    headers = {"If-None-Match": "*"} if etag is None else {"If-Match": etag}
+    metadata = {}
+    if ref is not None:
+        metadata[_SUBJECT] = sealed_references.seal(vault.subject_secret(), ref)
+        headers[f"{_METADATA}{_SUBJECT}"] = metadata[_SUBJECT]
     url = vault.s3.generate_presigned_url(
         "put_object",
-        Params={"Bucket": vault.customer.bucket, "Key": key, "Metadata": metadata},
-        ExpiresIn=int(LIFE.total_seconds()),
+        Params={"Bucket": vault.customer.bucket, "Key": key, "Metadata": metadata, **condition},
+        ExpiresIn=seconds,
     )
-    headers = {} if ref is None else {SUBJECT_HEADER: ref}
-    return Upload(url, headers, now + LIFE)
+    return Upload(url, headers, now + timedelta(seconds=seconds))
+
+
+def _current_etag(vault: "Vault", key: str) -> str | None:
+    """Return the ETag of the object that is there, or None. A listing tells it, and gives no content away."""
+    # Keys come in UTF-8 order: of those that begin with this one, this one is the first.
+    page = vault.s3.list_objects_v2(Bucket=vault.customer.bucket, Prefix=key, MaxKeys=1)
+    return next((each["ETag"] for each in page.get("Contents", []) if each["Key"] == key), None)

@@ -7,7 +7,7 @@ vault, and a replay reads from it who has to be erased again. It holds subject r
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,21 +24,20 @@ KIND: Final = "ledger"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
-    """Subjects that one request erases. `follows` and `restored_from` are those of the request."""
+    """Subjects that one request erases. The rest is the request's: what it follows from, and who asked."""
 
     request: str
     subjects: tuple[str, ...]
     follows: str | None = None
     restored_from: str | None = None
+    client_id: str | None = None
+    person_id: str | None = None
+    call_id: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the erasure as the ledger keeps it."""
-        known = {"follows": self.follows, "restored_from": self.restored_from}
-        return {
-            "request": self.request,
-            "subjects": list(self.subjects),
-            **{name: value for name, value in known.items() if value is not None},
-        }
+        known = asdict(self) | {"subjects": list(self.subjects)}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

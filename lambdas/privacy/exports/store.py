@@ -10,7 +10,8 @@ from privacy import environment
 from privacy.aws import clients as aws_clients
 from privacy.aws.conditions import ConditionMayFail
 from privacy.aws.retries import ATTEMPTS, pause
-from privacy.aws.transactions import transact
+from privacy.aws.transactions import CONDITION_FAILED, transact
+from privacy.requests.caller import Caller
 from privacy.requests.idempotency import Created, Idempotency, first_answer, keeping
 from privacy.requests.items import key
 from privacy.requests.store import RequestBusyError
@@ -25,11 +26,16 @@ State = Literal["running", "completed", "failed", "withdrawn"]
 Kind = Literal["records", "files"]
 
 _SK: Final = "export#"
+_LATEST: Final = "latest-export"
 _DETAILS: Final = {
     "failed": "It was not made. Ask for a new one.",
     "withdrawn": "Somebody who may be in it was erased after it was made. Ask for a new one.",
     "expired": "It could be fetched for seven days. Ask for a new one.",
 }
+
+
+class AnotherExportError(Exception):
+    """Another call has made an export meanwhile: nothing was written by this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """An export as the table keeps it; times are RFC 3339 texts. `written` is known of completed ones."""
+    """An export as the table keeps it; times are RFC 3339 texts. `written` is known of completed ones.
+
+    `client_id`, `person_id` and `call_id` are the caller's (`privacy.requests.caller`).
+    """
 
     id: str
     state: State
@@ -62,6 +71,9 @@ class Export:
     ended_at: str | None = None
     fetch_until: str | None = None
     written: Written | None = None
+    client_id: str | None = None
+    person_id: str | None = None
+    call_id: str | None = None
 
     def state_at(self, now: datetime) -> str:
         """Return the state as the API shows it: a completed export expires."""
@@ -79,6 +91,9 @@ class Export:
             "expires_at": self.fetch_until,
             "reason": "erasure" if state == "withdrawn" else None,
             "detail": _DETAILS.get(state),
+            "client_id": self.client_id,
+            "person_id": self.person_id,
+            "call_id": self.call_id,
         }
         if self.written is not None:
             shown["counts"] = {
@@ -101,31 +116,78 @@ class ExportStore:
         return cls(environment.read(environment.REQUEST_TABLE))
 
     def create(
-        self, customer: str, export_id: str, requested_at: datetime, idempotency: Idempotency | None
+        self,
+        customer: str,
+        export_id: str,
+        requested_at: datetime,
+        idempotency: Idempotency | None,
+        *,
+        caller: Caller,
+        after: str | None,
     ) -> Created:
-        """Write a running export and its idempotency answer in one transaction.
+        """Write a running export as the customer's latest, and its idempotency answer, in one transaction.
 
-        A key that was used before writes nothing and returns the first answer with `replayed` set. Raises
+        `after` is the id of the latest one so far, which has ended (`latest`); None where there was none. So
+        of calls at the same time only one makes an export: raises AnotherExportError in the others. A key
+        that was used before writes nothing and returns the first answer with `replayed` set. Raises
         RequestBusyError where the outcome of concurrent calls is still open.
         """
-        export = Export(export_id, "running", timestamp(requested_at))
+        export = Export(
+            export_id,
+            "running",
+            timestamp(requested_at),
+            client_id=caller.client_id,
+            person_id=caller.person_id,
+            call_id=caller.call_id,
+        )
         answer = export.public(requested_at)
+        texts = {name: value for name, value in answer.items() if name != "id"}
         item: Item = {
             **key(customer, f"{_SK}{export_id}"),
-            "state": {"S": export.state},
-            "requested_at": {"S": export.requested_at},
+            **{name: {"S": value} for name, value in texts.items()},
         }
-        writes: list[TransactWriteItemTypeDef] = [{"Put": {"TableName": self.table, "Item": item}}]
+        writes: list[TransactWriteItemTypeDef] = [
+            {"Put": {"TableName": self.table, "Item": item}},
+            self._becomes_latest(customer, export_id, after),
+        ]
         if idempotency is not None:
             writes.append(keeping(self.table, customer, idempotency, answer))
         for attempt in range(ATTEMPTS):
-            if not transact(aws_clients.dynamodb(), writes):
+            reasons = transact(aws_clients.dynamodb(), writes)
+            if not reasons:
                 return Created(answer, replayed=False)
             first = self.replay(customer, idempotency)
             if first is not None:
                 return Created(first, replayed=True)
+            if reasons[1] == CONDITION_FAILED:
+                raise AnotherExportError
             pause(attempt)
         raise RequestBusyError
+
+    def _becomes_latest(self, customer: str, export_id: str, after: str | None) -> "TransactWriteItemTypeDef":
+        put: TransactWriteItemTypeDef = {
+            "Put": {
+                "TableName": self.table,
+                "Item": {**key(customer, _LATEST), "export_id": {"S": export_id}},
+                "ConditionExpression": "attribute_not_exists(sk)",
+            }
+        }
+        if after is not None:
+            put["Put"]["ConditionExpression"] += " OR export_id = :after"
+            put["Put"]["ExpressionAttributeValues"] = {":after": {"S": after}}
+        return put
+
+    def latest(self, customer: str) -> tuple[str | None, Export | None]:
+        """Return id and state of the export that was made last (strongly consistent); None where none was."""
+        found = aws_clients.dynamodb().get_item(
+            TableName=self.table, Key=key(customer, _LATEST), ConsistentRead=True
+        )
+        if "Item" not in found:
+            # It may have been made before there was a note of the latest.
+            newest = self.newest(customer)
+            return (newest.id if newest else None), newest
+        export_id = found["Item"]["export_id"]["S"]
+        return export_id, self.get(customer, export_id)
 
     def replay(self, customer: str, idempotency: Idempotency | None) -> dict[str, Any] | None:
         """Return the answer that the key got before; None without a key, or where it is new or has expired.
@@ -232,4 +294,5 @@ def _export(item: "Mapping[str, AttributeValueTypeDef]") -> Export:
         ended_at=item["ended_at"]["S"] if "ended_at" in item else None,
         fetch_until=item["fetch_until"]["S"] if "fetch_until" in item else None,
         written=written,
+        **{name: item[name]["S"] for name in ("client_id", "person_id", "call_id") if name in item},
     )

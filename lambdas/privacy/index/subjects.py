@@ -9,8 +9,10 @@ from email.header import decode_header, make_header
 from functools import lru_cache
 from typing import Final
 
+from privacy.customers import sealed_references
 from privacy.customers.customer import Dataset
 from privacy.customers.references import ReferenceOf, is_blank, subject_reference
+from privacy.customers.sealed_references import SealBrokenError
 from privacy.formats import compression
 from privacy.formats.blocks import RowReader
 from privacy.formats.positions import INDEX_BYTES, RowPositions
@@ -55,7 +57,10 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     """
     match format_of(dataset):
         case WholeFiles():
-            ref = subject_of_object(vault, stored)
+            try:
+                ref = subject_of_object(vault, stored)
+            except SealBrokenError:
+                return Subjects(unreadable=1)
             return Subjects(Counter({ref: 1} if ref else {}))
         case RowsOnDisk(subjects=subjects_of):
             reference = reference_of(vault)
@@ -83,12 +88,19 @@ def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[by
 def subject_of_object(vault: Vault, stored: StoredObject) -> str | None:
     """Return the reference of the subject an object belongs to, from its metadata, or None.
 
-    Uploads made through the API carry the reference. An identifier that somebody put there directly is
-    turned into one, with a warning: identifiers do not belong in metadata.
+    Uploads made through the API carry it sealed; older ones carry the reference itself. An identifier that
+    somebody put there directly is turned into one, with a warning: identifiers do not belong in metadata.
+    Raises SealBrokenError for a sealed reference that this vault has not made: nobody knows whose it is.
     """
     value = stored.metadata.get("subject")
     if value is None or _REFERENCE.fullmatch(value):
         return value
+    if sealed_references.is_sealed(value):
+        try:
+            return sealed_references.opened(vault.subject_secret(), value)
+        except SealBrokenError:
+            _log.warning("sealed reference of an object does not open: customer=%s", vault.customer.id)
+            raise
     _log.warning("object metadata held an identifier, not a reference: customer=%s", vault.customer.id)
     return reference_of(vault)(_decoded(value))
 

@@ -18,7 +18,9 @@ State = OpenState | EndState
 class Request:
     """A request as the table keeps it; times are RFC 3339 texts, `subjects` counts references.
 
-    `redriven_from` is the last run in which it failed and was then made pending again.
+    `redriven_from` is the last run in which it failed and was then made pending again. `client_id`,
+    `person_id` and `call_id` are its caller's (`privacy.requests.caller`); nobody called for one that follows
+    another or came out of a replay.
     """
 
     id: str
@@ -34,6 +36,9 @@ class Request:
     follows: str | None = None
     redriven_from: str | None = None
     restored_from: str | None = None
+    client_id: str | None = None
+    person_id: str | None = None
+    call_id: str | None = None
 
     def public(self) -> dict[str, Any]:
         """Return the request as the API shows it: what is not known yet is left out."""
@@ -50,6 +55,9 @@ class Request:
             "detail": self.detail,
             "follows": self.follows,
             "restored_from": self.restored_from,
+            "client_id": self.client_id,
+            "person_id": self.person_id,
+            "call_id": self.call_id,
         }
         return {name: value for name, value in shown.items() if value is not None}
 
@@ -69,6 +77,9 @@ class Request:
                 "follows",
                 "redriven_from",
                 "restored_from",
+                "client_id",
+                "person_id",
+                "call_id",
             )
             if name in item
         }

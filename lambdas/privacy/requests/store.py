@@ -16,6 +16,7 @@ from privacy.aws.conditions import ConditionMayFail
 from privacy.aws.retries import ATTEMPTS, pause
 from privacy.aws.transactions import CONDITION_FAILED, transact
 from privacy.requests import items as request_items
+from privacy.requests.caller import Caller
 from privacy.requests.due_dates import due_at
 from privacy.requests.idempotency import KEEP_SECONDS, Created, Idempotency, first_answer, keeping
 from privacy.requests.items import key
@@ -70,6 +71,7 @@ class RequestStore:
         follows: str | None = None,
         restored_from: str | None = None,
         idempotency: Idempotency | None = None,
+        caller: Caller | None = None,
     ) -> Created:
         """Write a pending request with its subjects, marker and idempotency answer in one transaction.
 
@@ -87,6 +89,9 @@ class RequestStore:
             reason=reason,
             follows=follows,
             restored_from=restored_from,
+            client_id=caller.client_id if caller else None,
+            person_id=caller.person_id if caller else None,
+            call_id=caller.call_id if caller else None,
         )
         puts = request_items.creation(self.table, customer, request.public(), refs)
         if idempotency is not None:
@@ -142,12 +147,15 @@ class RequestStore:
         type: str | None,  # noqa: A002 - as in create
         limit: int,
         cursor: str | None,
+        client_id: str | None = None,
+        person_id: str | None = None,
     ) -> Page:
         """Return at most `limit` requests, newest first, after the request whose id is `cursor`.
 
         A page can be short, even empty, and still have a cursor: the filters run over a bounded read.
         """
-        query = self._listing(customer, {"state": state, "type": type})
+        wanted = {"state": state, "type": type, "client_id": client_id, "person_id": person_id}
+        query = self._listing(customer, wanted)
         if "FilterExpression" not in query:
             query["Limit"] = limit + 1
         if cursor is not None:

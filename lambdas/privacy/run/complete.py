@@ -104,9 +104,10 @@ def _unparsed(request: Request, concerned: Sequence[Visit]) -> dict[str, Any]:
     lines = list(_lines(unparsed))
     count = sum(visit.outcome["unparsed_count"] for visit in unparsed if visit.outcome)
     earlier = request.detail or {}
+    # Lines about records have no object, and neither has the place of a visit of records.
     again = {_place(visit).get("object") for visit in concerned}
     listed: list[dict[str, Any]] = earlier.get("unparsed", [])
-    kept = [line for line in listed if line["object"] not in again]
+    kept = [line for line in listed if line.get("object") not in again]
     lines += kept
     count += earlier.get("unparsed_count", 0) - (len(listed) - len(kept))
     return {"unparsed": lines[:REPORTED], "unparsed_count": count} if lines else {}

@@ -140,6 +140,9 @@ def _erasure(taken: TakenRequest) -> Erasure:
         subjects=taken.refs,
         follows=request.follows,
         restored_from=request.restored_from,
+        client_id=request.client_id,
+        person_id=request.person_id,
+        call_id=request.call_id,
     )
 
 

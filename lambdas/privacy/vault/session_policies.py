@@ -33,8 +33,8 @@ REFERENCE_PURPOSE: Final = "subject-reference"
 """Value of the KMS encryption context's `purpose` for the secret behind the subject references."""
 
 Kind = Literal["bucket", "objects", "uploads", "exports", "table", "objects_index", "ledger"]
-"""What of a vault a session reaches. `uploads` is what lies below the one prefix that is sent to, `ledger`
-this customer's part of the region's evidence."""
+"""What of a vault a session reaches. `uploads` is what lies below the one prefix that is sent to, and the
+bucket's list; `ledger` this customer's part of the region's evidence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def _arns(kind: Kind, vault: VaultResources) -> list[str]:
         case "objects":
             return [f"{vault.bucket_arn}/*"]
         case "uploads":
-            return [f"{vault.bucket_arn}/{vault.uploads}*"] if vault.uploads else []
+            return [vault.bucket_arn, f"{vault.bucket_arn}/{vault.uploads}*"] if vault.uploads else []
         case "exports":
             return [f"{vault.bucket_arn}/{EXPORTS}*"]
         case "table":

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Mapping
+from typing import Final
 
 from privacy.customers.customer import Dataset
+from privacy.customers.sealed_references import SealBrokenError
 from privacy.formats.edits import ChangesOf
 from privacy.formats.readers import WholeFiles
 from privacy.index import entries as index_entries
@@ -22,6 +24,8 @@ from privacy.visits.limits import ALL_ROWS, Extent
 from privacy.visits.outcome import Outcome
 from privacy.visits.rewriting import Rewriting, read_again
 from privacy.visits.visit import Visit
+
+_SEAL_BROKEN: Final = "its sealed subject reference is none of this vault: upload it again"
 
 
 def changed_version(
@@ -91,7 +95,12 @@ def _whole_file(
     outcome = Outcome(
         old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=frozenset(erase)
     )
-    ref = index_subjects.subject_of_object(vault, stored)
+    try:
+        ref = index_subjects.subject_of_object(vault, stored)
+    except SealBrokenError:
+        outcome.kept_version = stored.version_id
+        outcome.unparsed, outcome.unparsed_count = [{"reason": _SEAL_BROKEN}], 1
+        return outcome
     extent = erase.get(ref) if ref is not None else None
     if ref is not None and extent is not None and extent.takes_all:
         outcome.rows_dropped = 1

@@ -24,6 +24,9 @@ WRONG_CALLS: list[tuple[str, str, Mapping[str, Any], int]] = [
     ("GET", "/v1/requests", {"params": {"limit": "101"}}, 400),
     ("GET", "/v1/requests", {"params": {"state": "lost"}}, 400),
     ("GET", "/v1/requests", {"params": {"cursor": "%00"}}, 400),
+    ("GET", "/v1/requests", {"params": {"client_id": SECRET}}, 400),
+    ("GET", "/v1/requests/no-such-id", {"params": {"subject": SECRET}}, 400),
+    ("POST", ERASURES, {"json": {"subjects": [SECRET]}, "headers": {"Idempotency-Key": '"x'}}, 400),
     ("GET", "/v1/requests/no-such-id", {}, 404),
     ("GET", "/v1/requests/0196a6d5-3a40-7c3e-9a51-6f0d7f1b2c3d", {}, 404),
     ("GET", "/v1/nothing-here", {}, 404),
@@ -41,6 +44,8 @@ WRONG_CALLS: list[tuple[str, str, Mapping[str, Any], int]] = [
         {"json": {}, "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
         415,
     ),
+    ("PUT", RECORD, {"content": '{"subject": "a", "fields": {"a": ' + "[" * 99 + "]" * 99 + "}}"}, 422),
+    ("POST", CORRECTIONS, {"json": {"subject": "a", "changes": [{**CHANGE, "set": {SECRET: {}}}]}}, 422),
     ("POST", ERASURES, {"json": {}}, 422),
     ("POST", ERASURES, {"json": {"subjects": []}}, 422),
     ("POST", ERASURES, {"json": {"subjects": ["  "]}}, 422),
@@ -91,6 +96,7 @@ def test_a_wrong_call_is_told_what_is_wrong_and_nothing_is_repeated(
 
     assert response.status_code == status, response.text
     assert response.headers["content-type"].startswith("application/problem+json")
+    assert response.headers["cache-control"] == "no-store"
     problem = response.json()
     assert problem["status"] == status
     assert problem["type"].startswith("urn:gdpr:problem:")
@@ -113,6 +119,7 @@ def test_no_valid_token_is_a_401(world: World, method: str, path: str, header: s
     url = world.stacks["eu-west"].api_url + path
     response = httpx.request(method, url, headers=headers, verify=api.trust)
     assert response.status_code == httpx.codes.UNAUTHORIZED
+    assert response.headers["cache-control"] == "no-store"
     assert response.json()["type"] == "urn:gdpr:problem:unauthorized"
 
 
@@ -132,6 +139,7 @@ def test_a_token_without_the_scope_is_a_403(
     response = support.call(method, path, json=body)
     assert response.status_code == httpx.codes.FORBIDDEN
     assert response.json()["type"] == "urn:gdpr:problem:insufficient-scope"
+    assert response.headers["www-authenticate"].startswith('Bearer error="insufficient_scope", scope="')
 
 
 def test_reading_requests_takes_a_scope_that_has_to_do_with_requests(world: World) -> None:
@@ -180,6 +188,8 @@ def test_the_public_endpoints_need_no_token(world: World) -> None:
     api = world.api("eu-west", "acme")
     url = world.stacks["eu-west"].api_url
     assert httpx.get(f"{url}/v1/health", verify=api.trust).json() == {"status": "ok"}
+    head = httpx.head(f"{url}/v1/health", verify=api.trust)
+    assert (head.status_code, head.content) == (200, b"")
     document = httpx.get(f"{url}/v1/openapi.json", verify=api.trust).json()
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) >= {ERASURES, CORRECTIONS, "/v1/requests", "/v1/requests/{id}"}
@@ -195,3 +205,34 @@ def test_an_upload_works_with_the_signed_headers_only(world: World) -> None:
     elsewhere = httpx.put(place["url"].replace("signed.txt", "other.txt"), content=b"x", verify=api.trust)
     right = httpx.put(place["url"], content=b"x", headers=place["headers"], verify=api.trust)
     assert [each.status_code for each in (without, forged, elsewhere, right)] == [403, 403, 403, 200]
+
+
+def test_an_upload_url_takes_one_put(world: World) -> None:
+    api = world.api("eu-west", "acme")
+
+    def place() -> dict[str, Any]:
+        found: dict[str, Any] = api.call("POST", UPLOADS, json={"key": "feedback/once.jsonl"}).json()
+        return found
+
+    def put(where: Mapping[str, Any], content: bytes) -> int:
+        return httpx.put(
+            where["url"], content=content, headers=where["headers"], verify=api.trust
+        ).status_code
+
+    first, rival = place(), place()
+    assert [put(first, b"{}\n"), put(first, b"{}\n"), put(rival, b"{}\n")] == [200, 412, 412]
+    again = place()
+    assert [put(again, b"[]\n"), put(again, b"{}\n"), put(first, b"{}\n")] == [200, 412, 412]
+    assert [put({**place(), "headers": {}}, b"{}\n"), put({**first, "headers": {}}, b"{}\n")] == [403, 403]
+
+
+def test_requests_can_be_found_by_the_program_that_asked(world: World) -> None:
+    stack, api = world.stacks["eu-west"], world.api("eu-west", "acme")
+    asked = api.request_erasure([somebody()])
+    client = stack.clients["acme"]["dpo"].client_id
+    found = api.call("GET", f"/v1/requests/{asked.id}").json()
+    assert found["client_id"] == client
+    assert found["call_id"]
+    assert asked.id in {each.id for each in api.requests(client_id=client)}
+    other = stack.clients["acme"]["support"].client_id
+    assert api.requests(client_id=other) == []

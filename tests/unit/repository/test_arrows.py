@@ -24,6 +24,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
     "lambdas/privacy": {
         "environment": "",
         "identifiers": "",
+        "nesting": "",
         "timestamps": "",
         "aws": "",
         "customers": "aws",
@@ -105,7 +106,7 @@ ROOTS: Mapping[str, set[str]] = {
 }
 
 BESIDE = {
-    "lambdas/privacy": {"environment", "identifiers", "timestamps"},
+    "lambdas/privacy": {"environment", "identifiers", "nesting", "timestamps"},
     "components": {"naming", "ground"},
 }
 """Modules beside the wings that every wing may import: they know no wing."""
@@ -113,7 +114,11 @@ BESIDE = {
 PURE = ("formats", "parquet")
 """Wings of lambdas/privacy that never call AWS: rows go in and come out."""
 
-LIBRARIES = {"api": {"jsonschema_rs"}, "runs": set(), "rows": {"orjson", "pyarrow", "zstandard"}}
+LIBRARIES = {
+    "api": {"cryptography", "jsonschema_rs"},
+    "runs": set(),
+    "rows": {"cryptography", "orjson", "pyarrow", "zstandard"},
+}
 HANDLERS = sorted(path.stem for path in (LAMBDAS / "handlers").glob("*/[a-z]*.py"))
 RUNTIME = {"boto3", "botocore"}
 TYPES_ONLY = {"TYPE_CHECKING", "typing.TYPE_CHECKING"}

@@ -96,7 +96,8 @@ def test_parameters_are_those_of_the_contract(deployment: Deployment) -> None:
     erase = methods["/v1/erasure-requests", "POST"].inputs["requestParameters"]
     assert erase == {"method.request.header.Idempotency-Key": False}
     assert methods["/v1/requests", "GET"].inputs["requestParameters"] == {
-        f"method.request.querystring.{name}": False for name in ("state", "type", "limit", "cursor")
+        f"method.request.querystring.{name}": False
+        for name in ("state", "type", "client_id", "person_id", "limit", "cursor")
     }
 
 
@@ -124,6 +125,7 @@ def test_another_method_gets_a_405_that_lists_those_there_are(deployment: Deploy
     assert answer["responseParameters"] == {
         "method.response.header.Allow": f"'{there}'",
         "method.response.header.Content-Type": "'application/problem+json'",
+        "method.response.header.Cache-Control": "'no-store'",
     }
     assert set(declared["responseParameters"]) == set(answer["responseParameters"])
     problem = json.loads(answer["responseTemplates"]["application/json"])
@@ -160,6 +162,7 @@ def test_every_error_of_the_gateway_is_a_problem(deployment: Deployment) -> None
         assert problem["instance"] == "$context.requestId"
         headers = answer["responseParameters"]
         assert headers["gatewayresponse.header.Content-Type"] == "'application/problem+json'"
+        assert headers["gatewayresponse.header.Cache-Control"] == "'no-store'"
         if kind in STATUSES:
             assert problem["status"] == STATUSES[kind], kind
         assert ("gatewayresponse.header.WWW-Authenticate" in headers) == (problem["status"] == 401)
@@ -209,6 +212,9 @@ def test_the_access_log_holds_nothing_that_could_name_a_person(deployment: Deplo
         "$context.status",
         "$context.responseLatency",
         "$context.authorizer.claims.client_id",
+        "$context.integration.requestId",
+        "$context.error.responseType",
+        "$context.wafResponseCode",
     }
     assert (
         stage.inputs["accessLogSettings"]["destinationArn"]
@@ -263,7 +269,7 @@ def test_the_firewall_stands_before_the_stage_limits_rates_and_keeps_no_samples(
     for name in ("rate-per-address", "rate-per-token"):
         blocked = rules[name]["action"]["block"]["customResponse"]
         assert blocked["responseCode"] == 429
-        assert {header["name"] for header in blocked["responseHeaders"]} == {"Retry-After"}
+        assert {header["name"] for header in blocked["responseHeaders"]} == {"Retry-After", "Cache-Control"}
         assert rules[name]["statement"]["rateBasedStatement"]["limit"] > 0
     common = rules["common"]["statement"]["managedRuleGroupStatement"]
     assert (common["vendorName"], common["name"]) == ("AWS", "AWSManagedRulesCommonRuleSet")

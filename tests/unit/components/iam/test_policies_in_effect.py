@@ -62,6 +62,9 @@ def callers(role: str) -> list[str]:
         ("vault-acme-access", OVER, False, False, False),
         ("vault-acme-access", DUE, False, False, False),
         ("vault-acme-eu-access", OVER, True, True, True),
+        # URLs that were signed for an upload are carried out as this one.
+        ("purpose-ingest", RUNNING, True, True, True),
+        ("purpose-ingest", OVER, False, False, False),
         ("purpose-visit", OVER, True, True, True),
         ("purpose-visit", DUE, False, False, False),
         ("purpose-destroy", DUE, True, True, True),

@@ -55,6 +55,7 @@ def everywhere(actions: set[str]) -> dict[str, set[str]]:
 NEEDS: dict[Purpose, dict[str, set[str]]] = {
     "ingest": {
         "feedback": {"s3:PutObject"},
+        "list of a key": {"s3:ListBucket"},
         "table": ITEMS,
         **secret(OPEN, MAKE),
         "key through S3": {OPEN, SEAL},
@@ -124,6 +125,11 @@ NEEDS: dict[Purpose, dict[str, set[str]]] = {
         **{way: {"kms:DescribeKey"} for way in WAYS},
     },
 }
+NEEDS |= {
+    purpose: {"list of a key": needed["bucket"], **needed}
+    for purpose, needed in NEEDS.items()
+    if "bucket" in needed
+}
 """What each purpose's work needs, and with that all that a session may do, in the one vault."""
 
 
@@ -160,6 +166,7 @@ ACME = VaultResources(
 )
 OWN: dict[str, tuple[str, dict[str, Any]]] = {
     "bucket": (bucket_of("acme"), {"s3:prefix": ""}),
+    "list of a key": (bucket_of("acme"), {"s3:prefix": "feedback/2026/a.jsonl"}),
     "feedback": (f"{bucket_of('acme')}/feedback/a.jsonl", {}),
     # Fits the role's pattern for the exports of any vault, and is none.
     "letters": (f"{bucket_of('acme')}/letters/{bucket_of('acme').rpartition('vault-')[2]}/exports/1", {}),
@@ -308,7 +315,8 @@ def test_a_purposes_role_names_each_action_that_its_work_needs_and_no_other(purp
 def test_an_upload_goes_below_the_one_dataset_that_the_session_is_for() -> None:
     policy = json.loads(session_policy("ingest", ACME))
     assert [arn for arn in policy["Statement"][0]["Resource"] if ":s3:" in arn] == [
-        f"{bucket_of('acme')}/feedback/*"
+        bucket_of("acme"),
+        f"{bucket_of('acme')}/feedback/*",
     ]
 
 

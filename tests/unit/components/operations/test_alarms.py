@@ -92,6 +92,8 @@ def test_alarms_watch_what_is_deployed(deployment: Deployment) -> None:
             watched.add(value)
             if dimension == "StateMachineArn":
                 assert value.rpartition(":stateMachine:")[2] in machines
+            elif made.inputs["namespace"] in {"AWS/ApiGateway", "AWS/WAFV2"}:
+                assert value in at_the_door(deployment)[dimension]
             else:
                 assert value in {"QueueName": queues, "FunctionName": functions}[dimension]
     assert {f"{deployment.prefix}-{queue}" for queue in QUEUES} <= watched
@@ -107,6 +109,44 @@ def test_each_end_that_an_execution_can_come_to_by_itself_rings(machine: str) ->
         if spec.dimensions.get("StateMachineArn") == NAMES.machine_arn(machine)
     }
     assert {"ExecutionsFailed", "ExecutionsTimedOut"} <= rung
+
+
+def at_the_door(deployment: Deployment) -> dict[str, set[str]]:
+    """What alarms at the API's door may watch, by the name of the dimension."""
+    (api,) = deployment.of("aws:apigateway/restApi:RestApi")
+    (stage,) = deployment.of("aws:apigateway/stage:Stage")
+    (acl,) = deployment.of("aws:wafv2/webAcl:WebAcl")
+    return {
+        "ApiName": {api.inputs["name"]},
+        "Stage": {stage.inputs["stageName"]},
+        "WebACL": {acl.inputs["visibilityConfig"]["metricName"]},
+        "Rule": {"ALL"},
+        "Region": {deployment.region},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace", "metric", "dimensions"),
+    [
+        ("api-client-errors", "AWS/ApiGateway", "4XXError", {"ApiName", "Stage"}),
+        ("api-server-errors", "AWS/ApiGateway", "5XXError", {"ApiName", "Stage"}),
+        ("api-blocked", "AWS/WAFV2", "BlockedRequests", {"WebACL", "Region", "Rule"}),
+    ],
+)
+def test_what_is_refused_at_the_door_is_told(
+    deployment: Deployment, name: str, namespace: str, metric: str, dimensions: set[str]
+) -> None:
+    made = alarms(deployment)[name].inputs
+    assert (made["namespace"], made["metricName"], made["statistic"]) == (namespace, metric, "Sum")
+    # AWS has the metric under exactly these: with one more or less there is never any data.
+    assert set(made["dimensions"]) == dimensions
+    assert made["treatMissingData"] == "notBreaching"
+    assert made["period"] == PERIOD_SECONDS
+
+
+def test_one_answer_of_ours_that_went_wrong_is_told_and_one_wrong_call_is_not(deployment: Deployment) -> None:
+    assert alarms(deployment)["api-server-errors"].inputs["threshold"] == 1
+    assert alarms(deployment)["api-client-errors"].inputs["threshold"] > 1
 
 
 def test_a_sweep_that_fails_once_wakes_nobody_and_one_that_never_comes_does(deployment: Deployment) -> None:

@@ -133,10 +133,10 @@ def test_records_that_are_refused(api: Api, call: dict[str, str], status: int, p
 
 def test_a_file_of_rows_is_put_as_it_is(api: Api) -> None:
     body = upload(api, "feedback/2026-05.jsonl", dataset="feedback").json
-    assert (body["method"], body["headers"]) == ("PUT", {})
+    assert (body["method"], body["headers"]) == ("PUT", {"If-None-Match": "*"})
     url = urlsplit(body["url"])
     assert (url.hostname, url.path) == ("vault-acme.s3.eu-west-1.amazonaws.com", "/feedback/2026-05.jsonl")
-    assert parse_qs(url.query)["X-Amz-SignedHeaders"] == ["host"]
+    assert parse_qs(url.query)["X-Amz-SignedHeaders"] == ["host;if-none-match"]
 
 
 @pytest.mark.parametrize("key", ["feedback/2026-05.jsonl.gz", "feedback/2026-05.zst"])
@@ -144,11 +144,11 @@ def test_a_compressed_file_of_rows_is_put_like_any_other(api: Api, key: str) -> 
     assert urlsplit(upload(api, key, dataset="feedback").json["url"]).path == f"/{key}"
 
 
-def test_a_file_of_one_subject_can_only_be_put_under_its_reference(api: Api) -> None:
+def test_a_file_of_one_subject_can_only_be_put_with_its_sealed_reference(api: Api) -> None:
     body = upload(api, "letters/7.txt", "olivia@example.org").json
-    assert body["headers"] == {"x-amz-meta-subject": ref(api.cloud, "olivia@example.org")}
+    assert set(body["headers"]) == {"If-None-Match", "x-amz-meta-subject"}
     query = parse_qs(urlsplit(body["url"]).query)
-    assert query["X-Amz-SignedHeaders"] == ["host;x-amz-meta-subject"]
+    assert query["X-Amz-SignedHeaders"] == ["host;if-none-match;x-amz-meta-subject"]
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert "olivia" not in body["url"]
 

@@ -2,21 +2,28 @@
 
 import base64
 import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from botocore.exceptions import ReadTimeoutError
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from privacy.api import export_downloads
 from privacy.aws import clients as aws_clients
 from privacy.exports.store import ExportStore, Part, Written
 from privacy.identifiers import uuid7
+from privacy.requests.caller import Caller
 from privacy.timestamps import parse_timestamp
+from tests.properties import examples
 
 from ..region import client
 from ..support.api import Api, Response
+from ..support.interleaving import Interleaving, interleavings
 
 ALL = "/v1/contract/export"
 ONE = "/v1/contract/export/{id}"
@@ -39,6 +46,11 @@ def files(api: Api, export_id: str, **more: Any) -> Response:  # noqa: ANN401 - 
 
 def store(api: Api) -> ExportStore:
     return ExportStore(api.cloud.request_table)
+
+
+def create(api: Api, export_id: str, at: datetime, customer: str = "acme") -> None:
+    after, _ = store(api).latest(customer)
+    store(api).create(customer, export_id, at, None, caller=Caller("acme-dpo", "call"), after=after)
 
 
 def listed(number: int) -> dict[str, Any]:
@@ -66,7 +78,7 @@ def completed(api: Api, *lists: int, customer: str = "acme", ago: timedelta = ti
             Bucket=f"vault-{customer}", Key=f"exports/{export_id}/{name}", Body=b"".join(lines)
         )
         parts.append(Part(name, "files", count, sum(map(len, lines))))
-    store(api).create(customer, export_id, now, None)
+    create(api, export_id, now, customer)
     written = Written(records=1, files=sum(lists), size=0, parts=tuple(parts))
     until = now + timedelta(days=7)
     assert store(api).complete(customer, export_id, at=now, fetch_until=until, written=written)
@@ -145,9 +157,60 @@ def test_one_export_at_a_time(api: Api) -> None:
     assert ask(api).status == 202
 
 
+@examples(20)
+@given(order=interleavings(), kinds=st.lists(st.sampled_from("aab-"), min_size=2, max_size=4))
+@example(order=Interleaving(lambda waiting: waiting - 1), kinds=["-", "-", "-", "-"])
+def test_one_export_is_made_however_many_ask_at_once(api: Api, order: Interleaving, kinds: list[str]) -> None:
+    before, executions = exports(api), len(api.cloud.executions(api.cloud.export_machine_arn))
+    keys = [None if kind == "-" else f"{kind}-{len(before)}" for kind in kinds]
+    answers: list[Response] = order.run([lambda key=key: ask(api, key) for key in keys])
+    (export_id,) = exports(api) - before
+    assert {each.json["id"] for each in answers if each.status == 202} == {export_id}
+    assert {each.problem for each in answers if each.status != 202} <= {"export-running"}
+    assert len(api.cloud.executions(api.cloud.export_machine_arn)) == executions + 1
+    store(api).fail("acme", export_id, at=datetime.now(UTC))
+
+
+def exports(api: Api) -> set[str]:
+    names = {item["sk"]["S"] for item in api.cloud.items(api.cloud.request_table)}
+    return {name.removeprefix("export#") for name in names if name.startswith("export#")}
+
+
+def test_twenty_calls_at_once_make_one_export(api: Api) -> None:
+    api.module("create_export")
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: ask(api), range(20)))
+    assert [each.status for each in answers].count(202) == 1
+    assert len(exports(api)) == 1
+
+
+def test_an_export_of_before_the_latest_was_noted_counts_as_well(api: Api) -> None:
+    first = ask(api).json["id"]
+    for item in api.cloud.items("requests"):
+        if item["sk"]["S"] == "latest-export":
+            key = {name: item[name] for name in ("pk", "sk")}
+            aws_clients.dynamodb().delete_item(TableName="requests", Key=key)
+    assert ask(api).problem == "export-running"
+    store(api).fail("acme", first, at=datetime.now(UTC))
+    assert ask(api).status == 202
+    assert ask(api).problem == "export-running"
+
+
+def test_an_export_tells_who_asked(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        export_id = ask(api, claims={"sub": "3c9f2a10", "username": "jane"}).json["id"]
+    answer = get(api, export_id).json
+    assert (answer["client_id"], answer["person_id"], answer["call_id"]) == (
+        "acme-dpo",
+        "3c9f2a10",
+        "request-1",
+    )
+    assert f"export={export_id} client=acme-dpo person=3c9f2a10 call=request-1" in caplog.text
+
+
 def test_an_export_that_nothing_makes_any_more_has_failed(api: Api) -> None:
     export_id = uuid7()
-    store(api).create("acme", export_id, datetime.now(UTC) - timedelta(minutes=2), None)
+    create(api, export_id, datetime.now(UTC) - timedelta(minutes=2))
     assert get(api, export_id).json["state"] == "failed"
     assert ask(api).status == 202
 

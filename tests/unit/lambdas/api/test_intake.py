@@ -1,6 +1,7 @@
 """Erasure and correction requests from the call to the table."""
 
 import json
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -65,6 +66,8 @@ def test_an_erasure_request_is_on_record_and_a_run_starts(api: Api) -> None:
         "received_at": body["received_at"],
         "due_at": timestamp(due_at(received)),
         "subjects": 2,
+        "client_id": "acme-dpo",
+        "call_id": "request-1",
     }
     location = urljoin("https://api.example/live/v1/erasure-requests", response.headers["Location"])
     assert location == f"https://api.example/live/v1/requests/{body['id']}"
@@ -75,6 +78,70 @@ def test_an_erasure_request_is_on_record_and_a_run_starts(api: Api) -> None:
     (execution,) = api.cloud.executions()
     assert execution["name"].startswith("acme-")
     assert api("GET", "/v1/requests/{id}", id=body["id"]).json == body
+
+
+@pytest.mark.parametrize("path", [ERASURES, CORRECTIONS])
+def test_a_request_tells_who_asked_and_one_line_joins_it_to_the_call(
+    api: Api, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"subjects": ["ada@example.org"]} if path == ERASURES else CORRECTION
+    person = {"sub": "3c9f2a10-0000-4000-8000-000000000001", "username": "jane"}
+    with caplog.at_level(logging.INFO):
+        program, human = api("POST", path, body).json, api("POST", path, body, claims=person).json
+    known = {"client_id": "acme-dpo", "call_id": "request-1"}
+    assert {name: program.get(name) for name in ("client_id", "call_id", "person_id")} == known | {
+        "person_id": None
+    }
+    assert {name: human.get(name) for name in ("client_id", "call_id", "person_id")} == known | {
+        "person_id": person["sub"]
+    }
+    lines = [line for line in caplog.messages if line.startswith("request received:")]
+    assert len(lines) == 2
+    assert f"request={human['id']}" in lines[1]
+    assert f"client=acme-dpo person={person['sub']} call=request-1" in lines[1]
+    assert "person=- " in lines[0]
+    assert "jane" not in caplog.text + str(api.cloud.items(api.cloud.request_table))
+
+
+def test_a_call_sent_again_is_on_record_as_the_first_one(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        first = erase(api, "ada@example.org", key="k")
+        event = api.event("POST", ERASURES, {"subjects": ["ada@example.org"]})
+        event["multiValueHeaders"]["Idempotency-Key"] = ["k"]
+        event["requestContext"]["requestId"] = "request-2"
+        assert api.send(event).json == first.json
+    assert len([line for line in caplog.messages if line.startswith("request received:")]) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [{"dataset": "profiles", "set": {"name": "x", "ada@example.org": {}}}],
+        [{"dataset": "profiles", "set": {"name": "x", "ada@example.org": ["ada@example.org"]}}],
+        [{"dataset": "profiles", "set": {"name": "x", "ada@example.org": "x"}}],
+        [{"dataset": "profiles", "set": {"name": "x"}, "ada@example.org": {}}],
+    ],
+)
+def test_what_points_at_a_fault_repeats_no_name_of_the_callers(api: Api, changes: object) -> None:
+    response = correct(api, changes)
+    assert (response.status, response.problem) == (422, "invalid-body")
+    assert "ada@" not in response.text
+    (error,) = response.json["errors"]
+    assert error["pointer"] in {"/changes/0/set", "/changes/0"}
+    if error["pointer"] == "/changes/0/set":
+        assert "2" in error["detail"], "which of them it is"
+
+
+@pytest.mark.parametrize("key", ['"x', 'x"', '"', '""', '"a"b"', 'a"b', '"a\\"', "x y", "\u00e4"])
+def test_a_key_that_is_half_quoted_is_none(api: Api, key: str) -> None:
+    response = erase(api, "ada@example.org", key=key)
+    assert (response.status, response.problem) == (400, "invalid-parameter")
+    assert on_record(api.cloud) == []
+
+
+@pytest.mark.parametrize("key", ['"x"', "x", ' "x" ', "a\\b", "a'b"])
+def test_a_key_is_taken_with_both_quotes_or_with_none(api: Api, key: str) -> None:
+    assert erase(api, "ada@example.org", key=key).status == 202
 
 
 def test_the_reason_is_kept(api: Api) -> None:
@@ -194,7 +261,7 @@ def test_values_stay_where_the_request_may_exist(api: Api, monkeypatch: pytest.M
     [
         ([], ["/changes"]),
         ([{"dataset": "profiles", "set": {}}], ["/changes/0/set"]),
-        ([{"dataset": "profiles", "set": {"name": ["SECRET"]}}], ["/changes/0/set/name"]),
+        ([{"dataset": "profiles", "set": {"name": ["SECRET"]}}], ["/changes/0/set"]),
         ([{"dataset": "SECRET", "set": {"name": "x"}}], ["/changes/0/dataset"]),
         ([{"dataset": "letters", "set": {"name": "x"}}], ["/changes/0/dataset"]),
         ([{"dataset": "feedback", "record": "r", "set": {"text": "x"}}], ["/changes/0/record"]),

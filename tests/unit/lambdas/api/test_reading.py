@@ -78,6 +78,35 @@ def test_filters(api: Api) -> None:
     assert found(state="failed") == set()
 
 
+def test_requests_of_one_program_or_one_person(api: Api) -> None:
+    body = {"subjects": ["ada@example.org"]}
+    jane = {"sub": "3c9f2a10-0000-4000-8000-000000000001", "username": "jane"}
+    api.cloud.register("acme", programs={"acme-dpo": "dpo", "acme-console": "console"})
+    script = api("POST", "/v1/erasure-requests", body).json["id"]
+    console = api("POST", "/v1/erasure-requests", body, client="acme-console", claims=jane).json["id"]
+    (nobodys,) = make(api, 1)
+
+    def found(**query: str) -> set[str]:
+        return {request["id"] for request in api("GET", ALL, query=query).json["requests"]}
+
+    assert found(client_id="acme-dpo") == {script}
+    assert found(client_id="acme-console", state="pending") == {console}
+    assert found(person_id=jane["sub"]) == {console}
+    assert found(client_id="zenith-dpo") == set()
+    assert found() == {script, console, nobodys}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"client_id": ""}, {"client_id": "a b"}, {"client_id": "x" * 129}, {"person_id": "jane@example.org"}],
+)
+def test_who_asked_is_not_looked_for_by_any_text(api: Api, query: dict[str, str]) -> None:
+    response = api("GET", ALL, query=query)
+    assert (response.status, response.problem) == (400, "invalid-parameter")
+    assert [error["parameter"] for error in response.json["errors"]] == list(query)
+    assert "jane" not in response.text
+
+
 def test_a_made_up_cursor_is_some_position_in_the_customers_own_requests(api: Api) -> None:
     make(api, 1)
     assert api("GET", ALL, query={"cursor": "A" * 22}).json == {"requests": []}

@@ -7,6 +7,7 @@ from typing import Any
 from privacy.exports import files as export_files
 from privacy.exports.store import Export, ExportStore, Kind
 from privacy.identifiers import uuid7
+from privacy.requests.caller import Caller
 from privacy.requests.run_lock import RunLock
 
 from ..support.world import MACHINE, World
@@ -29,7 +30,9 @@ def lock(world: World) -> RunLock:
 
 def ask(world: World, at: datetime | None = None) -> str:
     at = at or datetime.now(UTC)
-    return str(store(world).create("acme", uuid7(at), at, None).answer["id"])
+    after, _ = store(world).latest("acme")
+    created = store(world).create("acme", uuid7(at), at, None, caller=Caller("acme-dpo", "call"), after=after)
+    return str(created.answer["id"])
 
 
 def step(world: World, export_id: str, **more: str) -> dict[str, Any]:

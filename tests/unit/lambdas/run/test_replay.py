@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from privacy.aws import clients as aws_clients
 from privacy.aws.failures import StepFailedError
 from privacy.customers.registry import Registry
 from privacy.evidence import store as evidence_store
+from privacy.requests.caller import Caller
 from privacy.run import replay as run_replay
 from privacy.run.replay import OtherSecretError, ReplayInputError
 from privacy.vault import sessions, tombstones
@@ -264,13 +266,15 @@ def test_the_ledger_is_written_before_anything_else_of_an_erasure(
 
 def test_the_ledger_says_who_was_erased_when_and_nothing_personal(world: "World") -> None:
     furnish(world)
+    world.caller = caller = Caller("3n4b5urk1ft4fl3mg5e62d9ado", "call-1", "person-1")
     request = world.erase(ANNA, BOB)
     run = world.run()
     ((key, entry),) = world.evidence("ledger").items()
     assert re.fullmatch(rf"ledger/acme/{run}/\d{{20}}\.json", key)
     (tombstone, _) = [item for item in world.items() if item["sk"]["S"] == "erased"]
     assert entry["erased_at"] == tombstone["erased_at"]["S"]
-    assert entry["erasures"] == [{"request": request, "subjects": sorted([world.ref(ANNA), world.ref(BOB)])}]
+    subjects = sorted([world.ref(ANNA), world.ref(BOB)])
+    assert entry["erasures"] == [{"request": request, "subjects": subjects, **asdict(caller)}]
     assert set(entry) == {"customer", "run", "erased_at", "secret", "erasures"}
 
 

@@ -141,11 +141,13 @@ class Api:
         scopes: str = ALL_SCOPES,
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, str | list[str]] | None = None,
+        claims: Mapping[str, str] | None = None,
         **parameters: str,
     ) -> Response:
         event = self.event(
             method, path, body, raw=raw, client=client, scopes=scopes, query=query, **parameters
         )
+        event["requestContext"]["authorizer"]["claims"] |= claims or {}
         event["multiValueHeaders"] |= {name: [value] for name, value in (headers or {}).items()}
         return self.send(event)
 
@@ -162,6 +164,8 @@ class Api:
         **parameters: str,
     ) -> dict[str, Any]:
         values = {n: v if isinstance(v, list) else [v] for n, v in (query or {}).items()}
+        # As Cognito makes them: the subject of a program's token is the program itself.
+        claims = {"client_id": client, "sub": client, "scope": scopes}
         return {
             "resource": path,
             "httpMethod": method,
@@ -172,7 +176,7 @@ class Api:
             "isBase64Encoded": False,
             "requestContext": {
                 "requestId": "request-1",
-                "authorizer": {"claims": {"client_id": client, "scope": scopes}},
+                "authorizer": {"claims": claims},
             },
         }
 

@@ -9,9 +9,11 @@ from urllib.parse import quote_plus
 
 from privacy import environment
 from privacy.api.records import put_record
+from privacy.customers import sealed_references
 from privacy.customers.customer import CsvDialect, Customer, Dataset
 from privacy.customers.references import subject_reference
 from privacy.identifiers import uuid7
+from privacy.requests.caller import Caller
 from privacy.requests.request import Request
 from privacy.requests.store import RequestStore
 from privacy.vault import sessions
@@ -82,12 +84,18 @@ class World:
     requests: RequestStore
     events: list[dict[str, Any]] = field(default_factory=list)
     functions: Functions = field(default_factory=Functions)
+    caller: Caller | None = None
 
     # -- what the customer does
 
     def ref(self, identifier: str) -> str:
         secret = sessions.open_vault(self.customer, "intake").subject_secret()
         return subject_reference(secret, identifier, self.customer.subject_id)
+
+    def sealed(self, identifier: str) -> str:
+        """What an upload's answer has for this person: another text at each call."""
+        secret = sessions.open_vault(self.customer, "intake").subject_secret()
+        return sealed_references.seal(secret, self.ref(identifier))
 
     def put(self, key: str, body: bytes, *, indexed: bool = True, **more: object) -> str:
         version: str = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, **more)["VersionId"]
@@ -100,7 +108,7 @@ class World:
         return version
 
     def put_letter(self, key: str, subject: str, **more: object) -> str:
-        return self.put(key, b"dear sirs", Metadata={"subject": self.ref(subject)}, **more)
+        return self.put(key, b"dear sirs", Metadata={"subject": self.sealed(subject)}, **more)
 
     def put_record(self, record_id: str, subject: str, **fields: object) -> None:
         opened = sessions.open_vault(self.customer, "ingest")
@@ -124,7 +132,9 @@ class World:
 
     def _ask(self, kind: Literal["erasure", "correction"], refs: list[str]) -> str:
         request_id, now = uuid7(), datetime.now(UTC)
-        self.requests.create("acme", type=kind, refs=refs, request_id=request_id, received_at=now)
+        self.requests.create(
+            "acme", type=kind, refs=refs, request_id=request_id, received_at=now, caller=self.caller
+        )
         return request_id
 
     # -- what AWS does

@@ -123,7 +123,7 @@ def test_uploads_of_each_dataset_have_a_session_that_puts_files_nowhere_else(
     named = [json.loads(call["Policy"])["Statement"][0]["Resource"] for call in sts.calls]
     files = [[arn for arn in arns if arn.startswith("arn:aws:s3:::")] for arns in named]
     bucket = f"arn:aws:s3:::{world.customer.bucket}"
-    assert files == [[f"{bucket}/feedback/*"], [f"{bucket}/letters/*"], []]
+    assert files == [[bucket, f"{bucket}/feedback/*"], [bucket, f"{bucket}/letters/*"], []]
 
 
 @pytest.mark.parametrize("purpose", ["visit", "replay"])

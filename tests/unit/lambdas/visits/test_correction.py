@@ -1,3 +1,4 @@
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -5,6 +6,7 @@ import pytest
 
 from privacy.identifiers import uuid7
 from privacy.visits import batch as visit_batch
+from privacy.visits import records as visit_records
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -160,17 +162,85 @@ def test_a_hidden_file_can_still_be_brought_back_after_a_correction(world: "Worl
     assert "object#feedback/a.jsonl" in world.partition(ANNA)
 
 
-def test_a_record_that_takes_no_more_fails_its_own_request_and_no_other(world: "World") -> None:
+def digest(record: str) -> str:
+    return hashlib.sha256(record.encode()).hexdigest()[:12]
+
+
+def deep_record(world: "World", record: str, subject: str, levels: int = 300) -> None:
+    """A record of before there was a bound of depth: deeper than any writer takes."""
+    world.put_record(record, subject, name="Misspelt", tree=[])
+    (item,) = [each for each in world.items() if each.get("record_id", {}).get("S") == record]
+    item["fields"]["S"] = item["fields"]["S"].replace("[]", "[" * levels + "]" * levels)
+    world.dynamodb.put_item(TableName=world.customer.table, Item=item)
+
+
+def test_a_record_that_cannot_be_corrected_is_told_and_keeps_nobody_waiting(world: "World") -> None:
+    deep_record(world, "1-deep", ANNA)
+    world.put_record("2-flat", ANNA, name="Misspelt")
+    world.put_record("3-bobs", BOB, name="Misspelt")
+    change = {"dataset": "profiles", "set": {"name": "Right"}}
+    annas, bobs = (world.correct(who, [change]) for who in (ANNA, BOB))
+    world.run()
+    assert world.request(annas).state == "partial"
+    assert world.request(annas).detail == {
+        "unparsed": [
+            {"dataset": "profiles", "record": digest("1-deep"), "reason": "cannot be written back"},
+        ],
+        "unparsed_count": 1,
+    }
+    assert world.request(bobs).state == "completed"
+    assert [fields_of(world, each)["name"] for each in ("1-deep", "2-flat", "3-bobs")] == [
+        "Misspelt",
+        "Right",
+        "Right",
+    ]
+    world.erase(ANNA)
+    world.run()
+    assert world.partition(ANNA) == ["erased"], "to be erased it need not be written"
+
+
+@pytest.mark.parametrize("asked", ["erase", "correct"])
+def test_a_record_that_others_keep_writing_holds_up_no_other_record(
+    world: "World", asked: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for record in ("1-busy", "2-free"):
+        world.put_record(record, ANNA, name="Misspelt")
+    transact = visit_records.transact
+
+    def busy(client: Any, writes: Any) -> list[str]:  # noqa: ANN401 - as the real one
+        return ["TransactionConflict"] if "1-busy" in str(writes) else transact(client, writes)
+
+    change = {"dataset": "profiles", "set": {"name": "Right"}}
+    request = world.erase(ANNA) if asked == "erase" else world.correct(ANNA, [change])
+    run_id = uuid7()
+    planned = world.plan(run_id)
+    with monkeypatch.context() as patch:
+        patch.setattr(visit_records, "transact", busy)
+        patch.setattr(visit_records, "pause", lambda *_, **__: None)
+        with pytest.raises(visit_batch.VisitsFailedError):
+            world.visit(planned)
+    left = {each["record_id"]["S"]: each["fields"]["S"] for each in world.items() if "record_id" in each}
+    assert "Misspelt" in left["1-busy"]
+    assert "Right" in left["2-free"] if asked == "correct" else "2-free" not in left
+    assert f"dataset=profiles record={digest('1-busy')} error=RecordChangedError" in caplog.text
+    world.visit(planned)
+    world.call("verify_run", {"customer": "acme", "run_id": run_id})
+    world.complete(run_id)
+    assert world.request(request).state == "completed"
+
+
+def test_a_record_that_takes_no_more_is_told_and_stays(world: "World") -> None:
     world.put_record("fat", ANNA, name="Anna", note="y" * 256_000)
     world.put_record("thin", BOB, name="Bob")
     change = {"dataset": "profiles", "set": {"name": "z" * 200_000}}
     correction = world.correct(ANNA, [change])
     erasure = world.erase(BOB)
-    run_id = uuid7()
-    with pytest.raises(visit_batch.VisitsFailedError):
-        world.visit(world.plan(run_id))
-    world.call("verify_run", {"customer": "acme", "run_id": run_id})
-    world.complete(run_id)
-    assert world.request(correction).state == "failed"
+    world.run()
+    found = world.request(correction)
+    assert (found.state, (found.detail or {})["unparsed"]) == (
+        "partial",
+        [{"dataset": "profiles", "record": digest("fat"), "reason": "would be larger than a record may be"}],
+    )
+    assert fields_of(world, "fat")["name"] == "Anna"
     assert world.request(erasure).state == "completed"
     assert world.partition(BOB) == ["erased"]
