@@ -28,6 +28,7 @@ from .values import (
     RESTORED_TABLE,
     contract_date,
     known_region,
+    one_or_more,
     text_matching,
 )
 
@@ -59,6 +60,7 @@ _CustomerId = Annotated[str, BeforeValidator(text_matching(*CUSTOMER_ID))]
 _Name = Annotated[str, BeforeValidator(text_matching(*NAME))]
 _RestoredTable = Annotated[str, BeforeValidator(text_matching(*RESTORED_TABLE))]
 _FieldPath = Annotated[str, BeforeValidator(text_matching(*FIELD_PATH))]
+_FieldPaths = Annotated[tuple[_FieldPath, ...], BeforeValidator(one_or_more(*FIELD_PATH))]
 _Prefix = Annotated[str, BeforeValidator(text_matching(*PREFIX))]
 _CsvMark = Annotated[str, BeforeValidator(text_matching(*CSV_MARK))]
 _Hold = Annotated[str, BeforeValidator(text_matching(*HOLD))]
@@ -129,6 +131,7 @@ class Csv:
 class Dataset:
     """What lies where: a prefix of the vault's bucket, or records in its table.
 
+    `subjects` are the fields that name the people of a row: in the config one as a text, or a list of them.
     `remove` says what an erasure takes where the subject stands in a list: the row, or only the element.
     `as_of` names the field with a row's own time. With `index` scan the dataset is walked in every run that
     concerns it, and has no bucket events. `archived` says what a run does about files that S3 has to bring
@@ -138,7 +141,7 @@ class Dataset:
     name: _Name
     format: Format
     prefix: _Prefix | None = None
-    subject: _FieldPath | None = None
+    subjects: Annotated[_FieldPaths, Field(alias="subject")] = ()
     personal: dict[_FieldPath, PersonalKind]
     remove: Literal["row", "element"] = "row"
     csv: Csv | None = None

@@ -51,6 +51,21 @@ def text_matching(pattern: str, description: str) -> Callable[[Any], str]:
     return check
 
 
+def one_or_more(pattern: str, description: str) -> Callable[[Any], Any]:
+    """Return a validator that makes a tuple of a single text, and leaves lists to the check of their entries.
+
+    None is an empty tuple: a key without a value may as well not stand there.
+    """
+    check = text_matching(pattern, description)
+
+    def checked(value: Any) -> Any:  # noqa: ANN401 -- whatever the file holds
+        if value is None:
+            return ()
+        return value if isinstance(value, list | tuple) else (check(value),)
+
+    return checked
+
+
 def known_region(value: Any) -> str:  # noqa: ANN401 -- whatever the file holds
     """Return a region of the aws partition that the provider knows; else ValueError names a near one."""
     known = [region.value for region in Region if not region.value.startswith(("cn-", "us-gov-", "us-iso"))]

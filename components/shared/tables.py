@@ -108,7 +108,10 @@ def customer_item(
             "name": dataset.name,
             "format": dataset.format,
             "prefix": dataset.prefix,
-            "subject": dataset.subject,
+            # Functions of the version before this one read `subject` alone: where there are several they take
+            # the dataset for one that they cannot read, instead of looking for some of its people only.
+            "subject": dataset.subjects[0] if len(dataset.subjects) == 1 else None,
+            "subjects": dataset.subjects,
             "personal": dataset.personal,
             "remove": dataset.remove,
             "csv": dataclasses.asdict(dataset.csv or Csv()) if dataset.format == "csv" else None,

@@ -14,7 +14,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from privacy.customers.customer import CsvDialect
-from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
+from privacy.formats.blocks import (
+    Block,
+    Subject,
+    Unreadable,
+    UnreadableRowError,
+    is_blank,
+    named,
+    whole_lines,
+)
 from privacy.formats.paths import subject_of
 from privacy.formats.readers import RowsInStream
 from privacy.formats.remembered import remember
@@ -24,15 +32,15 @@ MAX_ROW_BYTES: Final = 16 * 1024 * 1024
 
 _BOM: Final = b"\xef\xbb\xbf"
 _NOT_A_ROW: Final = Unreadable("quotes or carriage returns out of place")
-_TOO_SHORT: Final = Unreadable("has no field for the subject's column")
+_TOO_SHORT: Final = "has no field for the subject's column"
 _NO_COLUMN: Final = Unreadable("header without the subject's column")
 
 
 class CsvRows:
-    """Reads one csv file, with the subject in the column of that name."""
+    """Reads one csv file, with its people in the columns of these names."""
 
-    def __init__(self, subject: str, dialect: CsvDialect) -> None:
-        self._subject: Final = subject
+    def __init__(self, subjects: Sequence[str], dialect: CsvDialect) -> None:
+        self._subjects: Final = subjects
         self._encoding: Final = dialect.encoding
         self._delimiter: Final = dialect.delimiter.encode("ascii")
         self._quote: Final = dialect.quote.encode("ascii")
@@ -40,6 +48,7 @@ class CsvRows:
         self.head = 0
         self._grammar: Final = _Grammar(self._delimiter, self._quote)
         self._places: list[int] = []
+        self._lacks_column = False
         self._known: dict[bytes, Subject] = {}
         self._pattern: re.Pattern[bytes] | None = None
         self._quick_pattern: re.Pattern[bytes] | None = None
@@ -175,9 +184,10 @@ class CsvRows:
             return _NOT_A_ROW
         if not self._places:
             return None
-        if max(self._places) >= len(fields):
-            return _TOO_SHORT
-        return self._subject_in([fields[place] for place in self._places])
+        found = self._subject_in([fields[place] for place in self._places if place < len(fields)])
+        if max(self._places) >= len(fields) and not isinstance(found, Unreadable):
+            return Unreadable(_TOO_SHORT, named(found))
+        return found
 
     def _remembered(self, field: bytes) -> Subject:
         subject = self._subject_in([field.removesuffix(b"\r")])
@@ -197,13 +207,14 @@ class CsvRows:
         except UnicodeDecodeError:
             names = []
         self._take_columns(names)
-        return None if self._places else _NO_COLUMN
+        return _NO_COLUMN if self._lacks_column else None
 
     def _take_columns(self, names: Sequence[str]) -> None:
         self._columns = {}
         for place, name in enumerate(names):
             self._columns.setdefault(name, []).append(place)
-        self._places = self._columns.get(self._subject, [])
+        self._places = [place for subject in self._subjects for place in self._columns.get(subject, ())]
+        self._lacks_column = not self._columns.keys() >= set(self._subjects)
         if len(self._places) == 1:
             self._pattern = self._grammar.row_with(self._places[0])
             self._quick_pattern = self._grammar.row_with(self._places[0], b"")
@@ -229,7 +240,7 @@ class CsvRows:
         return new
 
 
-CSV: Final = RowsInStream(lambda subject, dataset: CsvRows(subject, dataset.csv or CsvDialect()))
+CSV: Final = RowsInStream(lambda subjects, dataset: CsvRows(subjects, dataset.csv or CsvDialect()))
 
 
 class _Grammar:

@@ -130,7 +130,7 @@ class Entries:
 def reading_of(customer: Customer, dataset: Dataset) -> bytes:
     """Return what stands for how the dataset's files are read: another subject field, other positions."""
     dialect = asdict(dataset.csv) if dataset.csv else None
-    how = [_READING, dataset.format, dataset.subject, dialect, customer.subject_id]
+    how = [_READING, dataset.format, dataset.subjects, dialect, customer.subject_id]
     return hashlib.sha256(json.dumps(how).encode()).digest()[:8]
 
 

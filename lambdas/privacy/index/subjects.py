@@ -20,7 +20,7 @@ from privacy.formats.readers import (
     Subjects,
     WholeFiles,
     found_by,
-    subject_field,
+    subject_fields,
 )
 from privacy.formats.remembered import MOST, SHORT
 from privacy.index.file_formats import format_of
@@ -60,7 +60,7 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
         case RowsOnDisk(subjects=subjects_of):
             reference = reference_of(vault)
             with on_disk(stored, lambda _: None) as file:
-                return Subjects(*subjects_of(file, subject_field(dataset), reference))
+                return Subjects(*subjects_of(file, subject_fields(dataset), reference))
         case RowsInStream() as rows:
             return _in_stream(rows.reader(dataset), stored, reference_of(vault))
 

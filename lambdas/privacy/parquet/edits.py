@@ -4,7 +4,7 @@ One row group is in memory at a time, and of one that changes one column. A file
 not written at all; a row group in which nothing changes is copied byte for byte.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
-from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited
+from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited, OwnerOf, nobody_alone
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
 from privacy.parquet.output import ParquetOutput
 from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
-from privacy.parquet.subjects import Named, ParquetRows, positions_of
+from privacy.parquet.subjects import Named, ParquetRows, Step, positions_of
 
 _NO_ELEMENTS: Final = "has the subject's field twice, so that no element can be taken out"
 
@@ -30,12 +30,13 @@ class ParquetEdits:
     The fields are those of `privacy.formats.readers.AskedOfFile`; `done` says what was done so far.
     """
 
-    subject: str
+    subjects: Sequence[str]
     erase: frozenset[str]
     changes: ChangesOf
     reference: ReferenceOf
     elements: bool = False
     spare: frozenset[str] = frozenset()
+    owner_of: OwnerOf = nobody_alone
     done: Edited = field(default_factory=Edited)
     _concerned: Concerned = field(init=False)
 
@@ -48,7 +49,7 @@ class ParquetEdits:
         Raises DamagedContentError.
         """
         source = ParquetSource(file)
-        reader = ParquetRows(source, self.subject)
+        reader = ParquetRows(source, self.subjects)
         if reader.fault is not None:
             self.report(reader.fault)
         output: ParquetOutput | None = None
@@ -135,23 +136,26 @@ class _GroupEdit:
                 if fault is not None:
                     raise UnreadableRowError(fault.reason)
                 if gone:
-                    if len(named) != 1:
+                    if len(named) != len(edits.subjects):
                         raise UnreadableRowError(_NO_ELEMENTS)
                     thinned.append(row)
                     done.erased |= gone
-                self._want(row, [ref for ref in refs if ref not in gone], wanted)
+                self._want(row, [ref for ref in refs if ref not in gone], subjects_of_row, wanted)
             except UnreadableRowError as error:
                 edits.report(str(error), self._first_row + row)
         if thinned:
-            self._thin(named[0], thinned)
+            self._thin(named, thinned)
             changed.update(thinned)
         for path, new in wanted.items():
             changed |= self._set(path, new)
         done.rows_changed += len(changed)
 
-    def _concerned(self, named: list[Named]) -> dict[int, list[Subject]]:
-        """Return the rows with somebody in them who is asked for, or that cannot be read, and who it is."""
-        found: dict[int, list[Subject]] = {}
+    def _concerned(self, named: list[Named]) -> dict[int, dict[Subject, set[str]]]:
+        """Return the rows with somebody in them who is asked for, or that cannot be read.
+
+        Of each row who that is, and in which of the subject fields.
+        """
+        found: dict[int, dict[Subject, set[str]]] = {}
         for each in named:
             codes = self._edits.codes_concerned(each.subjects)
             if not codes:
@@ -159,17 +163,34 @@ class _GroupEdit:
             positions = positions_of(each.codes, codes)
             rows = each.row_numbers(positions)
             for row, code in zip(rows, each.codes.take(positions).to_pylist(), strict=True):
-                of_row = found.setdefault(row, [])
-                if each.subjects[code] not in of_row:
-                    of_row.append(each.subjects[code])
+                fields = found.setdefault(row, {}).setdefault(each.subjects[code], set())
+                fields.add(each.route.subject)
         return found
 
-    def _want(self, row: int, refs: list[str], wanted: dict[str, dict[int, pa.Scalar]]) -> None:
-        """Note the values that a row's fields shall have. Raises UnreadableRowError, and notes none then."""
+    def _want(
+        self,
+        row: int,
+        refs: list[str],
+        subjects: Mapping[Subject, set[str]],
+        wanted: dict[str, dict[int, pa.Scalar]],
+    ) -> None:
+        """Note the values that a row's fields shall have. Raises UnreadableRowError, and notes none then.
+
+        `subjects` are the people of the row, each with the subject fields in which they stand.
+        """
+        edits = self._edits
         values: dict[str, Any] = {}
         for ref in refs:
-            for change in self._edits.changes.get(ref, ()):
-                values |= change
+            its_own = {
+                field
+                for s, fields in subjects.items()
+                if isinstance(s, str) and edits.reference(s) == ref
+                for field in fields
+            }
+            for change in edits.changes.get(ref, ()):
+                for path, value in change.items():
+                    if (owner := edits.owner_of(path)) is None or owner in its_own:
+                        values[path] = value
         scalars = {
             path: columns.converted(value, place[2])
             for path, value in values.items()
@@ -191,23 +212,31 @@ class _GroupEdit:
                 self.columns[number] = pa.chunked_array([columns.with_values(values, steps, differing)])
         return set(differing)
 
-    def _thin(self, named: Named, rows: list[int]) -> None:
+    def _thin(self, named: Sequence[Named], rows: list[int]) -> None:
         """Take the elements of who is erased out of the rows' lists."""
-        edits, steps = self._edits, named.route.steps
+        with refusing_damage():
+            keeps: dict[tuple[int, tuple[Step, ...]], pa.Array] = {}
+            for each in named:
+                steps = each.route.steps
+                last = max(place for place, step in enumerate(steps) if step == EACH)
+                here, keep = (each.route.field, steps[: last + 1]), self._keep(each, rows)
+                # Two fields of one list's elements: whoever stands in either takes the element along.
+                keeps[here] = pc.and_(keeps[here], keep) if here in keeps else keep
+            # A list in the elements of another comes first: the outer one keeps its length then.
+            for (number, steps), keep in sorted(keeps.items(), key=lambda item: -item[0][1].count(EACH)):
+                values = columns.without_elements(self._values(number), steps, keep)
+                self.columns[number] = pa.chunked_array([values])
+
+    def _keep(self, named: Named, rows: list[int]) -> pa.Array:
+        """Return which elements of the list stay: those outside the rows, and those of others."""
+        edits = self._edits
         gone = [
             code
             for code, s in enumerate(named.subjects)
             if isinstance(s, str) and edits.reference(s) in edits.erase
         ]
-        with refusing_damage():
-            of_gone = pc.is_in(named.codes, pa.array(gone, named.codes.type))
-            in_rows = pc.is_in(named.rows, pa.array(rows, pa.int64()))
-            keep = pc.invert(pc.and_(of_gone, in_rows))
-            last = max(place for place, step in enumerate(steps) if step == EACH)
-            values = self._values(named.route.field)
-            self.columns[named.route.field] = pa.chunked_array(
-                [columns.without_elements(values, steps[: last + 1], keep)]
-            )
+        of_gone = pc.is_in(named.codes, pa.array(gone, named.codes.type))
+        return pc.invert(pc.and_(of_gone, pc.is_in(named.rows, pa.array(rows, pa.int64()))))
 
     def _values(self, number: int) -> pa.Array:
         """Return a field's values as changed so far."""

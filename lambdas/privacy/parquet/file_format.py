@@ -1,28 +1,30 @@
 """The format `parquet` as the table of formats has it. Arrow is imported when such a file is met."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import IO, Final
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.readers import AskedOfFile, FileEdits, RowsOnDisk
 
 
-def _subjects(file: IO[bytes], subject: str, reference: ReferenceOf) -> tuple[Counter[str], int]:
+def _subjects(file: IO[bytes], subjects: Sequence[str], reference: ReferenceOf) -> tuple[Counter[str], int]:
     from privacy.parquet.subjects import subjects_of  # Arrow is large: only who meets such a file waits
 
-    return subjects_of(file, subject, reference)
+    return subjects_of(file, subjects, reference)
 
 
 def _edits(asked: AskedOfFile) -> FileEdits:
     from privacy.parquet.edits import ParquetEdits  # Arrow is large: only who meets such a file waits
 
     return ParquetEdits(
-        asked.subject,
+        asked.subjects,
         asked.erase,
         asked.changes,
         asked.reference,
         elements=asked.elements,
         spare=asked.spare,
+        owner_of=asked.owner_of,
     )
 
 

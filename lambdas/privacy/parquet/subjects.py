@@ -31,8 +31,9 @@ _UUID_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way to the subject in a file's schema: the field, the steps inside it, and parquet's column."""
+    """A way to a subject field in a file's schema: the top field, the steps inside it, parquet's column."""
 
+    subject: str
     field: int
     steps: tuple[Step, ...]
     leaf: int
@@ -61,12 +62,10 @@ class Named:
 class ParquetRows:
     """Reads one parquet file's subjects. `fault` says why nobody's rows can be told, else it is None."""
 
-    def __init__(self, source: ParquetSource, subject: str) -> None:
+    def __init__(self, source: ParquetSource, subjects: Sequence[str]) -> None:
         self._source: Final = source
         faults: set[str] = set()
-        self.routes: Final = _routes(source, path_of(subject), faults)
-        if not self.routes and not faults:
-            faults.add(NO_COLUMN)
+        self.routes: Final = [route for subject in subjects for route in _routes(source, subject, faults)]
         self.fault: Final = min(faults, default=None)
 
     def named(self, group: int) -> list[Named]:
@@ -84,16 +83,16 @@ class ParquetRows:
         return Named(route, subjects, encoded.indices, rows)
 
 
-def subjects_of(file: IO[bytes], subject: str, reference: ReferenceOf) -> tuple[Counter[str], int]:
+def subjects_of(file: IO[bytes], subjects: Sequence[str], reference: ReferenceOf) -> tuple[Counter[str], int]:
     """Return how many rows of a file each subject has, and how many rows cannot be read.
 
-    A file that is damaged, or has no field of the name `subject`, counts as one unreadable row.
+    A file that is damaged, or lacks one of the fields `subjects`, counts as one unreadable row.
     """
     rows: Counter[str] = Counter()
     unreadable = 0
     try:
         source = ParquetSource(file)
-        reader = ParquetRows(source, subject)
+        reader = ParquetRows(source, subjects)
         unreadable += reader.fault is not None
         for group in range(len(source.groups)):
             found, faulty = count(reader.named(group), reference)
@@ -108,7 +107,8 @@ def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str],
     """Return how many rows of a row group each subject has, and how many rows cannot be read."""
     found: Counter[str] = Counter()
     unreadable: set[int] = set()
-    several: set[tuple[int, str]] = set()
+    numbers: dict[str, int] = {}
+    several: list[tuple[pa.Array, pa.Array]] = []  # the rows, and the numbers of who stands in them
     for each in named:
         refs = [reference(s) if isinstance(s, str) else None for s in each.subjects]
         faulty = [code for code, subject in enumerate(each.subjects) if isinstance(subject, Unreadable)]
@@ -119,15 +119,23 @@ def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str],
                 if (ref := refs[entry["values"]]) is not None:
                     found[ref] += entry["counts"]
             continue
-        kept = pc.indices_nonzero(each.codes.is_valid())
-        codes = each.codes.take(kept).to_pylist()
-        several.update(
-            (row, ref)
-            for row, code in zip(each.row_numbers(kept), codes, strict=True)
-            if (ref := refs[code]) is not None
-        )
-    found.update(ref for _, ref in several)
+        people = pa.array(
+            [None if ref is None else numbers.setdefault(ref, len(numbers)) for ref in refs], pa.int64()
+        ).take(each.codes)
+        kept = pc.indices_nonzero(people.is_valid())
+        rows = kept if each.rows is None else each.rows.take(kept)
+        several.append((rows.cast(pa.int64()), people.take(kept)))
+    if numbers:
+        found += _rows_of_each(several, list(numbers))
     return found, len(unreadable)
+
+
+def _rows_of_each(several: Sequence[tuple[pa.Array, pa.Array]], refs: Sequence[str]) -> Counter[str]:
+    """Return how many rows each has, who may stand in one of them more than once."""
+    size = len(refs)
+    pairs = pa.chunked_array([pc.add(pc.multiply(rows, size), people) for rows, people in several]).unique()
+    people = pc.subtract(pairs, pc.multiply(pc.divide(pairs, size), size))
+    return Counter({refs[each["values"]]: each["counts"] for each in people.value_counts().to_pylist()})
 
 
 def positions_of(codes: pa.Array, wanted: Sequence[int]) -> pa.Array:
@@ -135,14 +143,17 @@ def positions_of(codes: pa.Array, wanted: Sequence[int]) -> pa.Array:
     return pc.indices_nonzero(pc.is_in(codes, pa.array(wanted, codes.type)))
 
 
-def _routes(source: ParquetSource, path: Path, faults: set[str]) -> list[Route]:
+def _routes(source: ParquetSource, subject: str, faults: set[str]) -> list[Route]:
+    path = path_of(subject)
     ranges = leaf_ranges(source.schema)
     found = []
     for number in source.schema.get_all_field_indices(path[0]):
         for steps, place in _below(source.schema.field(number).type, path[1:], faults):
             leaf = ranges[number].start + place
             logical = source.arrow.schema.column(leaf).logical_type.type
-            found.append(Route(number, steps, leaf, is_uuid=logical == "UUID"))
+            found.append(Route(subject, number, steps, leaf, is_uuid=logical == "UUID"))
+    if not found and not faults:
+        faults.add(NO_COLUMN)
     return found
 
 

@@ -230,6 +230,18 @@ def test_where_subjects_have_exact_ids_an_id_field_identifies_and_an_email_field
     assert (refused.status, refused.pointers) == (422, ["/changes/0/set"])
 
 
+def test_a_field_of_one_of_a_rows_people_is_corrected_only_where_it_is_clear_whose_it_is(api: Api) -> None:
+    mails = {**DATASETS[1], "subject": None, "subjects": ["from.email", "to.email"]}
+    mails["personal"] = {"from.email": "email", "from.name": "name", "phone": "phone", "text": "text"}
+    api.cloud.register("acme", datasets=[mails])
+    for field in ("from.name", "text"):
+        assert correct(api, [{"dataset": "feedback", "set": {field: "x"}}]).status == 202
+    for field, reason in (("phone", "is about one of the people"), ("from.email", "identifies the subject")):
+        refused = correct(api, [{"dataset": "feedback", "set": {field: "x"}}])
+        assert (refused.status, refused.pointers) == (422, ["/changes/0/set"])
+        assert reason in refused.json["errors"][0]["detail"]
+
+
 def test_changes_have_a_size(api: Api) -> None:
     changes = [{"dataset": "profiles", "set": {"name": "x" * corrections.MAX_CHANGES_BYTES}}]
     response = correct(api, changes)

@@ -42,7 +42,7 @@ def edited(
     content: bytes, subject: str, *erase: str, elements: bool = False, changes: ChangesOf | None = None
 ) -> tuple[bytes, ParquetEdits]:
     """What a visit makes of a file, with identifiers in place of references."""
-    edits = ParquetEdits(subject, frozenset(erase), changes or {}, lambda i: i or None, elements=elements)
+    edits = ParquetEdits((subject,), frozenset(erase), changes or {}, lambda i: i or None, elements=elements)
     out = io.BytesIO()
     written = edits.apply(io.BytesIO(content), out.write)
     assert written == bool(edits.done.rows_dropped or edits.done.rows_changed)

@@ -9,8 +9,9 @@ from urllib.parse import quote_plus
 
 from privacy import environment
 from privacy.api.records import put_record
-from privacy.customers.customer import CsvDialect, Customer, Dataset
+from privacy.customers.customer import Customer
 from privacy.customers.references import subject_reference
+from privacy.customers.registry import dataset_of_entry
 from privacy.identifiers import uuid7
 from privacy.requests.request import Request
 from privacy.requests.store import RequestStore
@@ -68,6 +69,23 @@ DATASETS = [
      "personal": {"guests[].email": "email", "title": "text"}},
     {"name": "groups", "format": "parquet", "prefix": "groups/", "subject": "members[].email",
      "personal": {"members[].email": "email", "title": "text"}, "remove": "element"},
+    {"name": "messages", "format": "jsonl", "prefix": "messages/", "subject": None,
+     "subjects": ["from.email", "to[].email"],
+     "personal": {"from.email": "email", "from.name": "name", "to[].email": "email", "text": "text"}},
+    {"name": "transfers", "format": "csv", "prefix": "transfers/", "subject": None,
+     "subjects": ["payer", "payee"], "personal": {"payer": "email", "payee": "email", "note": "text"}},
+    {"name": "calls", "format": "parquet", "prefix": "calls/", "subject": None,
+     "subjects": ["caller", "callees[].email"],
+     "personal": {"caller": "email", "callees[].email": "email", "note": "text"}},
+    {"name": "legs", "format": "parquet", "prefix": "legs/", "subject": None,
+     "subjects": ["from.email", "to.email"],
+     "personal": {"from.email": "email", "from.name": "name", "to.email": "email", "to.name": "name"}},
+    {"name": "teams", "format": "jsonl", "prefix": "teams/", "subject": None,
+     "subjects": ["leads[]", "members[].id", "members[].email"],
+     "personal": {"leads[]": "id", "members[].id": "id", "members[].email": "email"}, "remove": "element"},
+    {"name": "crews", "format": "parquet", "prefix": "crews/", "subject": None,
+     "subjects": ["leads[]", "members[].id", "members[].email"],
+     "personal": {"leads[]": "id", "members[].id": "id", "members[].email": "email"}, "remove": "element"},
     {"name": "letters", "format": "object", "prefix": "letters/", "subject": None, "personal": {}},
 ]  # fmt: skip
 
@@ -306,12 +324,6 @@ def world_of(key_arn: str) -> World:
         contract_ends=date(2027, 12, 31),
         grace_days=30,
         subject_id="email",
-        datasets=tuple(map(_dataset, DATASETS)),
+        datasets=tuple(map(dataset_of_entry, DATASETS)),
     )
     return World(client("s3"), client("dynamodb"), customer, RequestStore(REQUESTS))
-
-
-def _dataset(entry: dict[str, Any]) -> Dataset:
-    csv = entry.get("csv")
-    dialect = CsvDialect(**{**csv, "columns": tuple(csv["columns"])}) if csv else None
-    return Dataset(**{**entry, "csv": dialect})
