@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from privacy.customers.customer import CsvDialect
+from privacy.customers.numbers import as_number
 from privacy.formats.blocks import (
     Block,
     Subject,
@@ -197,7 +198,7 @@ class CsvRows:
     def _subject_in(self, fields: Sequence[bytes]) -> Subject:
         try:
             texts = [self._read(field) for field in fields]
-            return subject_of([text for text in texts if text.strip()], set())
+            return subject_of([as_number(text) for text in texts if text.strip()], set())
         except UnicodeDecodeError:
             return Unreadable("not in the dataset's encoding")
 

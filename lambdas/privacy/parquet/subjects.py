@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from privacy.customers.numbers import shortest
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.compression import DamagedContentError
@@ -78,7 +79,10 @@ class ParquetRows:
         values, rows = _elements(values, route.steps)
         encoded = values.dictionary_encode()
         subjects: list[Subject] = encoded.dictionary.to_pylist()
-        if not pa.types.is_string(values.type):
+        if pa.types.is_floating(values.type):
+            spelled = encoded.dictionary.cast(pa.string()).to_pylist()
+            subjects = list(map(_number, encoded.dictionary.to_pylist(), spelled))
+        elif not pa.types.is_string(values.type):
             subjects = [_subject(value, is_uuid=route.is_uuid) for value in subjects]
         return Named(route, subjects, encoded.indices, rows)
 
@@ -218,22 +222,19 @@ def _subject(value: Any, *, is_uuid: bool) -> Subject:  # noqa: ANN401 - any val
             return value.decode("utf-8")
         except UnicodeDecodeError:
             return _NOT_UTF8
-    if isinstance(value, float):
-        return _number(value)
     if isinstance(value, Decimal):
-        return _shortest(format(value, "f"))
+        return shortest(format(value, "f"))
     return printed(value)
 
 
-def _shortest(digits: str) -> str:
-    shortest = digits.rstrip("0").rstrip(".") if "." in digits else digits
-    return "0" if shortest == "-0" else shortest
+def _number(value: float | None, spelled: str) -> str | None:
+    """Print a floating-point number, which its type spells so, by the rule for all formats.
 
-
-def _number(value: float) -> str | None:
-    """Print a floating-point number, a whole one as such: ids in a column with nulls often are floats."""
-    if math.isnan(value):
+    A whole one prints as the number that it holds, to the last digit: ids in a column with nulls often are
+    floats.
+    """
+    if value is None or math.isnan(value):
         return None
-    if value.is_integer():
-        return str(int(value))
-    return repr(value)
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return str(int(value)) if value.is_integer() else shortest(spelled)

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 from privacy import environment
 from privacy.api.records import put_record
 from privacy.customers.customer import Customer
-from privacy.customers.references import subject_reference
+from privacy.customers.references import asked_references, subject_reference
 from privacy.customers.registry import dataset_of_entry
 from privacy.identifiers import uuid7
 from privacy.requests.request import Request
@@ -107,6 +107,11 @@ class World:
         secret = sessions.open_vault(self.customer, "intake").subject_secret()
         return subject_reference(secret, identifier, self.customer.subject_id)
 
+    def refs(self, identifier: str) -> list[str]:
+        """Whom the API takes an identifier for that somebody asks for."""
+        secret = sessions.open_vault(self.customer, "intake").subject_secret()
+        return asked_references(secret, identifier, self.customer.subject_id)
+
     def put(self, key: str, body: bytes, *, indexed: bool = True, **more: object) -> str:
         version: str = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, **more)["VersionId"]
         below = self.customer.dataset_of(key)
@@ -125,11 +130,10 @@ class World:
         put_record(opened, "profiles", record_id, self.ref(subject), fields, datetime.now(UTC))
 
     def erase(self, *subjects: str) -> str:
-        refs = sorted({self.ref(subject) for subject in subjects})
-        return self._ask("erasure", refs)
+        return self._ask("erasure", sorted({ref for subject in subjects for ref in self.refs(subject)}))
 
     def correct(self, subject: str, changes: Sequence[Mapping[str, Any]]) -> str:
-        request_id = self._ask("correction", [self.ref(subject)])
+        request_id = self._ask("correction", self.refs(subject))
         self.dynamodb.put_item(
             TableName=TABLE,
             Item={
