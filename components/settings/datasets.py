@@ -142,12 +142,21 @@ def _csv(place: Place, dataset: Mapping[str, Any], subjects: Sequence[str]) -> I
     dialect = dataset["csv"]
     if not isinstance(dialect, Mapping):
         return
-    delimiter, quote = dialect.get("delimiter", ","), dialect.get("quote", '"')
-    if delimiter == quote:
-        fix = "delimiter and quote are the same; give one of them another character"
-        yield Problem(path_of((*here, "quote")), shown(quote), fix)
-    if quote in (" ", "\t"):
-        yield Problem(path_of((*here, "quote")), shown(quote), "white space cannot quote; give a visible one")
+    marks = {"delimiter": ",", "quote": '"', "escape": None, "comment": None}
+    taken: dict[str, str] = {}
+    for name, default in marks.items():
+        mark = dialect.get(name, default)
+        if not isinstance(mark, str):
+            continue
+        if mark in taken:
+            fix = f"{taken[mark]} and {name} are the same; give one of them another character"
+            if (taken[mark], name) == ("quote", "escape"):
+                fix = "a quote that is doubled inside quotes needs no escape; remove it"
+            yield Problem(path_of((*here, name)), shown(mark), fix)
+        taken.setdefault(mark, name)
+    if dialect.get("header") == "caseless" and dialect.get("columns") is not None:
+        fix = "files whose columns are declared have no header; remove it"
+        yield Problem(path_of((*here, "header")), shown("caseless"), fix)
     columns = dialect.get("columns")
     if isinstance(columns, list | tuple):
         for subject in subjects:

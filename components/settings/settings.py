@@ -18,6 +18,8 @@ from .checks import cross_checks
 from .problems import Problem, SettingsError, from_pydantic
 from .values import (
     CSV_MARK,
+    CSV_QUOTE,
+    CSV_VISIBLE,
     CUSTOMER_ID,
     FIELD_PATH,
     HOLD,
@@ -42,9 +44,16 @@ PersonalKind = Literal["name", "email", "phone", "text", "address", "id", "other
 """What a personal field holds; `text` is free text that may name anybody, `other` anything else personal."""
 
 Encoding = Literal[
-    "utf-8", "iso-8859-1", "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1251", "windows-1252"
+    "utf-8",
+    "utf-16",
+    "iso-8859-1",
+    "iso-8859-2",
+    "iso-8859-15",
+    "windows-1250",
+    "windows-1251",
+    "windows-1252",
 ]
-"""How text stands in csv files: encodings in which ASCII is in ASCII's place."""
+"""How text stands in csv files: encodings in which ASCII is in ASCII's place, and UTF-16 with its mark."""
 
 _CONFIG: Final = ConfigDict(extra="forbid")
 
@@ -63,6 +72,8 @@ _FieldPath = Annotated[str, BeforeValidator(text_matching(*FIELD_PATH))]
 _FieldPaths = Annotated[tuple[_FieldPath, ...], BeforeValidator(one_or_more(*FIELD_PATH))]
 _Prefix = Annotated[str, BeforeValidator(text_matching(*PREFIX))]
 _CsvMark = Annotated[str, BeforeValidator(text_matching(*CSV_MARK))]
+_CsvQuote = Annotated[str, BeforeValidator(text_matching(*CSV_QUOTE))]
+_CsvVisible = Annotated[str, BeforeValidator(text_matching(*CSV_VISIBLE))]
 _Hold = Annotated[str, BeforeValidator(text_matching(*HOLD))]
 _Principal = Annotated[str, BeforeValidator(text_matching(*PRINCIPAL_ARN))]
 
@@ -119,12 +130,19 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Csv:
-    """How a dataset's csv files are written (RFC 4180). Without `columns` each file begins with a header."""
+    """How a dataset's csv files are written (RFC 4180). Without `columns` each file begins with a header.
+
+    With `quote` none quotes mean nothing. Lines that begin with `comment` are nobody's; an `escape` takes the
+    meaning of the character behind it. `header` says how names in the config are compared with the files'.
+    """
 
     delimiter: _CsvMark = ","
-    quote: _CsvMark = '"'
+    quote: _CsvQuote = '"'
     encoding: Encoding = "utf-8"
     columns: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None
+    comment: _CsvVisible | None = None
+    escape: _CsvVisible | None = None
+    header: Literal["exact", "caseless"] = "exact"
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)

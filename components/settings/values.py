@@ -22,6 +22,8 @@ FIELD_PATH: Final = (
     "field names (letters, digits, _ and -) joined by dots, such as author.email or recipients[].email",
 )
 CSV_MARK: Final = (r"[!-~\t ]", "one printable ASCII character or a tab")
+CSV_QUOTE: Final = (r"[!-~]|none", "one visible ASCII character, or none where quotes mean nothing")
+CSV_VISIBLE: Final = (r"[!-~]", "one visible ASCII character")
 PREFIX: Final = (
     r"(?=.{2,200}\Z)((?!\.{1,2}/)[A-Za-z0-9_.=-]+/)+",
     "a key prefix that ends with a slash, such as feedback/, without . and .. as folders",

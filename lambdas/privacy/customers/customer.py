@@ -9,12 +9,20 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class CsvDialect:
-    """How a dataset's csv files are written; `columns` is None where each file begins with a header."""
+    """How a dataset's csv files are written; `columns` is None where each file begins with a header.
+
+    Without a `quote`, quotes mean nothing. Lines that begin with `comment` are nobody's; an `escape` takes
+    the meaning of the character behind it. `header` says how names of columns are compared with those in the
+    config: `exact`, or `caseless` (and without spaces around them). `utf-16` takes a byte order mark.
+    """
 
     delimiter: str = ","
-    quote: str = '"'
+    quote: str | None = '"'
     encoding: str = "utf-8"
     columns: tuple[str, ...] | None = None
+    comment: str | None = None
+    escape: str | None = None
+    header: str = "exact"
 
 
 @dataclass(frozen=True, slots=True)

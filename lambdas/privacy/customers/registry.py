@@ -135,6 +135,9 @@ def _dialect(entry: Mapping[str, Any]) -> CsvDialect:
         quote=entry["quote"],
         encoding=entry["encoding"],
         columns=None if columns is None else tuple(columns),
+        comment=entry.get("comment"),
+        escape=entry.get("escape"),
+        header=entry.get("header", "exact"),
     )
 
 

@@ -67,7 +67,7 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
 
 def _in_stream(reader: RowReader, stored: StoredObject, reference: ReferenceOf) -> Subjects:
     positions = RowPositions(reference, INDEX_BYTES)
-    _, content = compression.unpacked(stored.chunks())
+    _, content = compression.opened(reader, stored.chunks())
     for block in reader.blocks(_undamaged(content, positions)):
         positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
     return found_by(positions, reader)

@@ -25,6 +25,13 @@ def test_a_csv_dataset_is_read_as_it_is_written(config: dict[str, Any]) -> None:
     assert plain.csv is None
 
 
+def test_a_csv_dataset_may_be_a_dump_of_a_database(config: dict[str, Any]) -> None:
+    dialect = {"delimiter": "\t", "quote": "none", "escape": "\\", "comment": "#", "header": "caseless"}
+    acme(config)["datasets"].append({**CSV, "csv": {**dialect, "encoding": "utf-16"}})
+    *_, dump = parse_settings(config, project="gdpr", stack="eu-west").customers[0].datasets
+    assert dump.csv == Csv(**dialect, encoding="utf-16")  # type: ignore[arg-type]  # as the file has them
+
+
 def test_a_subject_may_stand_in_a_list(config: dict[str, Any]) -> None:
     feedback = acme(config)["datasets"][1]
     feedback |= {"subject": "to[].email", "personal": {"to[].email": "email"}, "remove": "element"}
@@ -121,8 +128,19 @@ def test_a_mistake_in_a_parquet_dataset_is_said(config: dict[str, Any], changes:
         ),
         ({"csv": {"delimiter": "\u20ac"}}, ".csv.delimiter is '\u20ac': write one printable ASCII"),
         ({"csv": {"quote": ","}}, ".csv.quote is ',': delimiter and quote are the same"),
-        ({"csv": {"quote": " "}}, ".csv.quote is ' ': white space cannot quote"),
-        ({"csv": {"encoding": "utf-16"}}, ".csv.encoding is 'utf-16': use one of 'utf-8', 'iso-8859-1'"),
+        ({"csv": {"quote": " "}}, ".csv.quote is ' ': write one visible ASCII character, or none"),
+        ({"csv": {"quote": "nil"}}, ".csv.quote is 'nil': write one visible ASCII character, or none"),
+        ({"csv": {"encoding": "utf-32"}}, ".csv.encoding is 'utf-32': use one of 'utf-8', 'utf-16'"),
+        ({"csv": {"comment": "//"}}, ".csv.comment is '//': write one visible ASCII character"),
+        ({"csv": {"escape": "\t"}}, ".csv.escape is '\\t': write one visible ASCII character"),
+        ({"csv": {"escape": '"'}}, ".csv.escape is '\"': a quote that is doubled inside quotes needs no"),
+        ({"csv": {"escape": ","}}, ".csv.escape is ',': delimiter and escape are the same"),
+        ({"csv": {"comment": "#", "escape": "#"}}, ".csv.comment is '#': escape and comment are the same"),
+        ({"csv": {"header": "any"}}, ".csv.header is 'any': use one of 'exact', 'caseless'"),
+        (
+            {"csv": {"header": "caseless", "columns": ["no", "email"]}},
+            ".csv.header is 'caseless': files whose columns are declared have no header; remove it",
+        ),
         (
             {"csv": {"columns": ["no"]}},
             ".csv.columns is a list of 1: the subject's column email is not among",
@@ -133,7 +151,7 @@ def test_a_mistake_in_a_parquet_dataset_is_said(config: dict[str, Any], changes:
             {"as_of": "at", "csv": {"columns": ["no", "email"]}},
             ".as_of is 'at': is not among the dataset's columns",
         ),
-        ({"csv": {"header": True}}, ".csv.header: unknown key; valid keys are delimiter, quote, encoding,"),
+        ({"csv": {"head": True}}, ".csv.head: unknown key; did you mean header? valid keys are delimiter,"),
         ({"subject": "to[]", "personal": {"to[]": "email"}}, ".subject is 'to[]': a csv row has no lists"),
         ({"subject": None}, ".subject: missing; it says which field of a row identifies"),
         ({"remove": "element"}, ".remove is 'element': only a jsonl or parquet subject in a list"),

@@ -303,24 +303,27 @@ def test_the_functions_read_the_dialect_of_a_csv_dataset() -> None:
     config = stack_config("eu-west")
     csv = {"name": "a", "format": "csv", "prefix": "a/", "subject": "id", "personal": {"id": "id"}}
     dialect = {"delimiter": "\t", "columns": ["id", "text"]}
+    dump = {"quote": "none", "escape": "\\", "comment": "#", "header": "caseless", "encoding": "utf-16"}
     listed = {"name": "c", "format": "jsonl", "prefix": "c/", "subject": "to[]", "personal": {"to[]": "id"}}
     config["gdpr:customers"][0]["datasets"] = [
         {**csv, "csv": dialect},
         {**csv, "name": "b", "prefix": "b/"},
         {**listed, "remove": "element"},
         {**csv, "name": "d", "prefix": "d/", "subject": ["id", "to"], "personal": {"id": "id", "to": "id"}},
+        {**csv, "name": "e", "prefix": "e/", "csv": dump},
     ]
     customer = parse_settings(config, project="gdpr", stack="eu-west").customers[0]
     item = customer_item(customer, bucket="b", table="t", key_arn="k", user_pool="p", clients=[])
     read = reader._customer({key: dict(value) for key, value in item.items()})  # type: ignore[arg-type]  # plain dicts
-    declared, plain, in_list, several = read.datasets
+    declared, plain, in_list, several, dumped = read.datasets
     assert declared.csv == customers_customer.CsvDialect("\t", '"', "utf-8", ("id", "text"))
     assert plain.csv == customers_customer.CsvDialect()
     assert (in_list.csv, in_list.remove, plain.remove) == (None, "element", "row")
     assert (declared.subjects, several.subjects) == (("id",), ("id", "to"))
     # The version before this one finds a single field where it looks for it, and none where it knew of one.
     before = [entry["subject"] for entry in json.loads(item["datasets"]["S"])]
-    assert before == ["id", "id", "to[]", None]
+    assert before == ["id", "id", "to[]", None, "id"]
+    assert dumped.csv == customers_customer.CsvDialect(",", None, "utf-16", None, "#", "\\", "caseless")
 
 
 def test_the_registry_holds_no_contact(deployment: Deployment) -> None:

@@ -191,7 +191,7 @@ def test_whose_a_json_row_is(row: bytes, subject: Subject) -> None:
     ("content", "subjects"),
     [
         (b"a,n,b\nx,1,y\nx,1,x\n,1,y\n,,\n", [None, ("x", "y"), "x", "y", None]),
-        (b'b,a\n"y",x\ny,"x"\n', [None, ("x", "y"), ("x", "y")]),
+        (b'b,a\n"y",x\ny,"x"\n', [None, ("y", "x"), ("y", "x")]),
         (b"a,n\nx,1\n", [Unreadable("header without the subject's column"), "x"]),
         (b"a,n,b\nx,1\n", [None, Unreadable("has no field for the subject's column", ("x",))]),
     ],
