@@ -12,7 +12,7 @@ class Dataset:
     name: str
     format: str
     prefix: str
-    subject: str
+    subjects: tuple[str, ...]
     personal: Mapping[str, str]
 
 
@@ -40,7 +40,7 @@ def customers_of(config: Mapping[str, str]) -> list[Customer]:
                     name=dataset["name"],
                     format=dataset["format"],
                     prefix=dataset.get("prefix", ""),
-                    subject=dataset.get("subject", ""),
+                    subjects=_one_or_more(dataset.get("subject")),
                     personal=dataset.get("personal") or {},
                 )
                 for dataset in each["datasets"]
@@ -48,3 +48,7 @@ def customers_of(config: Mapping[str, str]) -> list[Customer]:
         )
         for each in json.loads(config.get("gdpr:customers") or "[]")
     ]
+
+
+def _one_or_more(value: str | list[str] | None) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value or ())

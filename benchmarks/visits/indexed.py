@@ -157,7 +157,7 @@ def _reader(kind: str) -> "RowReader":
     from privacy.formats.csv_rows import CsvRows
     from privacy.formats.jsonl import JsonLines
 
-    return CsvRows("email", CsvDialect()) if kind == "csv" else JsonLines("author.email")
+    return CsvRows(("email",), CsvDialect()) if kind == "csv" else JsonLines("author.email")
 
 
 def _reference(identifier: str) -> str:

@@ -69,7 +69,7 @@ def visited(path: Path, write: Callable[[bytes], object], matched: int = MATCHED
         write(content)
 
     erase = frozenset(reference(email_of(n)) for n in range(matched))
-    edits = ParquetEdits("author.email", erase, {}, reference)
+    edits = ParquetEdits(("author.email",), erase, {}, reference)
     with path.open("rb") as file:
         while chunk := file.read(128 * 1024):
             before.update(chunk)

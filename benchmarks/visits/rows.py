@@ -92,7 +92,7 @@ def visited(kind: str, content: Iterator[bytes], write: Callable[[bytes], object
     edits = RowEdits(frozenset(reference(email_of(n)) for n in range(MATCHED)), {}, reference)
     codec, plain = compression.unpacked(digested())
     packer = compression.packer(codec)
-    reader = CsvRows("email", CsvDialect()) if kind == "csv" else JsonLines("author.email")
+    reader = CsvRows(("email",), CsvDialect()) if kind == "csv" else JsonLines("author.email")
     for piece in edits.proven(partial(edits.applied, reader), plain):
         packed = packer.compress(piece)
         after.update(packed)

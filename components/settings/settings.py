@@ -19,6 +19,8 @@ from .checks import cross_checks
 from .problems import Problem, SettingsError, from_pydantic
 from .values import (
     CSV_MARK,
+    CSV_QUOTE,
+    CSV_VISIBLE,
     CUSTOMER_ID,
     FIELD_PATH,
     HOLD,
@@ -29,6 +31,7 @@ from .values import (
     RESTORED_TABLE,
     contract_date,
     known_region,
+    one_or_more,
     text_matching,
 )
 
@@ -42,9 +45,16 @@ PersonalKind = Literal["name", "email", "phone", "text", "address", "id", "other
 """What a personal field holds; `text` is free text that may name anybody, `other` anything else personal."""
 
 Encoding = Literal[
-    "utf-8", "iso-8859-1", "iso-8859-2", "iso-8859-15", "windows-1250", "windows-1251", "windows-1252"
+    "utf-8",
+    "utf-16",
+    "iso-8859-1",
+    "iso-8859-2",
+    "iso-8859-15",
+    "windows-1250",
+    "windows-1251",
+    "windows-1252",
 ]
-"""How text stands in csv files: encodings in which ASCII is in ASCII's place."""
+"""How text stands in csv files: encodings in which ASCII is in ASCII's place, and UTF-16 with its mark."""
 
 _CONFIG: Final = ConfigDict(extra="forbid")
 
@@ -60,8 +70,11 @@ _CustomerId = Annotated[str, BeforeValidator(text_matching(*CUSTOMER_ID))]
 _Name = Annotated[str, BeforeValidator(text_matching(*NAME))]
 _RestoredTable = Annotated[str, BeforeValidator(text_matching(*RESTORED_TABLE))]
 _FieldPath = Annotated[str, BeforeValidator(text_matching(*FIELD_PATH))]
+_FieldPaths = Annotated[tuple[_FieldPath, ...], BeforeValidator(one_or_more(*FIELD_PATH))]
 _Prefix = Annotated[str, BeforeValidator(text_matching(*PREFIX))]
 _CsvMark = Annotated[str, BeforeValidator(text_matching(*CSV_MARK))]
+_CsvQuote = Annotated[str, BeforeValidator(text_matching(*CSV_QUOTE))]
+_CsvVisible = Annotated[str, BeforeValidator(text_matching(*CSV_VISIBLE))]
 _Hold = Annotated[str, BeforeValidator(text_matching(*HOLD))]
 _Principal = Annotated[str, BeforeValidator(text_matching(*PRINCIPAL_ARN))]
 
@@ -118,18 +131,26 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Csv:
-    """How a dataset's csv files are written (RFC 4180). Without `columns` each file begins with a header."""
+    """How a dataset's csv files are written (RFC 4180). Without `columns` each file begins with a header.
+
+    With `quote` none quotes mean nothing. Lines that begin with `comment` are nobody's; an `escape` takes the
+    meaning of the character behind it. `header` says how names in the config are compared with the files'.
+    """
 
     delimiter: _CsvMark = ","
-    quote: _CsvMark = '"'
+    quote: _CsvQuote = '"'
     encoding: Encoding = "utf-8"
     columns: Annotated[tuple[_Text, ...], Field(min_length=1)] | None = None
+    comment: _CsvVisible | None = None
+    escape: _CsvVisible | None = None
+    header: Literal["exact", "caseless"] = "exact"
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Dataset:
     """What lies where: a prefix of the vault's bucket, or records in its table.
 
+    `subjects` are the fields that name the people of a row: in the config one as a text, or a list of them.
     `remove` says what an erasure takes where the subject stands in a list: the row, or only the element.
     `as_of` names the field with a row's own time. With `index` scan the dataset is walked in every run that
     concerns it, and has no bucket events. `archived` says what a run does about files that S3 has to bring
@@ -139,7 +160,7 @@ class Dataset:
     name: _Name
     format: Format
     prefix: _Prefix | None = None
-    subject: _FieldPath | None = None
+    subjects: Annotated[_FieldPaths, Field(alias="subject")] = ()
     personal: dict[_FieldPath, PersonalKind]
     remove: Literal["row", "element"] = "row"
     csv: Csv | None = None

@@ -22,6 +22,8 @@ FIELD_PATH: Final = (
     "field names (letters, digits, _ and -) joined by dots, such as author.email or recipients[].email",
 )
 CSV_MARK: Final = (r"[!-~\t ]", "one printable ASCII character or a tab")
+CSV_QUOTE: Final = (r"[!-~]|none", "one visible ASCII character, or none where quotes mean nothing")
+CSV_VISIBLE: Final = (r"[!-~]", "one visible ASCII character")
 PREFIX: Final = (
     r"(?=.{2,200}\Z)((?!\.{1,2}/)[A-Za-z0-9_.=-]+/)+",
     "a key prefix that ends with a slash, such as feedback/, without . and .. as folders",
@@ -49,6 +51,21 @@ def text_matching(pattern: str, description: str) -> Callable[[Any], str]:
         return value
 
     return check
+
+
+def one_or_more(pattern: str, description: str) -> Callable[[Any], Any]:
+    """Return a validator that makes a tuple of a single text, and leaves lists to the check of their entries.
+
+    None is an empty tuple: a key without a value may as well not stand there.
+    """
+    check = text_matching(pattern, description)
+
+    def checked(value: Any) -> Any:  # noqa: ANN401 -- whatever the file holds
+        if value is None:
+            return ()
+        return value if isinstance(value, list | tuple) else (check(value),)
+
+    return checked
 
 
 def known_region(value: Any) -> str:  # noqa: ANN401 -- whatever the file holds

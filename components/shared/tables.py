@@ -95,6 +95,12 @@ def _customer_item(customer: Customer, facts: Sequence[str]) -> Item:
     )
 
 
+def _dialect(csv: Csv) -> dict[str, Any]:
+    # Nothing in place of a quote: functions of the version before this one then refuse the files, where they
+    # would take a word for a quote.
+    return dataclasses.asdict(csv) | {"quote": None if csv.quote == "none" else csv.quote}
+
+
 def customer_item(
     customer: Customer, *, bucket: str, table: str, key_arn: str, user_pool: str, clients: Iterable[str]
 ) -> Item:
@@ -108,10 +114,13 @@ def customer_item(
             "name": dataset.name,
             "format": dataset.format,
             "prefix": dataset.prefix,
-            "subject": dataset.subject,
+            # Functions of the version before this one read `subject` alone: where there are several they take
+            # the dataset for one that they cannot read, instead of looking for some of its people only.
+            "subject": dataset.subjects[0] if len(dataset.subjects) == 1 else None,
+            "subjects": dataset.subjects,
             "personal": dataset.personal,
             "remove": dataset.remove,
-            "csv": dataclasses.asdict(dataset.csv or Csv()) if dataset.format == "csv" else None,
+            "csv": _dialect(dataset.csv or Csv()) if dataset.format == "csv" else None,
             "as_of": dataset.as_of,
             "index": dataset.index,
             "archived": dataset.archived,

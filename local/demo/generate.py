@@ -299,7 +299,8 @@ def _line(
     row: dict[str, Any] = {"row": position, "rating": chance.randrange(1, 6)}
     for path, kind in dataset.personal.items():
         _put(row, path, _text(chance, person) if kind == "text" else person.value(kind, customer.subject_id))
-    _put(row, dataset.subject, chance.choice(person.spellings(customer.subject_id)))
+    for path in dataset.subjects:
+        _put(row, path, chance.choice(person.spellings(customer.subject_id)))
     row["at"] = (
         f"2026-{chance.randrange(1, 10):02d}-{chance.randrange(1, 29):02d}T{chance.randrange(24):02d}:00:00Z"
     )

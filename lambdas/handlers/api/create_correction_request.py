@@ -23,7 +23,7 @@ def create_correction_request(call: Call) -> Answer:
     intake.raise_faults(corrections.faults(call.customer, call.body["changes"]))
     vault = open_vault(call.customer, "intake")
     secret = vault.subject_secret()
-    refs = intake.subject_references(call, secret, {"/subject": call.body["subject"]})
+    refs = intake.everybody_asked_for(call, secret, {"/subject": call.body["subject"]})
     idempotency = intake.idempotency(call, secret)
     try:
         # A plain repetition is answered before anything is written.

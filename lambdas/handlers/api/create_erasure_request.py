@@ -19,7 +19,7 @@ def create_erasure_request(call: Call) -> Answer:
     """Put the request on record under its subjects' references, and see that a run starts."""
     secret = open_vault(call.customer, "intake").subject_secret()
     identifiers = {f"/subjects/{number}": each for number, each in enumerate(call.body["subjects"])}
-    refs = intake.subject_references(call, secret, identifiers)
+    refs = intake.everybody_asked_for(call, secret, identifiers)
     now = datetime.now(UTC)
     try:
         created = _requests.create(

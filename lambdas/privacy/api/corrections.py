@@ -21,6 +21,13 @@ _IDENTIFIES: Final = (
     "identifies the subject: changed, the data would be another subject's. Erase and send again"
 )
 
+_WHOSE: Final = (
+    "is about one of the people whom a row names, and nothing tells about which: erase and send the row again"
+)
+
+_OF_THE_ROW: Final = frozenset({"text", "other"})
+"""Kinds of fields that may be about everybody in a row; others are somebody's own."""
+
 
 def faults(customer: Customer, changes: Sequence[Mapping[str, Any]]) -> list[Fault]:
     """Return everything in the changes that the customer's datasets do not allow."""
@@ -56,14 +63,22 @@ def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, st
             found.append(("/set", f"field {number + 1} stands in a list: erase and send the row again"))
         elif _identifies(customer, dataset, field):
             found.append(("/set", f"field {number + 1} {_IDENTIFIES}"))
+        elif _is_of_one_of_several(dataset, field):
+            found.append(("/set", f"field {number + 1} {_WHOSE}"))
     return found
 
 
 def _identifies(customer: Customer, dataset: Dataset, field: str) -> bool:
     if dataset.has_columns:
-        return field == dataset.subject
-    if dataset.subject is not None:
+        return field in dataset.subjects
+    if dataset.subjects:
         # A parent would take the identifying field away with it, a child would replace it.
-        one, other = f"{field}.".replace("[]", ""), f"{dataset.subject}.".replace("[]", "")
-        return one.startswith(other) or other.startswith(one)
+        one = f"{field}.".replace("[]", "")
+        others = [f"{subject}.".replace("[]", "") for subject in dataset.subjects]
+        return any(one.startswith(other) or other.startswith(one) for other in others)
     return dataset.personal[field] == _IDENTIFYING_KIND[customer.subject_id]
+
+
+def _is_of_one_of_several(dataset: Dataset, field: str) -> bool:
+    several = len(dataset.subjects) > 1
+    return several and dataset.personal[field] not in _OF_THE_ROW and dataset.owner_of(field) is None

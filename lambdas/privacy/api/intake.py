@@ -9,7 +9,7 @@ from typing import Any, Final
 from privacy.api import problems
 from privacy.api.http import Answer, Call
 from privacy.api.problems import Fault, ProblemError
-from privacy.customers.references import is_blank, subject_reference
+from privacy.customers.references import asked_references, is_blank, subject_reference
 from privacy.requests.idempotency import Created, Idempotency, IdempotencyKeyReusedError
 from privacy.requests.store import RequestBusyError
 
@@ -26,11 +26,19 @@ def subject_references(call: Call, secret: bytes, identifiers: Mapping[str, str]
     Raises ProblemError (422) that points at every identifier that is blank.
     """
     rule = call.customer.subject_id
-    blank = [pointer for pointer, identifier in identifiers.items() if is_blank(identifier, rule)]
-    if blank:
-        faults = [Fault("is blank and identifies nobody", pointer=pointer) for pointer in blank]
-        raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)
+    _refuse_blank(identifiers, rule)
     references = [subject_reference(secret, identifier, rule) for identifier in identifiers.values()]
+    return list(dict.fromkeys(references))
+
+
+def everybody_asked_for(call: Call, secret: bytes, identifiers: Mapping[str, str]) -> list[str]:
+    """Return the different references of everybody whom the identifiers (by JSON pointer) ask for.
+
+    One that prints a number may have two. Raises ProblemError (422) as `subject_references` does.
+    """
+    rule = call.customer.subject_id
+    _refuse_blank(identifiers, rule)
+    references = [ref for each in identifiers.values() for ref in asked_references(secret, each, rule)]
     return list(dict.fromkeys(references))
 
 
@@ -87,3 +95,8 @@ def raise_faults(faults: Sequence[Fault]) -> None:
     """Raise ProblemError (422) with all the faults, if there are any."""
     if faults:
         raise ProblemError(problems.INVALID_BODY, "The errors say where and why.", faults)
+
+
+def _refuse_blank(identifiers: Mapping[str, str], rule: str) -> None:
+    blank = [pointer for pointer, identifier in identifiers.items() if is_blank(identifier, rule)]
+    raise_faults([Fault("is blank and identifies nobody", pointer=pointer) for pointer in blank])

@@ -3,26 +3,36 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class CsvDialect:
-    """How a dataset's csv files are written; `columns` is None where each file begins with a header."""
+    """How a dataset's csv files are written; `columns` is None where each file begins with a header.
+
+    Without a `quote`, quotes mean nothing. Lines that begin with `comment` are nobody's; an `escape` takes
+    the meaning of the character behind it. `header` says how names of columns are compared with those in the
+    config: `exact`, or `caseless` (and without spaces around them). `utf-16` takes a byte order mark.
+    """
 
     delimiter: str = ","
-    quote: str = '"'
+    quote: str | None = '"'
     encoding: str = "utf-8"
     columns: tuple[str, ...] | None = None
+    comment: str | None = None
+    escape: str | None = None
+    header: str = "exact"
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
     """One of a customer's datasets: where it lies and which of its fields are personal.
 
-    `prefix` is None for `records`, which live in the vault's table. `subject` is the field that identifies
-    the subject of a row: a dotted path in `jsonl`, where `[]` after a name stands for every element of a
-    list; the name of a column in `csv`. `personal` maps a field to its kind. `remove` says what an erasure
+    `prefix` is None for `records`, which live in the vault's table. `subjects` are the fields that identify
+    the people of a row, each of them by itself (sender and recipient); none where there are no rows. A field
+    is a dotted path, where `[]` after a name stands for every element of a list; in `csv` it is the name of a
+    column. `personal` maps a field to its kind. `remove` says what an erasure
     takes from a row that names several subjects in a list: the `row`, or only the `element`. `as_of` is the
     field with the row's own time, where there is one. `index` says how a run finds subjects: by `events`, or
     by a `scan` of all files. `archived` says what becomes of files that cannot be read before S3 has brought
@@ -32,7 +42,7 @@ class Dataset:
     name: str
     format: str
     prefix: str | None
-    subject: str | None
+    subjects: tuple[str, ...]
     personal: Mapping[str, str]
     remove: str = "row"
     csv: CsvDialect | None = None
@@ -49,6 +59,24 @@ class Dataset:
     def has_columns(self) -> bool:
         """Whether a field is the name of a column, in which a dot means nothing, and not a path."""
         return self.format == "csv"
+
+    def owner_of(self, field: str) -> str | None:
+        """Return the subject field whose person alone a field is about, or None: it is about the whole row.
+
+        Where a row has several subject fields, `from.name` goes with `from.email`: no other of them has as
+        many of its parents. Columns of a csv file have no parents.
+        """
+        if len(self.subjects) == 1 or self.has_columns:
+            return None
+        shared = {subject: _shared_parents(field, subject) for subject in self.subjects}
+        most = max(shared.values(), default=0)
+        nearest = [subject for subject, parents in shared.items() if parents == most]
+        return nearest[0] if most and len(nearest) == 1 else None
+
+
+def _shared_parents(field: str, other: str) -> int:
+    pairs = zip(field.split(".")[:-1], other.split(".")[:-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
+from privacy.customers.numbers import as_number
+
 ReferenceOf = Callable[[str], str | None]
 """Identifier as it stands in the data → subject reference, or None for a blank one, which names nobody."""
 
@@ -50,6 +52,16 @@ def subject_reference(secret: bytes, identifier: str, subject_id: str) -> str:
     keyed = _keyed(secret).copy()
     keyed.update(message)
     return keyed.hexdigest()
+
+
+def asked_references(secret: bytes, identifier: str, subject_id: str) -> list[str]:
+    """Return the references of everybody in the data whom an identifier that was asked for means.
+
+    That is who is identified by this very text, and where it prints a number, by that number: `12.0` is asked
+    for as text that reads so, and as 12, however that is spelled.
+    """
+    texts = (identifier, as_number(normalise(identifier, subject_id)))
+    return list(dict.fromkeys(subject_reference(secret, text, subject_id) for text in texts))
 
 
 @lru_cache(maxsize=16)

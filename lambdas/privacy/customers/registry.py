@@ -104,21 +104,27 @@ def _customer(item: "Mapping[str, AttributeValueTypeDef]") -> Customer:
         key_deletion_days=int(item.get("key_deletion_days", {}).get("N", "30")),
         user_pool=item.get("user_pool", {}).get("S", ""),
         clients=tuple(json.loads(item.get("clients", {}).get("S", "[]"))),
-        datasets=tuple(
-            Dataset(
-                name=entry["name"],
-                format=entry["format"],
-                prefix=entry["prefix"],
-                subject=entry["subject"],
-                personal=entry["personal"],
-                remove=entry.get("remove", "row"),
-                csv=_dialect(entry["csv"]) if entry.get("csv") else None,
-                as_of=entry.get("as_of"),
-                index=entry.get("index", "events"),
-                archived=entry.get("archived", "report"),
-            )
-            for entry in json.loads(item["datasets"]["S"])
-        ),
+        datasets=tuple(map(dataset_of_entry, json.loads(item["datasets"]["S"]))),
+    )
+
+
+def dataset_of_entry(entry: Mapping[str, Any]) -> Dataset:
+    """Return the dataset that an entry of a customer's item describes.
+
+    Entries that were written before a dataset could have several subject fields have one `subject` or none.
+    """
+    subject = entry["subject"]
+    return Dataset(
+        name=entry["name"],
+        format=entry["format"],
+        prefix=entry["prefix"],
+        subjects=tuple(entry.get("subjects", () if subject is None else (subject,))),
+        personal=entry["personal"],
+        remove=entry.get("remove", "row"),
+        csv=_dialect(entry["csv"]) if entry.get("csv") else None,
+        as_of=entry.get("as_of"),
+        index=entry.get("index", "events"),
+        archived=entry.get("archived", "report"),
     )
 
 
@@ -129,6 +135,9 @@ def _dialect(entry: Mapping[str, Any]) -> CsvDialect:
         quote=entry["quote"],
         encoding=entry["encoding"],
         columns=None if columns is None else tuple(columns),
+        comment=entry.get("comment"),
+        escape=entry.get("escape"),
+        header=entry.get("header", "exact"),
     )
 
 

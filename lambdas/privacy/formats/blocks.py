@@ -105,8 +105,8 @@ def whole_lines(content: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def is_blank(row: bytes) -> bool:
-    """Return whether the row holds nothing but white space."""
-    return not row.strip()
+    """Return whether the row holds nothing but white space, or a Ctrl-Z: where text ended in CP/M and DOS."""
+    return not row or row.isspace() or (b"\x1a" in row and not row.strip(b" \t\n\r\v\f\x1a"))
 
 
 def named(subject: Subject) -> tuple[str, ...]:

@@ -1,15 +1,19 @@
-"""Compression of row files: recognised by their first bytes, undone and made again in a stream.
+"""How row files are stored: their compression and UTF-16, undone and made again in a stream.
 
-What a key or a header says about compression does not count: programs get both wrong. A file of several
-gzip members or zstd frames is read to its end and written back as one, with the codec that it had.
+What a key or a header says about compression does not count, but the file's first bytes: programs get both
+wrong. A file of several gzip members or zstd frames is read to its end and written back as one, with the
+codec that it had.
 """
 
+import codecs
 import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
 import zstandard
+
+from privacy.formats.blocks import RowReader
 
 Codec = Literal["plain", "gzip", "zstd"]
 
@@ -24,13 +28,16 @@ _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"  # after a first byte from 0x50 to 0x5f (RFC 8878, 3.1.2)
 _GZIP_WRAPPER: Final = 16 + zlib.MAX_WBITS
 
+_UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_ALL: Final = "surrogatepass"  # half a pair, which is no character, comes back as it was
+
 _PIECE_BYTES: Final = 1024 * 1024  # what is unpacked at a time, about
 _ZSTD_FEED: Final = 512  # four bytes of zstd can stand for 128 KiB: fed in small bites, memory stays flat
 _ZSTD_WINDOW: Final = 1 << 27  # what the zstd command accepts unless told otherwise
 
 
 class DamagedContentError(Exception):
-    """A compressed file ends too early or does not unpack. Its text is the reason, without any content."""
+    """A file ends too early, or does not unpack. Its text is the reason, without any content."""
 
 
 class Packer(Protocol):
@@ -43,11 +50,15 @@ class Packer(Protocol):
         """Return the rest of the stored form."""
 
 
-class _Plain:
+class Plain:
+    """Leaves content as it is."""
+
     def compress(self, content: bytes | memoryview, /) -> bytes | memoryview:
+        """Return the content."""
         return content
 
     def flush(self) -> bytes:
+        """Return nothing."""
         return b""
 
 
@@ -76,7 +87,7 @@ def packer(codec: Codec) -> Packer:
         return zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WRAPPER)
     if codec == "zstd":
         return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compressobj()
-    return _Plain()
+    return Plain()
 
 
 def _codec_of(first: bytes) -> Codec:
@@ -150,3 +161,85 @@ def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
     if begun:
         raise DamagedContentError("zstd content ends too early")
+
+
+class Utf16:
+    """Turns one file's text in UTF-16 into UTF-8 and back, without the byte order mark that it begins with.
+
+    Rows are found in bytes, and in UTF-16 a line feed's bytes are parts of other characters too.
+    """
+
+    def __init__(self) -> None:
+        self._mark = b""
+
+    def plain(self, content: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the content in UTF-8. Raises DamagedContentError where it is not in UTF-16 with a mark."""
+        pieces = iter(content)
+        first = b""
+        while len(first) < len(codecs.BOM_UTF16) and (piece := next(pieces, None)) is not None:
+            first += piece
+        if not first:
+            return
+        self._mark = first[: len(codecs.BOM_UTF16)]
+        if self._mark not in _UTF16:
+            raise DamagedContentError("text is not in UTF-16 with a byte order mark")
+        decoder = codecs.getincrementaldecoder(_UTF16[self._mark])(_ALL)
+        for piece in chain([first[len(self._mark) :]], pieces):
+            if text := decoder.decode(piece):
+                yield text.encode("utf-8", _ALL)
+        try:
+            rest = decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            raise DamagedContentError("text in UTF-16 ends too early") from None
+        if rest:
+            yield rest.encode("utf-8", _ALL)
+
+    def stored(self, content: bytes, *, begins: bool) -> bytes:
+        """Return whole characters in UTF-8 as the file has them, behind its mark where it `begins`."""
+        if not self._mark:
+            return b""  # nothing was read, so nothing comes out
+        text = content.decode("utf-8", _ALL).encode(_UTF16[self._mark], _ALL)
+        return self._mark + text if begins else text
+
+
+class Utf16Packer:
+    """Makes the stored form of a text that was read by way of `Utf16`; `packer` compresses what that is."""
+
+    def __init__(self, text: Utf16, packer: Packer) -> None:
+        self._text = text
+        self._packer = packer
+        self._begins = True
+
+    def compress(self, content: bytes | memoryview, /) -> bytes | memoryview:
+        """Take more content, of whole characters; return what is ready of the stored form."""
+        stored = self._text.stored(bytes(content), begins=self._begins)
+        self._begins = False
+        return self._packer.compress(stored)
+
+    def flush(self) -> bytes:
+        """Return the rest of the stored form."""
+        ready = self.compress(b"") if self._begins else b""
+        return bytes(ready) + self._packer.flush()
+
+
+@runtime_checkable
+class TextReader(RowReader, Protocol):
+    """Reads rows of text that is stored in UTF-16, or as it is read (`text` is None)."""
+
+    text: Utf16 | None
+
+
+def opened(reader: RowReader, chunks: Iterable[bytes]) -> tuple[Codec, Iterator[bytes]]:
+    """Return the codec of a stored file, and its content in pieces as the reader takes it.
+
+    The pieces raise DamagedContentError as those of `unpacked` do, and where the text is not in UTF-16.
+    """
+    codec, content = unpacked(chunks)
+    text = reader.text if isinstance(reader, TextReader) else None
+    return codec, content if text is None else text.plain(content)
+
+
+def packer_for(reader: RowReader, codec: Codec) -> Packer:
+    """Return what makes the stored form again of the file that the reader reads."""
+    text = reader.text if isinstance(reader, TextReader) else None
+    return packer(codec) if text is None else Utf16Packer(text, packer(codec))

@@ -2,19 +2,34 @@
 
 Rows are found in the bytes and never written anew, so that all of a file but the corrected fields stays as
 it is. Every encoding that a dataset may declare has ASCII in ASCII's place, so delimiter, quote and line feed
-are the same bytes in all of them.
+are the same bytes in all of them; UTF-16 has not, and is read as the same text in UTF-8.
 
 A field in quotes may hold delimiters, quotes (doubled) and line ends. A quote inside a field without quotes
 is itself. Anything else about quotes is an error, and then what was meant cannot be told: the line is
 reported, and reading goes on with the next.
+
+Files are put together, and come from old programs: a byte order mark may stand before any row, and a Ctrl-Z
+alone on a line or at the end. Neither is part of a field.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from privacy.customers.customer import CsvDialect
-from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
+from privacy.customers.numbers import as_number
+from privacy.formats.blocks import (
+    Block,
+    Subject,
+    Unreadable,
+    UnreadableRowError,
+    is_blank,
+    named,
+    whole_lines,
+)
+from privacy.formats.compression import Utf16
+from privacy.formats.csv_grammar import Fields, Grammar
 from privacy.formats.paths import subject_of
 from privacy.formats.readers import RowsInStream
 from privacy.formats.remembered import remember
@@ -23,23 +38,35 @@ MAX_ROW_BYTES: Final = 16 * 1024 * 1024
 """Longest row over several lines. What is longer has a quote that nobody closed."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_CTRL_Z: Final = b"\x1a"
+"""Where text ended in CP/M and DOS."""
+
 _NOT_A_ROW: Final = Unreadable("quotes or carriage returns out of place")
-_TOO_SHORT: Final = Unreadable("has no field for the subject's column")
+_PERHAPS_TWO: Final = "perhaps two rows in one"
+_TOO_SHORT: Final = "has no field for the subject's column"
 _NO_COLUMN: Final = Unreadable("header without the subject's column")
 
 
 class CsvRows:
-    """Reads one csv file, with the subject in the column of that name."""
+    """Reads one csv file, with its people in the columns of these names."""
 
-    def __init__(self, subject: str, dialect: CsvDialect) -> None:
-        self._subject: Final = subject
-        self._encoding: Final = dialect.encoding
-        self._delimiter: Final = dialect.delimiter.encode("ascii")
-        self._quote: Final = dialect.quote.encode("ascii")
+    def __init__(self, subjects: Sequence[str], dialect: CsvDialect) -> None:
+        self._subjects: Final = subjects
+        self.text: Final = Utf16() if dialect.encoding == "utf-16" else None
+        self._fields: Final = Fields(dialect)
+        self._delimiter: Final = self._fields.delimiter
+        self._quote: Final = self._fields.quote
+        self._escape: Final = self._fields.escape
+        self._comment: Final = self._fields.comment
+        self._caseless: Final = dialect.header == "caseless"
+        # What has a meaning beyond that of delimiters and line ends, and is rare in most files.
+        self._odd: Final = [mark for mark in (_CTRL_Z, self._escape, self._comment) if mark]
         self._columns: dict[str, list[int]] | None = None
+        self._width = 0
         self.head = 0
-        self._grammar: Final = _Grammar(self._delimiter, self._quote)
+        self._grammar: Final = Grammar(self._delimiter, self._quote, self._escape)
         self._places: list[int] = []
+        self._lacks_column = False
         self._known: dict[bytes, Subject] = {}
         self._pattern: re.Pattern[bytes] | None = None
         self._quick_pattern: re.Pattern[bytes] | None = None
@@ -55,7 +82,7 @@ class CsvRows:
             has_header = self._columns is not None
             block = self._block(text, line, offset, is_last=is_last)
             if not has_header and self._columns is not None:
-                self.head = offset + _length_to_header(block)
+                self.head = offset + self._length_to_header(block)
             held = text[len(block.content) :]
             if block.rows:
                 yield block
@@ -68,29 +95,28 @@ class CsvRows:
         Only the bytes of those fields differ. A column that the file or the row does not have is passed
         over. Raises UnreadableRowError.
         """
-        ending = b"\r" if row.endswith(b"\r") else b""
-        mark = _BOM if row.startswith(_BOM) else b""
-        fields = self._grammar.fields(row[len(mark) : len(row) - len(ending)])
+        mark, body, ending = _parts(row)
+        fields = self._grammar.fields(body)
         if fields is None:
             raise UnreadableRowError(_NOT_A_ROW.reason)
         changed = False
         for change in changes:
             for name, value in change.items():
-                for place in (self._columns or {}).get(name, ()):
+                for place in self._places_of(name):
                     if place < len(fields):
-                        new = self._written(value, fields[place])
+                        new = self._fields.written(value, fields[place], is_first=place == 0)
                         changed |= new != fields[place]
                         fields[place] = new
         return mark + self._delimiter.join(fields) + ending if changed else None
 
     def values(self, row: bytes, field: str) -> list[str]:
         """Return the row's values in the columns of that name. Raises UnreadableRowError."""
-        fields = self._grammar.fields(row.removeprefix(_BOM).removesuffix(b"\r"))
+        fields = self._grammar.fields(_parts(row)[1])
         if fields is None:
             raise UnreadableRowError(_NOT_A_ROW.reason)
-        places = (self._columns or {}).get(field, ())
         try:
-            return [self._read(fields[place]) for place in places if place < len(fields)]
+            found = [fields[place] for place in self._places_of(field) if place < len(fields)]
+            return [text for text in map(self._fields.read, found) if text is not None]
         except UnicodeDecodeError:
             raise UnreadableRowError("not in the dataset's encoding") from None
 
@@ -98,53 +124,62 @@ class CsvRows:
         lines = text.split(b"\n")
         if not lines[-1]:
             lines.pop()
-        mark = b""
-        if offset == 0 and text.startswith(_BOM):
-            mark, lines[0] = _BOM, lines[0].removeprefix(_BOM)
         subjects: list[Subject] | None = None
         if self._columns is not None:
             rows, subjects = lines, self._subjects_at_once(text, lines)
         if subjects is None:
-            rows, subjects = self._row_by_row(lines, may_go_on=not is_last)
+            rows, subjects = self._row_by_row(lines, odd=self._has_odd(text), may_go_on=not is_last)
         if not rows:
             return Block(b"", [], [], ended=True, line=line, offset=offset)
-        rows[0] = mark + rows[0]
         size = sum(map(len, rows)) + len(rows)
         return Block(text[:size], rows, subjects, size <= len(text), line, offset)
 
+    def _has_odd(self, text: bytes) -> bool:
+        # One byte is found much faster than three.
+        return any(mark in text for mark in self._odd) or (_BOM[:1] in text and _BOM in text)
+
     def _subjects_at_once(self, text: bytes, rows: list[bytes]) -> list[Subject] | None:
-        """Return the subjects where every line is a row and has the one subject column; or None."""
+        """Return the subjects where every line is a row and has the subject columns; or None."""
         returns = text.count(b"\r") - text.count(b"\r\n") - text.endswith(b"\r")
-        if self._quick_pattern is None or returns:
+        if not self._places or returns or self._has_odd(text):
             return None
-        (place,) = self._places
-        match: Callable[[bytes], Any] = self._quick_pattern.match
-        delimiter, quote = self._delimiter, self._quote
+        place, delimiter, quote = self._places[-1], self._delimiter, self._quote
         try:
-            if quote in text:
+            if quote is not None and quote in text:
+                if self._quick_pattern is None:
+                    return None
+                match: Callable[[bytes], Any] = self._quick_pattern.match
                 fields = [
                     match(row)[1] if quote in row else row.split(delimiter, place + 1)[place] for row in rows
                 ]
-            else:
+            elif len(self._places) == 1:
                 fields = [row.split(delimiter, place + 1)[place] for row in rows]
+            else:
+                several = itemgetter(*self._places)
+                fields = [delimiter.join(several(row.split(delimiter, place + 1))) for row in rows]
         except (IndexError, TypeError):
             return None
         known = self._known
         return [known[field] if field in known else self._remembered(field) for field in fields]
 
-    def _row_by_row(self, lines: list[bytes], *, may_go_on: bool) -> tuple[list[bytes], list[Subject]]:
-        """Return rows and their subjects; the last lines are left out where more of their row may come."""
+    def _row_by_row(
+        self, lines: list[bytes], *, odd: bool, may_go_on: bool
+    ) -> tuple[list[bytes], list[Subject]]:
+        """Return rows and their subjects; the last lines are left out where more of their row may come.
+
+        `odd` says whether any of the rare marks is in the lines.
+        """
         rows: list[bytes] = []
         subjects: list[Subject] = []
         position = 0
         while position < len(lines):
             row = lines[position]
             position += 1
-            if self._pattern is not None and (found := self._pattern.match(row)) is not None:
+            if (found := self._matched(row, odd=odd)) is not None:
                 rows.append(row)
-                subjects.append(self._subject_in([found[1]]))
+                subjects.append(self._subject_in([found]))
                 continue
-            if self._quote in row and not self._grammar.is_row(row):
+            if self._may_go_on(row):
                 end = self._end_of_row(lines, position - 1)
                 if end is None and may_go_on and sum(map(len, lines[position - 1 :])) < MAX_ROW_BYTES:
                     break
@@ -154,155 +189,133 @@ class CsvRows:
             subjects.append(self._subject_of(row))
         return rows, subjects
 
+    def _matched(self, row: bytes, *, odd: bool) -> bytes | None:
+        """Return the field in the only subject column of most rows that stand on one line."""
+        if self._pattern is None or (odd and self._has_odd(row)):
+            return None
+        found = self._pattern.match(row)
+        return None if found is None else found[1]
+
+    def _may_go_on(self, line: bytes) -> bool:
+        """Return whether a line may be the first of a row that goes on behind its line feed."""
+        if not (self._quote and self._quote in line) and not (self._escape and self._escape in line):
+            return False
+        line = line.removeprefix(_BOM)
+        return not self._grammar.is_row(line) and not self._is_nobodys(line)
+
     def _end_of_row(self, lines: list[bytes], first: int) -> int | None:
         """Return which line ends the row, `first` if the row is broken there, None if none of them does."""
-        if not self._grammar.is_open(lines[first]):
-            return first
+        after = self._grammar.after(lines[first].removeprefix(_BOM))
         for position in range(first + 1, len(lines)):
+            if after == "broken":
+                return first
             line = lines[position]
-            if self._quote not in line or self._grammar.stays_open(line):
+            if (
+                after == "quoted"
+                and (self._quote or b"") not in line
+                and (self._escape is None or self._escape not in line)
+            ):
                 continue
-            return position if self._grammar.closes(line) else first
-        return None
+            after = self._grammar.after(line, after)
+            if after == "ended":
+                # An escape behind a quote that closed its field looks as if it were in a field.
+                whole = self._escape is None or self._grammar.is_row(
+                    b"\n".join(lines[first : position + 1]).removeprefix(_BOM)
+                )
+                return position if whole else first
+        return first if after == "broken" else None
 
     def _subject_of(self, row: bytes) -> Subject:
-        if is_blank(row):
+        _, body, _ = _parts(row)
+        if self._is_nobodys(body):
             return None
-        fields = self._grammar.fields(row.removesuffix(b"\r"))
+        fields = self._grammar.fields(body)
         if self._columns is None:
             return self._read_header(fields)
         if fields is None:
             return _NOT_A_ROW
         if not self._places:
             return None
-        if max(self._places) >= len(fields):
-            return _TOO_SHORT
-        return self._subject_in([fields[place] for place in self._places])
+        found = self._subject_in([fields[place] for place in self._places if place < len(fields)])
+        if (_BOM in body or (self._escape and b"\n" in body)) and self._may_be_two(fields):
+            return Unreadable(_PERHAPS_TWO, named(found))
+        if max(self._places) >= len(fields) and not isinstance(found, Unreadable):
+            return Unreadable(_TOO_SHORT, named(found))
+        return found
+
+    def _may_be_two(self, fields: Sequence[bytes]) -> bool:
+        """Return whether what has a mark inside, or an escaped line end, may be more than one row.
+
+        Files that are put together run into each other so, where the last line of one had no end.
+        """
+        alone = [field for field in fields if not self._fields.is_quoted(field)]
+        too_many = len(fields) > self._width and any(_BOM in field or b"\n" in field for field in alone)
+        return too_many or any(_BOM in fields[place] for place in self._places if place < len(fields))
 
     def _remembered(self, field: bytes) -> Subject:
-        subject = self._subject_in([field.removesuffix(b"\r")])
+        alone = field.removesuffix(b"\r")
+        # Several are joined by the delimiter, which then none of them has in it.
+        subject = self._subject_in([alone] if len(self._places) == 1 else alone.split(self._delimiter))
         remember(self._known, field, subject)
         return subject
 
     def _subject_in(self, fields: Sequence[bytes]) -> Subject:
         try:
-            texts = [self._read(field) for field in fields]
-            return subject_of([text for text in texts if text.strip()], set())
+            texts = [self._fields.read(field) for field in fields]
+            return subject_of([as_number(text) for text in texts if text is not None and text.strip()], set())
         except UnicodeDecodeError:
             return Unreadable("not in the dataset's encoding")
 
     def _read_header(self, fields: list[bytes] | None) -> Subject:
         try:
-            names = [self._read(field) for field in fields or ()]
+            names = [self._fields.read(field) or "" for field in fields or ()]
         except UnicodeDecodeError:
             names = []
         self._take_columns(names)
-        return None if self._places else _NO_COLUMN
+        return _NO_COLUMN if self._lacks_column else None
 
     def _take_columns(self, names: Sequence[str]) -> None:
         self._columns = {}
         for place, name in enumerate(names):
-            self._columns.setdefault(name, []).append(place)
-        self._places = self._columns.get(self._subject, [])
-        if len(self._places) == 1:
+            self._columns.setdefault(self._name(name), []).append(place)
+        self._width = len(names)
+        found = list(map(self._places_of, self._subjects))
+        self._places = sorted({place for places in found for place in places})
+        self._lacks_column = not all(found)
+        if len(self._places) == 1 and self._quote is not None:
             self._pattern = self._grammar.row_with(self._places[0])
             self._quick_pattern = self._grammar.row_with(self._places[0], b"")
 
-    def _read(self, field: bytes) -> str:
-        if field.startswith(self._quote):
-            field = field[1:-1].replace(self._quote * 2, self._quote)
-        return field.decode(self._encoding)
+    def _name(self, name: str) -> str:
+        """Return the name of a column as names are compared."""
+        return name.strip().casefold() if self._caseless else name
 
-    def _written(self, value: Any, old: bytes) -> bytes:  # noqa: ANN401 - a scalar of any kind
-        text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-        try:
-            new = text.encode(self._encoding)
-            if self._read(old) == text:
-                return old
-        except UnicodeDecodeError:
-            pass  # the old value is not readable: the new one differs
-        except UnicodeEncodeError:
-            raise UnreadableRowError("the new value does not exist in the dataset's encoding") from None
-        special = (self._delimiter, self._quote, b"\n", b"\r")
-        if old.startswith(self._quote) or text != text.strip() or any(mark in new for mark in special):
-            return self._quote + new.replace(self._quote, self._quote * 2) + self._quote
-        return new
+    def _places_of(self, name: str) -> Sequence[int]:
+        """Return where the columns of that name are."""
+        return (self._columns or {}).get(self._name(name), ())
 
+    def _is_nobodys(self, row: bytes) -> bool:
+        """Return whether the line is a comment, or blank."""
+        return is_blank(row) or (self._comment is not None and row.startswith(self._comment))
 
-CSV: Final = RowsInStream(lambda subject, dataset: CsvRows(subject, dataset.csv or CsvDialect()))
+    def _length_to_header(self, block: Block) -> int:
+        """Return how much of a block goes to the end of its header, the first row that is somebody's."""
+        bodies = (_parts(row)[1] for row in block.rows)
+        header = next(number for number, body in enumerate(bodies) if not self._is_nobodys(body))
+        length = sum(len(row) + 1 for row in block.rows[: header + 1])
+        return min(length, len(block.content))
 
 
-class _Grammar:
-    """What rows look like in one dialect. Nothing here ever looks back: times grow with the length alone."""
-
-    def __init__(self, delimiter: bytes, quote: bytes) -> None:
-        d, q = re.escape(delimiter), re.escape(quote)
-        inside = rb"[^%b]*+(?:%b%b[^%b]*+)*+" % (q, q, q, q)
-        # Spaces before a quote: some programs take the quotes for real then, so nobody can tell.
-        spaces = b"" if delimiter == b" " else b" *+"
-        bare = rb"(?!%b%b)[^%b\r\n]*+" % (spaces, q, d)
-        # The first alternative is part of the last: most fields match it, and at the first byte.
-        plain = rb"[^%b%b \r\n][^%b\r\n]*+" % (d, q, d)
-        field = rb"(?:%b|%b%b%b|%b)" % (plain, q, inside, q, bare)
-        more = rb"(?:%b%b)*+" % (d, field)
-        self._parts = (d, q, inside, field)
-        self._field = re.compile(field)
-        self._row = re.compile(rb"%b%b\r?+\Z" % (field, more))
-        self._open = re.compile(rb"(?:%b%b)*+%b%b\Z" % (field, d, q, inside))
-        self._stays_open = re.compile(rb"%b(?:\Z|%b%b%b%b%b\Z)" % (inside, q, more, d, q, inside))
-        self._closes = re.compile(rb"%b%b%b\r?+\Z" % (inside, q, more))
-        self._delimiter = delimiter
-
-    def row_with(self, place: int, returns: bytes = rb"\r") -> re.Pattern[bytes]:
-        """Return a pattern of most rows on one line, whose group is the field at this place.
-
-        Behind that field it reads no single ones, just what lies between quotes: each pair has to begin
-        behind a delimiter and to end before one. What it does not match may still be a row. With
-        `returns` empty it is for lines without a carriage return but at their end, and quicker.
-        """
-        d, q, inside, field = self._parts
-        end = rb"(?=%b|\r|\Z)" % d
-        bare = rb"[^%b%b]*+" % (q, returns)
-        rest = rb"%b(?:(?<=%b)%b%b%b%b%b)*+\r?+\Z" % (bare, d, q, inside, q, end, bare)
-        return re.compile(rb"(?:%b%b){%d}(%b)%b%b" % (field, d, place, field, end, rest))
-
-    def is_row(self, text: bytes) -> bool:
-        """Return whether the text is one whole row."""
-        return self._row.match(text) is not None
-
-    def is_open(self, line: bytes) -> bool:
-        """Return whether the line ends inside a quoted field that begins on it."""
-        return self._open.match(line) is not None
-
-    def stays_open(self, line: bytes) -> bool:
-        """Return whether a line that begins inside a quoted field ends inside one."""
-        return self._stays_open.match(line) is not None
-
-    def closes(self, line: bytes) -> bool:
-        """Return whether a line that begins inside a quoted field ends the row."""
-        return self._closes.match(line) is not None
-
-    def fields(self, row: bytes) -> list[bytes] | None:
-        """Return the row's fields as they are written, or None where it is not a row."""
-        found: list[bytes] = []
-        place = 0
-        while (field := self._field.match(row, place)) is not None:
-            found.append(field[0])
-            place = field.end()
-            if place == len(row):
-                return found
-            if not row.startswith(self._delimiter, place):
-                return None
-            place += 1
-        return None
+CSV: Final = RowsInStream(lambda subjects, dataset: CsvRows(subjects, dataset.csv or CsvDialect()))
 
 
-def _length_to_header(block: Block) -> int:
-    """Return how much of a block goes to the end of its first row that is not blank, which is the header."""
-    rows = [block.rows[0].removeprefix(b"" if block.offset else _BOM), *block.rows[1:]]
-    header = next(number for number, row in enumerate(rows) if not is_blank(row))
-    length = sum(len(row) + 1 for row in block.rows[: header + 1])
-    return min(length, len(block.content))
+def _parts(row: bytes) -> tuple[bytes, bytes, bytes]:
+    """Split a row into byte order mark, fields, and a carriage return or Ctrl-Z at its end."""
+    mark = _BOM if row.startswith(_BOM) else b""
+    ending = b"\r" if row.endswith(b"\r") else _CTRL_Z if row.endswith(_CTRL_Z) else b""
+    if not mark and not ending:
+        return b"", row, b""
+    return mark, row[len(mark) : len(row) - len(ending)], ending
 
 
 def _with_last(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

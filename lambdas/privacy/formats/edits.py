@@ -28,6 +28,14 @@ _MOST_SPLICES: Final = 20_000  # more are never kept: three bytes each at the le
 ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
 """Subject reference → the fields to set in its rows: one mapping a change, in the order of the requests."""
 
+OwnerOf = Callable[[str], str | None]
+"""Field → the subject field whose person alone it is about, or None."""
+
+
+def nobody_alone(_field: str) -> None:
+    """Return None: in rows with one subject field, every field is about whoever they name."""
+    return
+
 
 @dataclass(slots=True)
 class Edited:
@@ -93,7 +101,8 @@ class RowEdits:
     With `elements`, an erasure takes the subject's elements out of a row's list and leaves the row. `dated`
     says of whom it takes only older rows. `splices` are the rows that changed or went, in the order of the
     file: None where they are too many, or where a row came to be somebody else's. `positions`, if given,
-    collects where rows are in the new content.
+    collects where rows are in the new content. `owner_of` names, for a field to set, the subject field whose
+    person alone it is about, None where it is about whoever the row names.
     """
 
     erase: frozenset[str]
@@ -102,6 +111,7 @@ class RowEdits:
     elements: bool = False
     dated: Dated | None = None
     positions: RowPositions | None = None
+    owner_of: OwnerOf = nobody_alone
     splices: list[Splice] | None = field(default_factory=list)
     done: Edited = field(default_factory=Edited)
     _shift: int = 0
@@ -161,13 +171,24 @@ class RowEdits:
             if gone and isinstance(reader, ElementReader):
                 new = reader.without(row, lambda identifier: self.reference(identifier) in gone) or row
                 self.done.erased |= gone
-            fields = [change for ref in refs if ref not in gone for change in self.changes.get(ref, ())]
+            fields = [change for ref in refs if ref not in gone for change in self._changes(reader, row, ref)]
             if fields:
                 new = reader.corrected(new, fields) or new
         except UnreadableRowError as error:
             report(str(error))
         self.done.rows_changed += new != row
         return new
+
+    def _changes(self, reader: RowReader, row: bytes, ref: str) -> Iterator[Mapping[str, Any]]:
+        """Yield the fields to set for one of the people whom the row names. Raises UnreadableRowError."""
+        for change in self.changes.get(ref, ()):
+            owners = {name: self.owner_of(name) for name in change}
+            where = {
+                owner: owner is None or ref in map(self.reference, reader.values(row, owner))
+                for owner in set(owners.values())
+            }
+            if fields := {name: value for name, value in change.items() if where[owners[name]]}:
+                yield fields
 
     def _gone(self, reader: RowReader, row: bytes, refs: Sequence[str]) -> frozenset[str]:
         asked = self.erase.intersection(refs)

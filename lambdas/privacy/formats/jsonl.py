@@ -29,15 +29,17 @@ _ESCAPED_NAME: Final = re.compile(rb"\\u00[2-7]")
 
 
 class JsonLines:
-    """Reads files whose rows are JSON documents, one a line, with the subject at one path."""
+    """Reads files whose rows are JSON documents, one a line, with their people at these paths."""
 
     head = 0
 
-    def __init__(self, subject: str) -> None:
-        self._path: Final = path_of(subject)
-        names = [step for step in self._path if step != EACH]
-        self._name = f'"{names[-1]}"'.encode()
-        self._member = re.compile(re.escape(self._name) + rb"\s*:")
+    def __init__(self, *subjects: str) -> None:
+        self._paths: Final = [path_of(subject) for subject in subjects]
+        names = [next(step for step in reversed(path) if step != EACH) for path in self._paths]
+        self._names: Final = [
+            _Name(name, [path for path, last in zip(self._paths, names, strict=True) if last == name])
+            for name in dict.fromkeys(names)
+        ]
 
     def blocks(self, content: Iterable[bytes]) -> Iterator[Block]:
         """Yield the file's rows. Raises LineTooLongError."""
@@ -65,10 +67,13 @@ class JsonLines:
             return self._subject_of_members(row)
         if not isinstance(document, dict):
             return Unreadable("not a JSON object")
-        values = list(values_at(document, self._path, faults))
-        # Whole numbers beyond 64 bits are floats too: the row's own spelling counts.
-        if float in set(map(type, values)) or self._may_hide_members(row, len(values)):
-            return self._subject_of_members(row)
+        values: list[Any] = []
+        for name in self._names:
+            found = [value for path in name.paths for value in values_at(document, path, faults)]
+            # Whole numbers beyond 64 bits are floats too: the row's own spelling counts.
+            if float in set(map(type, found)) or name.may_hide(row, len(found)):
+                return self._subject_of_members(row)
+            values += found
         return subject_of(values, faults)
 
     def corrected(self, row: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes | None:
@@ -98,33 +103,37 @@ class JsonLines:
         """
         mark, body, ending = _parts(row)
         document = loads_uniquely(body)
-        last = max(position for position, step in enumerate(self._path) if step == EACH)
         changed = False
-        for elements in values_at(document, self._path[:last], set()):
-            if not isinstance(elements, list):
-                continue
-            kept = [element for element in elements if not _is(element, self._path[last + 1 :], gone)]
-            if len(kept) < len(elements):
-                elements[:] = kept
-                changed = True
+        for path in self._paths:
+            last = max(position for position, step in enumerate(path) if step == EACH)
+            for elements in values_at(document, path[:last], set()):
+                if not isinstance(elements, list):
+                    continue
+                kept = [element for element in elements if not _is(element, path[last + 1 :], gone)]
+                if len(kept) < len(elements):
+                    elements[:] = kept
+                    changed = True
         return mark + dumps_exactly(document) + ending if changed else None
 
     def _subjects_at_once(self, piece: bytes, rows: list[bytes]) -> list[str] | None:
         """Return the subjects of rows that all name exactly one in the plainest way, or None."""
-        if piece.count(self._name) != len(rows) or EACH in self._path or _has_escaped_name(piece):
+        path, name = self._paths[0], self._names[0]
+        if len(self._paths) > 1 or EACH in path:
+            return None
+        if piece.count(name.text) != len(rows) or _has_escaped_name(piece):
             return None
         loads = orjson.loads
         values: list[Any]
         try:
-            if len(self._path) == 1:
-                (name,) = self._path
-                values = [loads(row)[name] for row in rows]
-            elif len(self._path) == 2:
-                parent, name = self._path
-                values = [loads(row)[parent][name] for row in rows]
+            if len(path) == 1:
+                (last,) = path
+                values = [loads(row)[last] for row in rows]
+            elif len(path) == 2:
+                parent, last = path
+                values = [loads(row)[parent][last] for row in rows]
             else:
                 values = [loads(row) for row in rows]
-                for step in self._path:
+                for step in path:
                     values = list(map(itemgetter(step), values))
         except (ValueError, KeyError, TypeError):
             return None
@@ -132,14 +141,6 @@ class JsonLines:
         if kinds in ({int}, {int, str}):
             return list(map(str, values))
         return values if kinds == {str} else None
-
-    def _may_hide_members(self, row: bytes, found: int) -> bool:
-        """Return whether the row may have more members of the subject field's name than were `found`."""
-        if self._path[-1] == EACH:
-            return True
-        return (row.count(self._name) != found and len(self._member.findall(row)) != found) or (
-            _has_escaped_name(row)
-        )
 
     def _subject_of_members(self, row: bytes) -> Subject:
         try:
@@ -149,10 +150,29 @@ class JsonLines:
         if not isinstance(document, list) or type(document) is list:
             return Unreadable("not a JSON object")
         faults: set[str] = set()
-        return subject_of(list(values_at(document, self._path, faults)), faults)
+        values = [value for path in self._paths for value in values_at(document, path, faults)]
+        return subject_of(values, faults)
 
 
-JSON_LINES: Final = RowsInStream(lambda subject, _: JsonLines(subject), elements=True)
+JSON_LINES: Final = RowsInStream(lambda subjects, _: JsonLines(*subjects), elements=True)
+
+
+class _Name:
+    """The last name of subject fields, and the paths that end with it."""
+
+    def __init__(self, name: str, paths: Sequence[Path]) -> None:
+        self.paths: Final = paths
+        self.text: Final = f'"{name}"'.encode()
+        self._member: Final = re.compile(re.escape(self.text) + rb"\s*:")
+        self._in_lists: Final = any(path[-1] == EACH for path in paths)
+
+    def may_hide(self, row: bytes, found: int) -> bool:
+        """Return whether the row may have more members of this name than the values that were `found`."""
+        if self._in_lists:
+            return True  # the values are not the name's own members
+        return (row.count(self.text) != found and len(self._member.findall(row)) != found) or (
+            _has_escaped_name(row)
+        )
 
 
 def _has_escaped_name(text: bytes) -> bool:

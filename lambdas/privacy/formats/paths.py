@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from privacy.customers.numbers import shortest
 from privacy.formats.blocks import Subject, Unreadable
 
 EACH: Final = "[]"
@@ -10,6 +11,9 @@ EACH: Final = "[]"
 
 Path = tuple[str, ...]
 """A field path, split: `recipients[].email` is ("recipients", "[]", "email")."""
+
+NOT_A_NUMBER: Final = "NaN"
+"""How programs write a missing number: it identifies nobody."""
 
 
 class Number(str):
@@ -70,7 +74,7 @@ def subject_of(values: Sequence[Any], faults: set[str]) -> Subject:
         text = printed(value)
         if text is not None:
             named[text] = None
-        elif value is not None:
+        elif value is not None and value != NOT_A_NUMBER:
             faults.add("subject field is not a single value")
     if faults:
         return Unreadable(min(faults), tuple(named))
@@ -82,10 +86,10 @@ def subject_of(values: Sequence[Any], faults: set[str]) -> Subject:
 def printed(value: Any) -> str | None:  # noqa: ANN401 - any JSON value
     """Return a single value as it prints, or None. `12` and `"12"` print the same, true and `"true"` too.
 
-    Numbers print as the row spells them, except that `-0` is 0.
+    Numbers print by their value (`privacy.customers.numbers`); one that is none (NaN) does not.
     """
     if isinstance(value, Number):
-        return "0" if value == "-0" else str(value)
+        return None if value == NOT_A_NUMBER else shortest(value)
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

@@ -2,8 +2,8 @@
 
 What is written is compared with what was read, byte for byte and in the order of the file: it has to be the
 same but for the splices. The comparison knows nothing of rows, so that a mistake in how rows are cut, edited
-and put together again cannot hide from it. It looks at plain content: compression is left to the libraries.
-Pieces that are written as they were read cost nothing.
+and put together again cannot hide from it. It looks at plain content, as rows are read from it: compression
+and UTF-16 are left to the libraries. Pieces that are written as they were read cost nothing.
 """
 
 from collections import deque

@@ -4,14 +4,14 @@ Each format's own module makes its object (`csv_rows.CSV`); `privacy.index.file_
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
 from privacy.customers.customer import Dataset
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import RowReader
-from privacy.formats.edits import ChangesOf, Edited
+from privacy.formats.edits import ChangesOf, Edited, OwnerOf, nobody_alone
 from privacy.formats.positions import RowPositions
 
 
@@ -37,19 +37,21 @@ class Subjects:
 class AskedOfFile:
     """What a visit asks of the rows of one file that lies on the disk.
 
-    `subject` is the field that names the subject of a row, `reference` turns what stands there into a
+    `subjects` are the fields that name the people of a row, `reference` turns what stands there into a
     reference. `erase` are those whose rows go; with `elements` only their elements of a row's list. `changes`
     are the fields to set. `spare` are those who are erased elsewhere and whose rows here stay. `personal` are
-    the fields with personal data: a file may hold values of them that no row has.
+    the fields with personal data: a file may hold values of them that no row has. `owner_of` is as in
+    RowEdits.
     """
 
-    subject: str
+    subjects: Sequence[str]
     erase: frozenset[str]
     changes: ChangesOf
     reference: ReferenceOf
     elements: bool = False
     spare: frozenset[str] = frozenset()
     personal: frozenset[str] = frozenset()
+    owner_of: OwnerOf = nobody_alone
 
 
 class FileEdits(Protocol):
@@ -76,30 +78,30 @@ class WholeFiles:
 class RowsInStream:
     """A format whose rows are read and changed one after the other, of files that may be compressed.
 
-    `reader_for` makes the reader of one file from the field that names a row's subject, and the dataset. The
+    `reader_for` makes the reader of one file from the fields that name a row's people, and the dataset. The
     index keeps where the rows are, and a dataset may say which field is a row's own time (`as_of`). With
     `elements` the reader is an ElementReader, and a dataset may say `remove: element`.
     """
 
-    reader_for: Callable[[str, Dataset], RowReader]
+    reader_for: Callable[[Sequence[str], Dataset], RowReader]
     elements: bool = False
 
     def reader(self, dataset: Dataset) -> RowReader:
         """Return what reads one of the dataset's files. Raises DatasetUnknownError."""
-        return self.reader_for(subject_field(dataset), dataset)
+        return self.reader_for(subject_fields(dataset), dataset)
 
 
 @dataclass(frozen=True, slots=True)
 class RowsOnDisk:
     """A format whose files have to lie on the function's disk while they are read and changed.
 
-    `subjects` returns whose the rows of a file are, by the field that names their subject and the fields with
+    `subjects` returns whose the rows of a file are, by the fields that name their people and the fields with
     personal data; `edits` makes what changes one file. Nobody keeps where rows are, and no row has a time of
     its own. With `elements` a dataset may say `remove: element`. Large libraries are imported by these two
     when they are called.
     """
 
-    subjects: Callable[[IO[bytes], str, Collection[str], ReferenceOf], Subjects]
+    subjects: Callable[[IO[bytes], Sequence[str], Collection[str], ReferenceOf], Subjects]
     edits: Callable[[AskedOfFile], FileEdits]
     elements: bool = False
 
@@ -107,11 +109,11 @@ class RowsOnDisk:
 FileFormat = WholeFiles | RowsInStream | RowsOnDisk
 
 
-def subject_field(dataset: Dataset) -> str:
-    """Return the field that names the subject of a row. Raises DatasetUnknownError where there is none."""
-    if dataset.subject is None:
+def subject_fields(dataset: Dataset) -> Sequence[str]:
+    """Return the fields that name the people of a row. Raises DatasetUnknownError where there are none."""
+    if not dataset.subjects:
         raise DatasetUnknownError
-    return dataset.subject
+    return dataset.subjects
 
 
 def found_by(positions: RowPositions, reader: RowReader) -> Subjects:

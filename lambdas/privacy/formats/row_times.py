@@ -75,7 +75,7 @@ def held(reader: RowReader, chunks: Iterator[bytes], reference: ReferenceOf, dat
     Raises LineTooLongError.
     """
     found: set[str] = set()
-    _, content = compression.unpacked(chunks)
+    _, content = compression.opened(reader, chunks)
     try:
         for block in reader.blocks(content):
             about = {

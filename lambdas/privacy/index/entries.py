@@ -39,7 +39,7 @@ MAX_SPLICES_BYTES: Final = 48 * 1024
 may carry 5,000 references too, before they come to the marker. Beyond it, visits parse the file in full."""
 
 _MOST_POSITIONS: Final = 1024 * 1024  # bytes packed, of one visit: it holds them all in memory
-_READING: Final = 1  # raised whenever readers come to find other rows or subjects in the same file
+_READING: Final = 2  # raised whenever readers come to find other rows or subjects in the same file
 
 _READ_AT_ONCE: Final = 100
 _PARALLEL: Final = 8
@@ -130,7 +130,7 @@ class Entries:
 def reading_of(customer: Customer, dataset: Dataset) -> bytes:
     """Return what stands for how the dataset's files are read: another subject field, other positions."""
     dialect = asdict(dataset.csv) if dataset.csv else None
-    how = [_READING, dataset.format, dataset.subject, dialect, customer.subject_id]
+    how = [_READING, dataset.format, dataset.subjects, dialect, customer.subject_id]
     return hashlib.sha256(json.dumps(how).encode()).digest()[:8]
 
 

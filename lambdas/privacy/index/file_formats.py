@@ -11,7 +11,7 @@ from privacy.formats.readers import (
     FileFormat,
     RowsInStream,
     WholeFiles,
-    subject_field,
+    subject_fields,
 )
 from privacy.parquet.file_format import PARQUET
 from privacy.vault import objects as vault_objects
@@ -36,7 +36,7 @@ def format_of(dataset: Dataset) -> FileFormat:
     if found is None:
         raise DatasetUnknownError
     if not isinstance(found, WholeFiles):
-        subject_field(dataset)
+        subject_fields(dataset)
     return found
 
 

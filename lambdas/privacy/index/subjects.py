@@ -22,7 +22,7 @@ from privacy.formats.readers import (
     Subjects,
     WholeFiles,
     found_by,
-    subject_field,
+    subject_fields,
 )
 from privacy.formats.remembered import MOST, SHORT
 from privacy.index.file_formats import format_of
@@ -65,14 +65,14 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
         case RowsOnDisk(subjects=subjects_of):
             reference = reference_of(vault)
             with on_disk(stored, lambda _: None) as file:
-                return subjects_of(file, subject_field(dataset), dataset.personal, reference)
+                return subjects_of(file, subject_fields(dataset), dataset.personal, reference)
         case RowsInStream() as rows:
             return _in_stream(rows.reader(dataset), stored, reference_of(vault))
 
 
 def _in_stream(reader: RowReader, stored: StoredObject, reference: ReferenceOf) -> Subjects:
     positions = RowPositions(reference, INDEX_BYTES)
-    _, content = compression.unpacked(stored.chunks())
+    _, content = compression.opened(reader, stored.chunks())
     for block in reader.blocks(_undamaged(content, positions)):
         positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
     return found_by(positions, reader)

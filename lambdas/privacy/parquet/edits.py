@@ -8,7 +8,7 @@ write the file, if they are personal: nobody can tell whose they are. What is wr
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Final, TypeGuard
 
@@ -17,13 +17,13 @@ import pyarrow.compute as pc
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
-from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited
+from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited, OwnerOf, nobody_alone
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
 from privacy.parquet.dictionaries import has_unused_values, unused_values
 from privacy.parquet.output import Changed, ParquetOutput
 from privacy.parquet.source import ParquetSource, leaf_ranges, refusing_damage
-from privacy.parquet.subjects import Named, ParquetRows, fields_of, positions_of
+from privacy.parquet.subjects import Named, ParquetRows, Step, fields_of, positions_of
 
 _IN_METADATA: Final = "key-value metadata of the file name the subject"
 _TELLING: Final = 6  # characters from which on an identifier in metadata is no chance
@@ -38,13 +38,14 @@ class ParquetEdits:
     `erased_here` has the identifiers of those of whom something went.
     """
 
-    subject: str
+    subjects: Sequence[str]
     erase: frozenset[str]
     changes: ChangesOf
     reference: ReferenceOf
     elements: bool = False
     spare: frozenset[str] = frozenset()
     personal: frozenset[str] = frozenset()
+    owner_of: OwnerOf = nobody_alone
     done: Edited = field(default_factory=Edited)
     erased_here: set[str] = field(default_factory=set)
     _concerned: Concerned = field(init=False)
@@ -58,10 +59,10 @@ class ParquetEdits:
         Raises DamagedContentError, and UnprovenError where it is not proven that all else stays as it is.
         """
         source = ParquetSource(file)
-        reader = ParquetRows(source, self.subject)
+        reader = ParquetRows(source, self.subjects)
         if reader.fault is not None:
             self.report(reader.fault)
-        personal = fields_of(source, [self.subject, *self.personal])
+        personal = fields_of(source, [*self.subjects, *self.personal])
         output: ParquetOutput | None = None
         first_row = 1
         unused: set[str] = set()
@@ -173,15 +174,15 @@ class _GroupEdit:
                 if fault is not None:
                     raise UnreadableRowError(fault.reason)
                 if gone:
-                    if len(named) != 1:
+                    if len(named) != len(edits.subjects):
                         raise UnreadableRowError(_NO_ELEMENTS)
                     thinned.append(row)
                     done.erased |= gone
-                self._want(row, [ref for ref in refs if ref not in gone], wanted)
+                self._want(row, [ref for ref in refs if ref not in gone], subjects_of_row, wanted)
             except UnreadableRowError as error:
                 edits.report(str(error), self._first_row + row)
         if thinned:
-            self._thin(named[0], thinned)
+            self._thin(named, thinned)
             changed.update(thinned)
         for path, new in wanted.items():
             changed |= self._set(path, new)
@@ -208,9 +209,12 @@ class _GroupEdit:
         else:
             output.copy(self._group)
 
-    def _concerned(self, named: list[Named]) -> dict[int, list[Subject]]:
-        """Return the rows with somebody in them who is asked for, or that cannot be read, and who it is."""
-        found: dict[int, list[Subject]] = {}
+    def _concerned(self, named: list[Named]) -> dict[int, dict[Subject, set[str]]]:
+        """Return the rows with somebody in them who is asked for, or that cannot be read.
+
+        Of each row who that is, and in which of the subject fields.
+        """
+        found: dict[int, dict[Subject, set[str]]] = {}
         for each in named:
             codes = self._edits.codes_concerned(each.subjects)
             if not codes:
@@ -218,17 +222,34 @@ class _GroupEdit:
             positions = positions_of(each.codes, codes)
             rows = each.row_numbers(positions)
             for row, code in zip(rows, each.codes.take(positions).to_pylist(), strict=True):
-                of_row = found.setdefault(row, [])
-                if each.subjects[code] not in of_row:
-                    of_row.append(each.subjects[code])
+                fields = found.setdefault(row, {}).setdefault(each.subjects[code], set())
+                fields.add(each.route.subject)
         return found
 
-    def _want(self, row: int, refs: list[str], wanted: dict[str, dict[int, pa.Scalar]]) -> None:
-        """Note the values that a row's fields shall have. Raises UnreadableRowError, and notes none then."""
+    def _want(
+        self,
+        row: int,
+        refs: list[str],
+        subjects: Mapping[Subject, set[str]],
+        wanted: dict[str, dict[int, pa.Scalar]],
+    ) -> None:
+        """Note the values that a row's fields shall have. Raises UnreadableRowError, and notes none then.
+
+        `subjects` are the people of the row, each with the subject fields in which they stand.
+        """
+        edits = self._edits
         values: dict[str, Any] = {}
         for ref in refs:
-            for change in self._edits.changes.get(ref, ()):
-                values |= change
+            its_own = {
+                field
+                for s, fields in subjects.items()
+                if isinstance(s, str) and edits.reference(s) == ref
+                for field in fields
+            }
+            for change in edits.changes.get(ref, ()):
+                for path, value in change.items():
+                    if (owner := edits.owner_of(path)) is None or owner in its_own:
+                        values[path] = value
         scalars = {
             path: columns.converted(value, place[2])
             for path, value in values.items()
@@ -250,17 +271,31 @@ class _GroupEdit:
                 self._change(number, columns.with_values(values, steps, differing), differing.keys())
         return set(differing)
 
-    def _thin(self, named: Named, rows: list[int]) -> None:
+    def _thin(self, named: Sequence[Named], rows: list[int]) -> None:
         """Take the elements of who is erased out of the rows' lists."""
-        edits, steps = self._edits, named.route.steps
-        gone = [code for code, s in enumerate(named.subjects) if edits.is_erased(s)]
         with refusing_damage():
-            of_gone = pc.is_in(named.codes, pa.array(gone, named.codes.type))
-            in_rows = pc.is_in(named.rows, pa.array(rows, pa.int64()))
-            keep = pc.invert(pc.and_(of_gone, in_rows))
-            last = max(place for place, step in enumerate(steps) if step == EACH)
-            values = self._values(named.route.field)
-            self._change(named.route.field, columns.without_elements(values, steps[: last + 1], keep), rows)
+            keeps: dict[tuple[int, tuple[Step, ...]], pa.Array] = {}
+            changed: dict[int, set[int]] = {}
+            for each in named:
+                steps, number = each.route.steps, each.route.field
+                last = max(place for place, step in enumerate(steps) if step == EACH)
+                here, keep = (number, steps[: last + 1]), self._keep(each, rows)
+                # Two fields of one list's elements: whoever stands in either takes the element along.
+                keeps[here] = pc.and_(keeps[here], keep) if here in keeps else keep
+                changed.setdefault(number, set()).update(
+                    each.row_numbers(pc.indices_nonzero(pc.invert(keep)))
+                )
+            # A list in the elements of another comes first: the outer one keeps its length then.
+            for (number, steps), keep in sorted(keeps.items(), key=lambda item: -item[0][1].count(EACH)):
+                if changed[number]:
+                    values = columns.without_elements(self._values(number), steps, keep)
+                    self._change(number, values, changed[number])
+
+    def _keep(self, named: Named, rows: list[int]) -> pa.Array:
+        """Return which elements of the list stay: those outside the rows, and those of others."""
+        gone = [code for code, s in enumerate(named.subjects) if self._edits.is_erased(s)]
+        of_gone = pc.is_in(named.codes, pa.array(gone, named.codes.type))
+        return pc.invert(pc.and_(of_gone, pc.is_in(named.rows, pa.array(rows, pa.int64()))))
 
     def _values(self, number: int) -> pa.Array:
         """Return a field's values as changed so far."""

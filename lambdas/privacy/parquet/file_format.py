@@ -1,29 +1,32 @@
 """The format `parquet` as the table of formats has it. Arrow is imported when such a file is met."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import IO, Final
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.readers import AskedOfFile, FileEdits, RowsOnDisk, Subjects
 
 
-def _subjects(file: IO[bytes], subject: str, personal: Collection[str], reference: ReferenceOf) -> Subjects:
+def _subjects(
+    file: IO[bytes], subjects: Sequence[str], personal: Collection[str], reference: ReferenceOf
+) -> Subjects:
     from privacy.parquet.subjects import subjects_of  # Arrow is large: only who meets such a file waits
 
-    return subjects_of(file, subject, personal, reference)
+    return subjects_of(file, subjects, personal, reference)
 
 
 def _edits(asked: AskedOfFile) -> FileEdits:
     from privacy.parquet.edits import ParquetEdits  # Arrow is large: only who meets such a file waits
 
     return ParquetEdits(
-        asked.subject,
+        asked.subjects,
         asked.erase,
         asked.changes,
         asked.reference,
         elements=asked.elements,
         spare=asked.spare,
         personal=asked.personal,
+        owner_of=asked.owner_of,
     )
 
 

@@ -14,6 +14,7 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from privacy.customers.numbers import shortest
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.compression import DamagedContentError
@@ -34,8 +35,9 @@ _UUID_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way to the subject in a file's schema: the field, the steps inside it, and parquet's column."""
+    """A way to a subject field in a file's schema: the top field, the steps inside it, parquet's column."""
 
+    subject: str
     field: int
     steps: tuple[Step, ...]
     leaf: int
@@ -64,12 +66,10 @@ class Named:
 class ParquetRows:
     """Reads one parquet file's subjects. `fault` says why nobody's rows can be told, else it is None."""
 
-    def __init__(self, source: ParquetSource, subject: str) -> None:
+    def __init__(self, source: ParquetSource, subjects: Sequence[str]) -> None:
         self._source: Final = source
         faults: set[str] = set()
-        self.routes: Final = _routes(source, path_of(subject), faults)
-        if not self.routes and not faults:
-            faults.add(NO_COLUMN)
+        self.routes: Final = [route for subject in subjects for route in _routes(source, subject, faults)]
         self.fault: Final = min(faults, default=None)
 
     def named(self, group: int) -> list[Named]:
@@ -97,16 +97,18 @@ class ParquetRows:
         return Named(route, _subjects(encoded.dictionary, is_uuid=route.is_uuid), encoded.indices, rows)
 
 
-def subjects_of(file: IO[bytes], subject: str, personal: Collection[str], reference: ReferenceOf) -> Subjects:
+def subjects_of(
+    file: IO[bytes], subjects: Sequence[str], personal: Collection[str], reference: ReferenceOf
+) -> Subjects:
     """Return whose the rows of a file are, and whether it holds values of the `personal` fields in no row.
 
-    Who stands in a dictionary alone has none, and is there all the same. A file that is damaged, or has no
-    field of the name `subject`, counts as one unreadable row.
+    Who stands in a dictionary alone has none, and is there all the same. A file that is damaged, or lacks one
+    of the fields `subjects`, counts as one unreadable row.
     """
     found = Subjects()
     try:
         source = ParquetSource(file)
-        reader = ParquetRows(source, subject)
+        reader = ParquetRows(source, subjects)
         found.unreadable += reader.fault is not None
         fields = fields_of(source, personal)
         for group in range(len(source.groups)):
@@ -132,7 +134,8 @@ def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str],
     """Return how many rows of a row group each subject has, and how many rows cannot be read."""
     found: Counter[str] = Counter()
     unreadable: set[int] = set()
-    several: set[tuple[int, str]] = set()
+    numbers: dict[str, int] = {}
+    several: list[tuple[pa.Array, pa.Array]] = []  # the rows, and the numbers of who stands in them
     for each in named:
         refs = [reference(s) if isinstance(s, str) else None for s in each.subjects]
         faulty = [code for code, subject in enumerate(each.subjects) if isinstance(subject, Unreadable)]
@@ -143,15 +146,23 @@ def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str],
                 if (ref := refs[entry["values"]]) is not None:
                     found[ref] += entry["counts"]
             continue
-        kept = pc.indices_nonzero(each.codes.is_valid())
-        codes = each.codes.take(kept).to_pylist()
-        several.update(
-            (row, ref)
-            for row, code in zip(each.row_numbers(kept), codes, strict=True)
-            if (ref := refs[code]) is not None
-        )
-    found.update(ref for _, ref in several)
+        people = pa.array(
+            [None if ref is None else numbers.setdefault(ref, len(numbers)) for ref in refs], pa.int64()
+        ).take(each.codes)
+        kept = pc.indices_nonzero(people.is_valid())
+        rows = kept if each.rows is None else each.rows.take(kept)
+        several.append((rows.cast(pa.int64()), people.take(kept)))
+    if numbers:
+        found += _rows_of_each(several, list(numbers))
     return found, len(unreadable)
+
+
+def _rows_of_each(several: Sequence[tuple[pa.Array, pa.Array]], refs: Sequence[str]) -> Counter[str]:
+    """Return how many rows each has, who may stand in one of them more than once."""
+    size = len(refs)
+    pairs = pa.chunked_array([pc.add(pc.multiply(rows, size), people) for rows, people in several]).unique()
+    people = pc.subtract(pairs, pc.multiply(pc.divide(pairs, size), size))
+    return Counter({refs[each["values"]]: each["counts"] for each in people.value_counts().to_pylist()})
 
 
 def positions_of(codes: pa.Array, wanted: Sequence[int]) -> pa.Array:
@@ -159,14 +170,17 @@ def positions_of(codes: pa.Array, wanted: Sequence[int]) -> pa.Array:
     return pc.indices_nonzero(pc.is_in(codes, pa.array(wanted, codes.type)))
 
 
-def _routes(source: ParquetSource, path: Path, faults: set[str]) -> list[Route]:
+def _routes(source: ParquetSource, subject: str, faults: set[str]) -> list[Route]:
+    path = path_of(subject)
     ranges = leaf_ranges(source.schema)
     found = []
     for number in source.schema.get_all_field_indices(path[0]):
         for steps, place in _below(source.schema.field(number).type, path[1:], faults):
             leaf = ranges[number].start + place
             logical = source.arrow.schema.column(leaf).logical_type.type
-            found.append(Route(number, steps, leaf, is_uuid=logical == "UUID"))
+            found.append(Route(subject, number, steps, leaf, is_uuid=logical == "UUID"))
+    if not found and not faults:
+        faults.add(NO_COLUMN)
     return found
 
 
@@ -225,6 +239,8 @@ def _elements(values: pa.Array, steps: Sequence[Step]) -> tuple[pa.Array, pa.Arr
 
 def _subjects(values: pa.Array, *, is_uuid: bool) -> list[Subject]:
     """Return the subjects that different values name."""
+    if pa.types.is_floating(values.type):
+        return list(map(_number, values.to_pylist(), values.cast(pa.string()).to_pylist()))
     if pa.types.is_string(values.type):
         try:
             texts: list[Subject] = values.to_pylist()
@@ -243,22 +259,19 @@ def _subject(value: Any, *, is_uuid: bool) -> Subject:  # noqa: ANN401 - any val
             return value.decode("utf-8")
         except UnicodeDecodeError:
             return _NOT_UTF8
-    if isinstance(value, float):
-        return _number(value)
     if isinstance(value, Decimal):
-        return _shortest(format(value, "f"))
+        return shortest(format(value, "f"))
     return printed(value)
 
 
-def _shortest(digits: str) -> str:
-    shortest = digits.rstrip("0").rstrip(".") if "." in digits else digits
-    return "0" if shortest == "-0" else shortest
+def _number(value: float | None, spelled: str) -> str | None:
+    """Print a floating-point number, which its type spells so, by the rule for all formats.
 
-
-def _number(value: float) -> str | None:
-    """Print a floating-point number, a whole one as such: ids in a column with nulls often are floats."""
-    if math.isnan(value):
+    A whole one prints as the number that it holds, to the last digit: ids in a column with nulls often are
+    floats.
+    """
+    if value is None or math.isnan(value):
         return None
-    if value.is_integer():
-        return str(int(value))
-    return repr(value)
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return str(int(value)) if value.is_integer() else shortest(spelled)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from privacy.formats import compression
 from privacy.formats.blocks import RowReader
+from privacy.formats.compression import Packer, Plain
 from privacy.formats.copies import RowCopy
 from privacy.formats.digests import Digests
 from privacy.formats.edits import Edited, RowEdits
@@ -71,9 +72,9 @@ class ParsedContent:
 
     def write(self, rewrite: Rewrite) -> bool:
         """Write what the version becomes, compressed as it was."""
-        codec, content = compression.unpacked(self._digests.read(self.stored.chunks(READ_BYTES)))
+        codec, content = compression.opened(self.reader, self._digests.read(self.stored.chunks(READ_BYTES)))
         pieces = self.edits.proven(partial(self.edits.applied, self.reader), content)
-        _write_packed(pieces, codec, rewrite)
+        _write_packed(pieces, compression.packer_for(self.reader, codec), rewrite)
         return True
 
     def indexed(self) -> Subjects | None:
@@ -116,13 +117,14 @@ class CopiedContent:
 
     def write(self, rewrite: Rewrite) -> bool:
         """Write what the version becomes, compressed as it was."""
-        codec, content = compression.unpacked(self._digests.read(self.stored.chunks(COPY_BYTES)))
+        codec, content = compression.opened(self.reader, self._digests.read(self.stored.chunks(COPY_BYTES)))
         copy = RowCopy(self.reader, self.head, self.targets, self.edits)
         pieces = self.edits.proven(copy.applied, content)
-        if codec == "plain":
+        packer = compression.packer_for(self.reader, codec)
+        if isinstance(packer, Plain):
             self._write_plain(pieces, rewrite)
         else:
-            _write_packed(pieces, codec, rewrite)
+            _write_packed(pieces, packer, rewrite)
         return True
 
     def indexed(self) -> Subjects | None:
@@ -167,8 +169,7 @@ class ContentByDisk:
         return None
 
 
-def _write_packed(pieces: Iterable[Piece], codec: compression.Codec, rewrite: Rewrite) -> None:
-    packer = compression.packer(codec)
+def _write_packed(pieces: Iterable[Piece], packer: Packer, rewrite: Rewrite) -> None:
     for piece in pieces:
         rewrite.write(packer.compress(piece))
     rewrite.write(packer.flush())

@@ -13,7 +13,7 @@ from privacy.formats.copies import PositionsWrongError
 from privacy.formats.edits import ChangesOf, RowEdits
 from privacy.formats.positions import RowPositions, Splice, Target
 from privacy.formats.proof import UnprovenError
-from privacy.formats.readers import AskedOfFile, RowsInStream, RowsOnDisk, Subjects, subject_field
+from privacy.formats.readers import AskedOfFile, RowsInStream, RowsOnDisk, Subjects, subject_fields
 from privacy.formats.row_times import Dated
 from privacy.index import entries as index_entries
 from privacy.index.entries import Entries, Marker
@@ -103,13 +103,14 @@ class Rewriting:
         So all rows of somebody stay of whom only older ones were to go.
         """
         asked = AskedOfFile(
-            subject_field(self.dataset),
+            subject_fields(self.dataset),
             frozenset(ref for ref, extent in self.erase.items() if extent.takes_all),
             self.changes,
             reference_of(self.vault),
             elements=rows.elements and self.dataset.remove == "element",
             spare=frozenset(ref for ref, extent in self.erase.items() if not extent.takes_all),
             personal=frozenset(self.dataset.personal),
+            owner_of=self.dataset.owner_of,
         )
         return ContentByDisk(stored, rows.edits(asked))
 
@@ -128,6 +129,7 @@ class Rewriting:
             elements=rows.elements and self.dataset.remove == "element",
             dated=Dated(self.dataset.as_of, until) if until else None,
             positions=positions,
+            owner_of=self.dataset.owner_of,
         )
 
     def _write(self, stored: StoredObject, content: NewContent) -> Outcome:

@@ -59,12 +59,12 @@ def test_nobody_is_in_two_regions(data: dict[str, RegionData]) -> None:
 def test_every_row_names_the_person_it_is_about_in_some_spelling(data: dict[str, RegionData]) -> None:
     for region in data.values():
         for customer in region.customers.values():
-            subjects = {dataset.name: dataset.subject for dataset in customer.customer.datasets}
+            subjects = {dataset.name: dataset.subjects for dataset in customer.customer.datasets}
             setting = customer.customer.subject_id
             for file in customer.files:
                 for line, person in zip(file.lines, file.people, strict=True):
                     value = json.loads(line)
-                    for part in subjects[file.dataset].split("."):
+                    for part in subjects[file.dataset][0].split("."):
                         value = value[part]
                     assert value in person.spellings(setting)
 

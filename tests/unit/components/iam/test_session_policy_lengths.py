@@ -104,7 +104,7 @@ def test_a_session_policy_is_short_for_any_customer_and_any_number_of_datasets(
         grace_days=30,
         subject_id="email",
         datasets=tuple(
-            customers.Dataset(f"d{number}", "object", prefix, None, {})
+            customers.Dataset(f"d{number}", "object", prefix, (), {})
             for number, prefix in enumerate(prefixes)
         ),
     )

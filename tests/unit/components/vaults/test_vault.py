@@ -288,11 +288,11 @@ def test_the_functions_read_what_the_registry_holds() -> None:
     assert (read.terminated, read.hold, read.key_deletion_days) == (False, None, 30)
     assert (read.user_pool, read.clients) == ("p", ("c1", "c2"))
     assert read.subject_id == "email"
-    assert [(d.name, d.format, d.prefix, d.subject) for d in read.datasets] == [
-        ("profiles", "records", None, None),
-        ("feedback", "jsonl", "feedback/", "author.email"),
-        ("letters", "object", "letters/", None),
-        ("orders", "parquet", "orders/", "buyer.email"),
+    assert [(d.name, d.format, d.prefix, d.subjects) for d in read.datasets] == [
+        ("profiles", "records", None, ()),
+        ("feedback", "jsonl", "feedback/", ("author.email",)),
+        ("letters", "object", "letters/", ()),
+        ("orders", "parquet", "orders/", ("buyer.email",)),
     ]
     assert dict(read.datasets[1].personal) == {"author.name": "name", "author.email": "email", "text": "text"}
 
@@ -303,18 +303,27 @@ def test_the_functions_read_the_dialect_of_a_csv_dataset() -> None:
     config = stack_config("eu-west")
     csv = {"name": "a", "format": "csv", "prefix": "a/", "subject": "id", "personal": {"id": "id"}}
     dialect = {"delimiter": "\t", "columns": ["id", "text"]}
+    dump = {"quote": "none", "escape": "\\", "comment": "#", "header": "caseless", "encoding": "utf-16"}
     listed = {"name": "c", "format": "jsonl", "prefix": "c/", "subject": "to[]", "personal": {"to[]": "id"}}
     config["gdpr:customers"][0]["datasets"] = [
         {**csv, "csv": dialect},
         {**csv, "name": "b", "prefix": "b/"},
         {**listed, "remove": "element"},
+        {**csv, "name": "d", "prefix": "d/", "subject": ["id", "to"], "personal": {"id": "id", "to": "id"}},
+        {**csv, "name": "e", "prefix": "e/", "csv": dump},
     ]
     customer = parse_settings(config, project="gdpr", stack="eu-west").customers[0]
     item = customer_item(customer, bucket="b", table="t", key_arn="k", user_pool="p", clients=[])
-    declared, plain, in_list = reader._customer({key: dict(value) for key, value in item.items()}).datasets  # type: ignore[arg-type]  # plain dicts
+    read = reader._customer({key: dict(value) for key, value in item.items()})  # type: ignore[arg-type]  # plain dicts
+    declared, plain, in_list, several, dumped = read.datasets
     assert declared.csv == customers_customer.CsvDialect("\t", '"', "utf-8", ("id", "text"))
     assert plain.csv == customers_customer.CsvDialect()
     assert (in_list.csv, in_list.remove, plain.remove) == (None, "element", "row")
+    assert (declared.subjects, several.subjects) == (("id",), ("id", "to"))
+    # The version before this one finds a single field where it looks for it, and none where it knew of one.
+    before = [entry["subject"] for entry in json.loads(item["datasets"]["S"])]
+    assert before == ["id", "id", "to[]", None, "id"]
+    assert dumped.csv == customers_customer.CsvDialect(",", None, "utf-16", None, "#", "\\", "caseless")
 
 
 def test_the_registry_holds_no_contact(deployment: Deployment) -> None:

@@ -36,9 +36,11 @@ def erase(api: Api, *subjects: str, key: str | None = None, client: str = "acme-
     return api("POST", ERASURES, {"subjects": list(subjects)}, headers=headers, client=client)
 
 
-def correct(api: Api, changes: object = CHANGES, key: str | None = None) -> Response:
+def correct(
+    api: Api, changes: object = CHANGES, key: str | None = None, subject: str = "ada@example.org"
+) -> Response:
     headers = {} if key is None else {"Idempotency-Key": key}
-    return api("POST", CORRECTIONS, CORRECTION | {"changes": changes}, headers=headers)
+    return api("POST", CORRECTIONS, {"subject": subject, "changes": changes}, headers=headers)
 
 
 def on_record(cloud: Cloud, customer: str = "acme") -> list[str]:
@@ -151,6 +153,12 @@ def test_the_reason_is_kept(api: Api) -> None:
 
 def test_subjects_that_normalise_to_one_count_once(api: Api) -> None:
     assert erase(api, "ada@example.org", "ADA@example.org ", "bob@example.org").json["subjects"] == 2
+
+
+def test_a_subject_that_prints_a_number_is_asked_for_as_text_and_as_the_number(api: Api) -> None:
+    refs = [subject_reference(api.cloud.secret(), subject, "email") for subject in ("12.0", "12")]
+    erased, corrected = erase(api, "12.0").json, correct(api, subject="12.0").json
+    assert [api.cloud.requests.refs("acme", each["id"]) for each in (erased, corrected)] == [refs, refs]
 
 
 def test_every_blank_subject_is_named_and_nothing_is_on_record(api: Api) -> None:
@@ -295,6 +303,18 @@ def test_where_subjects_have_exact_ids_an_id_field_identifies_and_an_email_field
     assert correct(api, [{"dataset": "profiles", "set": {"email": "b@c.d"}}]).status == 202
     refused = correct(api, [{"dataset": "profiles", "set": {"member": "MBR-2"}}])
     assert (refused.status, refused.pointers) == (422, ["/changes/0/set"])
+
+
+def test_a_field_of_one_of_a_rows_people_is_corrected_only_where_it_is_clear_whose_it_is(api: Api) -> None:
+    mails = {**DATASETS[1], "subject": None, "subjects": ["from.email", "to.email"]}
+    mails["personal"] = {"from.email": "email", "from.name": "name", "phone": "phone", "text": "text"}
+    api.cloud.register("acme", datasets=[mails])
+    for field in ("from.name", "text"):
+        assert correct(api, [{"dataset": "feedback", "set": {field: "x"}}]).status == 202
+    for field, reason in (("phone", "is about one of the people"), ("from.email", "identifies the subject")):
+        refused = correct(api, [{"dataset": "feedback", "set": {field: "x"}}])
+        assert (refused.status, refused.pointers) == (422, ["/changes/0/set"])
+        assert reason in refused.json["errors"][0]["detail"]
 
 
 def test_changes_have_a_size(api: Api) -> None:

@@ -1,9 +1,10 @@
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from privacy.customers.customer import Program
-from privacy.customers.registry import CACHE_SECONDS, Registry
+from privacy.customers.registry import CACHE_SECONDS, Registry, dataset_of_entry
 
 from ..support.api import Cloud
 
@@ -29,8 +30,24 @@ def test_datasets_are_found_by_name(cloud: Cloud) -> None:
     customer = cloud.customer()
     feedback = customer.dataset("feedback")
     assert feedback is not None
-    assert (feedback.format, feedback.prefix, feedback.subject) == ("jsonl", "feedback/", "author.email")
+    assert (feedback.format, feedback.prefix, feedback.subjects) == ("jsonl", "feedback/", ("author.email",))
     assert customer.dataset("other") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "subjects"),
+    [
+        ({"subject": None}, ()),
+        ({"subject": "email"}, ("email",)),
+        ({"subject": "email", "subjects": ["email"]}, ("email",)),
+        ({"subject": None, "subjects": ["from", "to"]}, ("from", "to")),
+    ],
+)
+def test_subject_fields_are_read_as_this_version_and_the_one_before_wrote_them(
+    written: dict[str, Any], subjects: tuple[str, ...]
+) -> None:
+    entry = {"name": "d", "format": "jsonl", "prefix": "d/", "personal": {}, **written}
+    assert dataset_of_entry(entry).subjects == subjects
 
 
 def test_a_changed_contract_counts_after_a_minute(cloud: Cloud) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 HEAD = b"no,email,name,text\r\n"
+TOO_SHORT = "has no field for the subject's column"
 
 
 def cut(content: bytes, size: int) -> list[bytes]:
@@ -28,7 +29,7 @@ def cut(content: bytes, size: int) -> list[bytes]:
 
 
 def read(content: bytes, dialect: CsvDialect, size: int = 1000) -> list[tuple[bytes, Subject]]:
-    blocks = list(CsvRows("email", dialect).blocks(cut(content, size)))
+    blocks = list(CsvRows(("email",), dialect).blocks(cut(content, size)))
     assert b"".join(block.content for block in blocks) == content
     return [row for block in blocks for row in zip(block.rows, block.subjects, strict=True)]
 
@@ -117,7 +118,8 @@ def test_rows_that_cannot_be_read_stay_and_are_reported_with_their_line(world: "
         (b"email\n0\n\n00\n", [None, "0", None, "00"]),
         (b'\xef\xbb\xbf"email",n\nx,1\n', [None, "x"]),
         (b"\xef\xbb\xbfemail,n\nx,1", [None, "x"]),
-        (b"email,n,email\nx,1,y\nx,1,x\nx,1,\nx,1\n", [None, ("x", "y"), "x", "x", csv_rows._TOO_SHORT]),
+        (b"email,n,email\nx,1,y\nx,1,x\nx,1,\n", [None, ("x", "y"), "x", "x"]),
+        (b"email,n,email\nx,1\n", [None, Unreadable(TOO_SHORT, ("x",))]),
         (b"n,email\r\n1,x\r\n2,y\n3,z\r\n4,w\r", [None, "x", "y", "z", "w"]),
         (b'n,email\n"5"" pipe",x\n5" pipe,y\n', [None, "x", "y"]),
         ('n,email\n1,"Zoë 名前 🙂"\n2,{}\n'.format("l" * 5000).encode(), [None, "Zoë 名前 🙂", "l" * 5000]),
@@ -196,7 +198,7 @@ def test_what_the_csv_module_writes_is_erased_row_by_row(
     dialect = CsvDialect(marks[0], marks[1], encoding, None if header else columns)
     gone = {name.strip().casefold() for name in erased} - {""}
     edits = RowEdits(frozenset(gone), {}, lambda name: name.strip().casefold() or None)
-    left = b"".join(edits.applied(CsvRows("email", dialect), cut(content, size)))
+    left = b"".join(edits.applied(CsvRows(("email",), dialect), cut(content, size)))
     kept = [line for name, line in lines if name is None or name.strip().casefold() not in gone]
     assert left == b"".join(kept)
     assert edits.done.unparsed_count == 0
@@ -219,7 +221,7 @@ def test_a_corrected_row_reads_as_the_old_one_with_the_new_value(
 ) -> None:
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="", quoting=quoting(row, quoted)).writerow(row)
-    reader = CsvRows("email", CsvDialect(columns=("no", "email", "text")))
+    reader = CsvRows(("email",), CsvDialect(columns=("no", "email", "text")))
     before = out.getvalue().encode()
     after = reader.corrected(before, [{"text": new}]) or before
     assert next(csv.reader(io.StringIO(after.decode(), newline=""))) == [row[0], row[1], new]
@@ -235,6 +237,6 @@ def test_normal_csv_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [s for _, s in read(HEAD + rows, CsvDialect(), 100)][1:] == [
         f"p{n}@example.org" for n in range(50)
     ]
-    reader = CsvRows("email", CsvDialect(columns=("no", "email", "name")))
+    reader = CsvRows(("email",), CsvDialect(columns=("no", "email", "name")))
     monkeypatch.setattr(reader, "_row_by_row", refuse)
     assert sum(len(block.rows) for block in reader.blocks([rows])) == 50

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..support.world import World
 
 ANNA, BOB, CARL = "anna@example.org", "bob@example.org", "carl@example.org"
-TALKS = Dataset("talks", "piped", "talks/", "subject", {"subject": "email", "text": "text"})
+TALKS = Dataset("talks", "piped", "talks/", ("subject",), {"subject": "email", "text": "text"})
 ROW_FORMATS = sorted(name for name, each in FORMATS.items() if not isinstance(each, WholeFiles))
 
 
@@ -74,8 +74,8 @@ class PipedRows:
 @pytest.fixture
 def talks(world: "World", monkeypatch: pytest.MonkeyPatch) -> "World":
     """A customer that has a dataset of a sixth format: this is all that it takes."""
-    monkeypatch.setitem(FORMATS, "piped", RowsInStream(lambda _subject, _dataset: PipedRows()))
-    datasets = json.dumps([asdict(each) for each in (*world.customer.datasets, TALKS)])
+    monkeypatch.setitem(FORMATS, "piped", RowsInStream(lambda _subjects, _dataset: PipedRows()))
+    datasets = json.dumps([asdict(each) | {"subject": None} for each in (*world.customer.datasets, TALKS)])
     world.dynamodb.update_item(
         TableName=os.environ[environment.REGISTRY_TABLE],
         Key={"pk": {"S": "customer#acme"}},

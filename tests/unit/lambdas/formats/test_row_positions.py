@@ -106,7 +106,7 @@ def reader_of(kind: str) -> RowReader:
     if kind == "jsonl":
         return JsonLines("to[]")
     columns = None if kind == "csv" else ("n", "id", "te\nxt")
-    return CsvRows("id", CsvDialect(columns=columns))
+    return CsvRows(("id",), CsvDialect(columns=columns))
 
 
 @st.composite

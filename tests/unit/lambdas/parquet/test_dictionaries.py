@@ -78,8 +78,8 @@ def test_an_old_value_is_in_no_dictionary_after_its_correction(world: "World") -
 
 
 def test_a_scanned_file_is_looked_through_for_them_too(world: "World") -> None:
-    sold = Dataset("sold", "parquet", "sold/", "buyer.email", {"buyer.email": "email"}, index="scan")
-    datasets = json.dumps([asdict(sold)])
+    sold = Dataset("sold", "parquet", "sold/", ("buyer.email",), {"buyer.email": "email"}, index="scan")
+    datasets = json.dumps([asdict(sold) | {"subject": "buyer.email"}])
     world.dynamodb.update_item(
         TableName=os.environ[environment.REGISTRY_TABLE],
         Key={"pk": {"S": "customer#acme"}},
@@ -144,6 +144,40 @@ def test_metadata_that_name_the_erased_person_are_told(world: "World") -> None:
     done = world.request(request)
     assert (done.state, done.detail and done.detail["unparsed_count"]) == ("partial", 1)
     assert loaded(world.read("orders/a")).column("no").to_pylist() == [2]
+
+
+@pytest.mark.parametrize("field", ["caller", "callee"])
+def test_whichever_field_names_a_person_no_dictionary_and_no_metadata_does(
+    world: "World", field: str
+) -> None:
+    """Of several fields that name people, each has a dictionary of its own."""
+    people = pa.array([ANNA, BOB, CARL]).dictionary_encode()
+    others = pa.array([CARL, CARL, BOB])
+    emails = {"caller": others, "callee": others, field: people}
+    callees = pa.ListArray.from_arrays(
+        [0, 1, 2, 3], pa.StructArray.from_arrays([emails["callee"]], ["email"])
+    )
+    calls = pa.table({"caller": emails["caller"], "callees": callees, "note": ["1", "2", "3"]})
+    noted = calls.replace_schema_metadata({"notes": json.dumps([ANNA])})
+    world.put("calls/a", stored(calls.slice(1)))
+    world.put("calls/b", stored(noted.slice(1) if field == "caller" else noted))
+    assert sorted(world.partition(ANNA)) == ["object#calls/a", "object#calls/b"]
+    request = world.erase(ANNA)
+    world.run()
+    done = world.request(request)
+    assert (done.state, done.detail and done.detail["unparsed_count"]) == ("partial", 1)
+    assert ANNA.encode() not in raw(world).replace(json.dumps([ANNA]).encode(), b"")
+    assert loaded(world.read("calls/a")).column("note").to_pylist() == ["2", "3"]
+    assert loaded(world.read("calls/b")).column("note").to_pylist() == ["2", "3"]
+
+
+def test_a_number_in_a_dictionary_alone_is_who_prints_the_same() -> None:
+    numbers = pa.table({"no": pa.array([0.5, 0.1], pa.float32())})
+    whole, rest = stored(numbers), stored(numbers.slice(0, 1))
+    content = rebuilt(rest, pages=lambda group, leaf, pages: [*pages_of(whole, group, leaf)[:1], *pages[1:]])
+    left, edits = edited(content, "no", "0.1")
+    assert edits.done.erased == {"0.1"}
+    assert loaded(left).column("no").to_pylist() == [0.5]
 
 
 KINDS: dict[str, Any] = {

@@ -49,7 +49,7 @@ def edited(
 ) -> tuple[bytes, ParquetEdits]:
     """What a visit makes of a file, with identifiers in place of references."""
     edits = ParquetEdits(
-        subject,
+        (subject,),
         frozenset(erase),
         changes or {},
         lambda identifier: identifier or None,

@@ -10,8 +10,9 @@ from urllib.parse import quote_plus
 from privacy import environment
 from privacy.api.records import put_record
 from privacy.customers import sealed_references
-from privacy.customers.customer import CsvDialect, Customer, Dataset
-from privacy.customers.references import subject_reference
+from privacy.customers.customer import Customer
+from privacy.customers.references import asked_references, subject_reference
+from privacy.customers.registry import dataset_of_entry
 from privacy.identifiers import uuid7
 from privacy.requests.caller import Caller
 from privacy.requests.request import Request
@@ -48,6 +49,13 @@ DATASETS = [
     {"name": "sales", "format": "csv", "prefix": "sales/", "subject": "buyer",
      "personal": {"buyer": "id", "note": "text"},
      "csv": {"delimiter": ";", "quote": "'", "encoding": "windows-1252", "columns": ["no", "buyer", "note"]}},
+    {"name": "sheets", "format": "csv", "prefix": "sheets/", "subject": "email",
+     "personal": {"email": "email", "text": "text"}, "as_of": "at",
+     "csv": {"delimiter": "\t", "quote": '"', "encoding": "utf-16", "columns": None, "header": "caseless"}},
+    {"name": "copies", "format": "csv", "prefix": "copies/", "subject": "email",
+     "personal": {"email": "email", "text": "text"},
+     "csv": {"delimiter": "\t", "quote": None, "encoding": "utf-8", "columns": ["email", "text", "no"],
+             "escape": "\\", "comment": "#"}},
     {"name": "mails", "format": "jsonl", "prefix": "mails/", "subject": "recipients[].email",
      "personal": {"recipients[].email": "email", "text": "text"}},
     {"name": "threads", "format": "jsonl", "prefix": "threads/", "subject": "members[]",
@@ -70,6 +78,23 @@ DATASETS = [
      "personal": {"guests[].email": "email", "title": "text"}},
     {"name": "groups", "format": "parquet", "prefix": "groups/", "subject": "members[].email",
      "personal": {"members[].email": "email", "title": "text"}, "remove": "element"},
+    {"name": "messages", "format": "jsonl", "prefix": "messages/", "subject": None,
+     "subjects": ["from.email", "to[].email"],
+     "personal": {"from.email": "email", "from.name": "name", "to[].email": "email", "text": "text"}},
+    {"name": "transfers", "format": "csv", "prefix": "transfers/", "subject": None,
+     "subjects": ["payer", "payee"], "personal": {"payer": "email", "payee": "email", "note": "text"}},
+    {"name": "calls", "format": "parquet", "prefix": "calls/", "subject": None,
+     "subjects": ["caller", "callees[].email"],
+     "personal": {"caller": "email", "callees[].email": "email", "note": "text"}},
+    {"name": "legs", "format": "parquet", "prefix": "legs/", "subject": None,
+     "subjects": ["from.email", "to.email"],
+     "personal": {"from.email": "email", "from.name": "name", "to.email": "email", "to.name": "name"}},
+    {"name": "teams", "format": "jsonl", "prefix": "teams/", "subject": None,
+     "subjects": ["leads[]", "members[].id", "members[].email"],
+     "personal": {"leads[]": "id", "members[].id": "id", "members[].email": "email"}, "remove": "element"},
+    {"name": "crews", "format": "parquet", "prefix": "crews/", "subject": None,
+     "subjects": ["leads[]", "members[].id", "members[].email"],
+     "personal": {"leads[]": "id", "members[].id": "id", "members[].email": "email"}, "remove": "element"},
     {"name": "letters", "format": "object", "prefix": "letters/", "subject": None, "personal": {}},
 ]  # fmt: skip
 
@@ -97,6 +122,11 @@ class World:
         secret = sessions.open_vault(self.customer, "intake").subject_secret()
         return sealed_references.seal(secret, self.ref(identifier))
 
+    def refs(self, identifier: str) -> list[str]:
+        """Whom the API takes an identifier for that somebody asks for."""
+        secret = sessions.open_vault(self.customer, "intake").subject_secret()
+        return asked_references(secret, identifier, self.customer.subject_id)
+
     def put(self, key: str, body: bytes, *, indexed: bool = True, **more: object) -> str:
         version: str = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body, **more)["VersionId"]
         below = self.customer.dataset_of(key)
@@ -115,11 +145,10 @@ class World:
         put_record(opened, "profiles", record_id, self.ref(subject), fields, datetime.now(UTC))
 
     def erase(self, *subjects: str) -> str:
-        refs = sorted({self.ref(subject) for subject in subjects})
-        return self._ask("erasure", refs)
+        return self._ask("erasure", sorted({ref for subject in subjects for ref in self.refs(subject)}))
 
     def correct(self, subject: str, changes: Sequence[Mapping[str, Any]]) -> str:
-        request_id = self._ask("correction", [self.ref(subject)])
+        request_id = self._ask("correction", self.refs(subject))
         self.dynamodb.put_item(
             TableName=TABLE,
             Item={
@@ -316,12 +345,6 @@ def world_of(key_arn: str) -> World:
         contract_ends=date(2027, 12, 31),
         grace_days=30,
         subject_id="email",
-        datasets=tuple(map(_dataset, DATASETS)),
+        datasets=tuple(map(dataset_of_entry, DATASETS)),
     )
     return World(client("s3"), client("dynamodb"), customer, RequestStore(REQUESTS))
-
-
-def _dataset(entry: dict[str, Any]) -> Dataset:
-    csv = entry.get("csv")
-    dialect = CsvDialect(**{**csv, "columns": tuple(csv["columns"])}) if csv else None
-    return Dataset(**{**entry, "csv": dialect})

@@ -74,7 +74,7 @@ def customer(table: str, key_arn: str) -> Customer:
         contract_ends=date(2027, 12, 31),
         grace_days=30,
         subject_id="email",
-        datasets=(Dataset("letters", "object", "letters/", None, {}),),
+        datasets=(Dataset("letters", "object", "letters/", (), {}),),
     )
 
 
