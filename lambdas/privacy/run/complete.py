@@ -57,10 +57,12 @@ def complete_run(
                 _log.info("request waits for a restoration: customer=%s request=%s", customer, request.id)
             continue
         state, detail = _failed_run(error, step) if error else _result(request, noted)
+        # Of corrections alone: what waits for the others is found by the request.
+        refs = requests.refs(customer, request.id) if request.type == "correction" else []
         if state == "failed":
-            request_values.keep_for_redrive(vault, request, noted.of(request.id))
+            request_values.keep_for_redrive(vault, request, refs, noted.of(request.id))
         else:
-            request_values.drop(vault, request)
+            request_values.drop(vault, request, refs)
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
             _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
     visits.clear()

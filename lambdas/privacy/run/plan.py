@@ -8,16 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import timestamps
 from privacy.aws.executions import BATCH_VISITS, MAX_BATCHES
 from privacy.evidence import ledger
 from privacy.evidence.ledger import Erasure
 from privacy.exports import files as export_files
 from privacy.exports.store import ExportStore
+from privacy.identifiers import moment_of
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import MAX_REQUESTS
 from privacy.run.work import PARALLEL, TakenRequest, asked_of_all_files, planned_visits
+from privacy.timestamps import instant
 from privacy.vault import archived, request_items, tombstones
 from privacy.vault import items as vault_items
 from privacy.vault.request_items import Group
@@ -52,7 +53,7 @@ def plan_run(
     index as a late arrival.
     """
     taken = _take(vault, requests, run_id)
-    at = timestamps.instant(clock())
+    at = instant(clock())
     ledger.write(vault, run_id, at, [_erasure(t) for t in taken if t.erases and t.refs])
     _leave_tombstones(vault, taken, at)
     _put_tombstones_back(vault, taken)
@@ -106,7 +107,12 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
     detailed: TakenRequest | None = taken
     match request_values.kind_of(taken.request):
         case "changes":
-            changes = request_items.hold_changes(vault, request_id)
+            (ref,) = taken.refs
+            if tombstones.erased_at(vault, ref) >= instant(moment_of(request_id)):
+                # All that it was about is erased. What came since is none of its business.
+                request_items.drop_changes(vault, ref, request_id)
+                return replace(taken, refs=())
+            changes = request_items.hold_changes(vault, ref, request_id)
             detailed = None if changes is None else _with_changes(vault, taken, json.loads(changes))
         case "late":
             follow_up = request_items.hold_follow_up(vault, request_id)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from privacy.requests.request import Request
 from privacy.timestamps import instant, parse_timestamp
 from privacy.vault import items as vault_items
+from privacy.vault import request_items, tombstones
 from privacy.vault.objects import Found, files_below
 from privacy.vault.request_items import FollowUp, Group
 from privacy.vault.sessions import Vault
@@ -65,10 +66,14 @@ class TakenRequest:
 
 @dataclass(slots=True)
 class _Holdings:
-    """What the vault has of one subject: objects with their datasets, and records."""
+    """What the vault has of one subject: objects with their datasets, records, and when it was erased.
+
+    `corrections` are the items with values of corrections that arrived before the erasure.
+    """
 
     objects: dict[str, str] = field(default_factory=dict)
     records: list[tuple[str, str]] = field(default_factory=list)
+    corrections: list["vault_items.Item"] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -150,6 +155,7 @@ def planned_visits(
     scanned = {d.name: wide[d.name] for d in vault.customer.datasets if d.name in wide and d.index == "scan"}
     holdings = _holdings(vault, {ref for t in taken if t.follow_up is None for ref in t.refs})
     _drop_entries_of(vault, scanned, holdings)
+    _drop_values(vault, holdings)
     records = _asked_of_records(taken, holdings)
     objects = _asked_of_objects(taken, holdings, scanned)
     numbers = count()
@@ -242,6 +248,16 @@ def _drop_entries_of(vault: Vault, scanned: Mapping[str, Work], holdings: Mappin
     vault_items.batch_write(vault, delete=stale)
 
 
+def _drop_values(vault: Vault, holdings: Mapping[str, _Holdings]) -> None:
+    """Remove the values of corrections that arrived before their subjects' erasures, whatever became of them.
+
+    They may be kept for a redrive, or be of a correction in this very run: its subject's data goes, so that
+    nothing is left to correct.
+    """
+    stale = [item for held in holdings.values() for item in held.corrections]
+    vault_items.batch_write(vault, delete=[{"pk": item["pk"], "sk": item["sk"]} for item in stale])
+
+
 def _holdings(vault: Vault, refs: Iterable[str]) -> dict[str, _Holdings]:
     ordered = sorted(refs)
     _ = vault.dynamodb  # made before the threads share it
@@ -250,10 +266,15 @@ def _holdings(vault: Vault, refs: Iterable[str]) -> dict[str, _Holdings]:
 
 
 def _holding(vault: Vault, ref: str) -> _Holdings:
-    found = _Holdings()
+    found, erased_at = _Holdings(), ""
     for item in vault_items.query(vault, vault_items.subject_pk(ref)):
         if "object" in item:
             found.objects[item["object"]["S"]] = item["dataset"]["S"]
         elif "record_id" in item:
             found.records.append((item["dataset"]["S"], item["record_id"]["S"]))
+        elif item["sk"]["S"] == tombstones.ERASED:
+            erased_at = item["erased_at"]["S"]
+        elif request_items.arrived(item) is not None:
+            found.corrections.append(item)
+    found.corrections = [i for i in found.corrections if (request_items.arrived(i) or "") <= erased_at]
     return found

@@ -14,7 +14,7 @@ from privacy.customers.references import subject_reference
 from privacy.identifiers import uuid7
 from privacy.requests.request import Request
 from privacy.requests.store import RequestStore
-from privacy.vault import sessions
+from privacy.vault import request_items, sessions
 
 from ..region import (
     ACCOUNT,
@@ -111,19 +111,15 @@ class World:
         return self._ask("erasure", refs)
 
     def correct(self, subject: str, changes: Sequence[Mapping[str, Any]]) -> str:
-        request_id = self._ask("correction", [self.ref(subject)])
-        self.dynamodb.put_item(
-            TableName=TABLE,
-            Item={
-                "pk": {"S": f"request#{request_id}"},
-                "sk": {"S": "changes"},
-                "changes": {"S": json.dumps(changes)},
-            },
-        )
+        ref = self.ref(subject)
+        request_id = self._ask("correction", [ref])
+        opened = sessions.open_vault(self.customer, "intake")
+        request_items.put_changes(opened, ref, request_id, json.dumps(changes))
         return request_id
 
     def _ask(self, kind: Literal["erasure", "correction"], refs: list[str]) -> str:
-        request_id, now = uuid7(), datetime.now(UTC)
+        now = datetime.now(UTC)
+        request_id = uuid7(now)
         self.requests.create("acme", type=kind, refs=refs, request_id=request_id, received_at=now)
         return request_id
 
