@@ -1,9 +1,10 @@
 """Reading back what a run left: what is still there that should not be."""
 
 import logging
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 from privacy import timestamps
 from privacy.exports import files as export_files
@@ -35,7 +36,7 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
     """
     visits = Visits(vault, run_id)
     noted = visits.notes()
-    archived = {visit.key for visit in noted.visits if visit.outcome and visit.outcome.get("archived")}
+    staying = {visit.key for visit in noted.visits if visit.outcome and _entries_stay(visit.outcome)}
     found = 0
     for visit in noted.visits:
         problem = _visit_problem(vault, visit)
@@ -49,7 +50,7 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
         problem = _erasure_problem(
             vault,
             requests.refs(vault.customer.id, request.id),
-            archived,
+            staying,
             # Which objects a repeated erasure reaches, its visits have seen: not all that have entries.
             records_only=request.restored_from is not None,
         )
@@ -58,6 +59,11 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
             visits.note_request_problem(request.id, problem)
     _log.info("run verified: customer=%s run=%s problems=%d", vault.customer.id, run_id, found)
     return found
+
+
+def _entries_stay(outcome: Mapping[str, Any]) -> bool:
+    """Return whether a visit left entries that have to stay: it tells what it could not read or take out."""
+    return bool(outcome.get("archived") or outcome.get("entries_stay"))
 
 
 def _visit_problem(vault: Vault, visit: Visit) -> str | None:
@@ -85,18 +91,18 @@ def _older(left: list[Version], kept: str | None, done_at: str) -> list[Version]
 
 
 def _erasure_problem(
-    vault: Vault, refs: list[str], archived: AbstractSet[str | None], *, records_only: bool
+    vault: Vault, refs: list[str], staying: AbstractSet[str | None], *, records_only: bool
 ) -> str | None:
     _ = vault.dynamodb  # made before the threads share it
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-        left = pool.map(lambda ref: _items_left(vault, ref, archived, records_only), refs)
+        left = pool.map(lambda ref: _items_left(vault, ref, staying, records_only), refs)
         return ITEMS_LEFT if any(left) else None
 
 
-def _items_left(vault: Vault, ref: str, archived: AbstractSet[str | None], records_only: bool) -> bool:
+def _items_left(vault: Vault, ref: str, staying: AbstractSet[str | None], records_only: bool) -> bool:
     """Return whether anything from before the subject's tombstone is left, or the tombstone is missing.
 
-    Entries of archived objects have to be there: their visits tell that they could not be read.
+    Entries of objects in `staying` have to be there: their visits tell what could not be read or taken out.
     """
     items = list(vault_items.query(vault, vault_items.subject_pk(ref)))
     erased_at = next((i["erased_at"]["S"] for i in items if i["sk"]["S"] == tombstones.ERASED), None)
@@ -108,6 +114,6 @@ def _items_left(vault: Vault, ref: str, archived: AbstractSet[str | None], recor
         # Values of a correction that a call brings just now: the next run's plan takes them.
         if i["sk"]["S"] != tombstones.ERASED
         and request_items.arrived(i) is None
-        and ("object" not in i or not (records_only or i["object"]["S"] in archived))
+        and ("object" not in i or not (records_only or i["object"]["S"] in staying))
     ]
     return any(moment is None or moment["S"] <= erased_at for moment in moments)

@@ -55,7 +55,7 @@ def everywhere(actions: set[str]) -> dict[str, set[str]]:
 NEEDS: dict[Purpose, dict[str, set[str]]] = {
     "ingest": {
         "feedback": {"s3:PutObject"},
-        "table": ITEMS,
+        "table": {*ITEMS, "dynamodb:ConditionCheckItem"},
         **secret(OPEN, MAKE),
         "key through S3": {OPEN, SEAL},
         "key through DynamoDB": {OPEN},
