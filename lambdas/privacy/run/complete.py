@@ -12,7 +12,7 @@ from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import taken
-from privacy.run.verify import NOT_DONE
+from privacy.run.verify import NOT_DONE, OUTSIDE_DATASETS
 from privacy.timestamps import parse_timestamp
 from privacy.vault import archived
 from privacy.vault.sessions import Vault
@@ -85,9 +85,12 @@ def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any]
     """Return the state in which the request ends, and the detail of its answer: no object key, no content."""
     concerned = noted.of(request.id)
     problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
-    if request.id in noted.problems:
-        problems.append({"reason": noted.problems[request.id]})
+    whole = noted.problems.get(request.id)
+    if whole is not None and whole != OUTSIDE_DATASETS:
+        problems.append({"reason": whole})
     hard = len(problems)
+    if whole == OUTSIDE_DATASETS:
+        problems.append({"reason": whole})
     problems += [{**_place(visit), "reason": archived.REPORTED} for visit in concerned if _is_archived(visit)]
     detail = _unparsed(request, concerned)
     if problems:

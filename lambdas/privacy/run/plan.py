@@ -17,10 +17,18 @@ from privacy.identifiers import moment_of
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import MAX_REQUESTS
-from privacy.run.work import PARALLEL, TakenRequest, asked_of_all_files, planned_visits
+from privacy.run.work import (
+    PARALLEL,
+    TakenRequest,
+    asked_of_all_files,
+    has_data_of_no_dataset,
+    holdings_of,
+    planned_visits,
+    unlisted_files,
+)
 from privacy.timestamps import instant
-from privacy.vault import archived, request_items, tombstones
 from privacy.vault import items as vault_items
+from privacy.vault import request_items, tombstones
 from privacy.vault.request_items import Group
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
@@ -31,6 +39,10 @@ MAX_SUBJECTS: Final = 5000
 """A run takes requests about no more subjects (one request always); the rest goes with the next run, which
 starts when it ends. So a visit, which carries the references of its object's subjects, stays below the
 400 KB of a table item."""
+
+CONFIG_CHANGED: Final = "config-changed"
+"""Problem of a correction that the customer's config does not fit any more: it names a dataset or a field
+that is not there, or its subject has data of a dataset that is not there, and may have another name now."""
 
 DETAILS_GONE: Final = "details-gone"
 """Problem of a correction whose new values, or a follow-up whose object's key, are no longer kept."""
@@ -58,12 +70,15 @@ def plan_run(
     _leave_tombstones(vault, taken, at)
     _put_tombstones_back(vault, taken)
     outliving = _withdraw_exports(vault, requests, taken, clock())
-    unread = archived.unread(vault)
-    wide = asked_of_all_files(vault, taken, unread)
+    unlisted = unlisted_files(vault)
+    wide = asked_of_all_files(vault, taken, unlisted)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
     visits = Visits(vault, run_id)
-    planned = visits.write(shared, planned_visits(vault, taken, wide, unread, outliving))
+    holdings = holdings_of(vault, taken)
+    planned = visits.write(shared, planned_visits(vault, taken, holdings, wide, unlisted, outliving))
     for t in taken:
+        if t.outdated or has_data_of_no_dataset(vault, t, holdings):
+            visits.note_request_problem(t.request.id, CONFIG_CHANGED)
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
             visits.note_request_problem(t.request.id, DETAILS_GONE)
@@ -126,8 +141,10 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
 
 def _with_changes(vault: Vault, taken: TakenRequest, changes: Sequence[Mapping[str, Any]]) -> TakenRequest:
     formats = {dataset.name: dataset.format for dataset in vault.customer.datasets}
+    fields = {dataset.name: dataset.personal.keys() for dataset in vault.customer.datasets}
     return replace(
         taken,
+        outdated=any(not c["set"].keys() <= fields.get(c["dataset"], set()) for c in changes),
         datasets=frozenset(c["dataset"] for c in changes if formats.get(c["dataset"]) != "records"),
         records=frozenset(
             (c["dataset"], c.get("record")) for c in changes if formats.get(c["dataset"]) == "records"

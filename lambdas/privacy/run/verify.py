@@ -14,6 +14,7 @@ from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault import request_items, tombstones
 from privacy.vault.objects import Version
+from privacy.vault.session_policies import EXPORTS
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
 from privacy.visits.visit import Visit
@@ -25,6 +26,8 @@ DAMAGED: Final = "content-damaged"
 VERSIONS_LEFT: Final = "older-versions-left"
 ITEMS_LEFT: Final = "items-left"
 EXPORTS_LEFT: Final = "exports-left"
+OUTSIDE_DATASETS: Final = "outside-datasets"
+"""Problem of an erasure after which objects lie below no dataset's prefix: nobody can tell whose they are."""
 
 _PARALLEL: Final = 8
 
@@ -43,10 +46,12 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
         found += problem is not None
         if problem != visit.problem:
             visits.note_visit_problem(visit.number, problem)
-    for request in taken(requests, vault.customer.id, run_id):
-        if request.type != "erasure" or request.follows is not None:
-            # What a follow-up is about, its visit has checked: the subject may have come back since.
-            continue
+    # What a follow-up is about, its visit has checked: the subject may have come back since.
+    erasures = [
+        r for r in taken(requests, vault.customer.id, run_id) if r.type == "erasure" and r.follows is None
+    ]
+    outside = OUTSIDE_DATASETS if erasures and _anything_outside(vault) else None
+    for request in erasures:
         problem = _erasure_problem(
             vault,
             requests.refs(vault.customer.id, request.id),
@@ -54,10 +59,20 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
             # Which objects a repeated erasure reaches, its visits have seen: not all that have entries.
             records_only=request.restored_from is not None,
         )
+        problem = problem or outside
         found += problem is not None
         if problem != noted.problems.get(request.id):
             visits.note_request_problem(request.id, problem)
     _log.info("run verified: customer=%s run=%s problems=%d", vault.customer.id, run_id, found)
+    return found
+
+
+def _anything_outside(vault: Vault) -> bool:
+    """Return whether objects lie below no dataset's prefix, and log it."""
+    prefixes = [dataset.prefix for dataset in vault.customer.datasets if dataset.prefix]
+    found = vault_objects.holds_outside(vault, [*prefixes, EXPORTS])
+    if found:
+        _log.warning("objects outside every dataset: customer=%s", vault.customer.id)
     return found
 
 

@@ -277,6 +277,36 @@ def files_below(vault: Vault, prefix: str) -> Iterator[Found]:
         yield _found(key, entries)
 
 
+def holds_outside(vault: Vault, prefixes: Iterable[str]) -> bool:
+    """Return whether a version with any content lies below none of the prefixes.
+
+    Looks at folders that no prefix begins with, or that a prefix goes on behind, and into no others.
+    """
+    known = tuple(prefixes)
+    pages = vault.s3.get_paginator("list_object_versions")
+    above = [""]
+    while above:
+        for page in pages.paginate(Bucket=vault.customer.bucket, Prefix=above.pop(), Delimiter="/"):
+            versions = page.get("Versions", [])
+            if any(version["Size"] and not version["Key"].startswith(known) for version in versions):
+                return True
+            for folder in (each["Prefix"] for each in page.get("CommonPrefixes", [])):
+                if folder.startswith(known):
+                    continue
+                if any(prefix.startswith(folder) for prefix in known):
+                    above.append(folder)
+                elif _has_content(vault, folder):
+                    return True
+    return False
+
+
+def _has_content(vault: Vault, folder: str) -> bool:
+    pages = vault.s3.get_paginator("list_object_versions").paginate(
+        Bucket=vault.customer.bucket, Prefix=folder
+    )
+    return any(version["Size"] for page in pages for version in page.get("Versions", []))
+
+
 def _entries(pages: Iterable[Any]) -> Iterator[Any]:
     for page in pages:
         lists = page.get("Versions", []), page.get("DeleteMarkers", [])
