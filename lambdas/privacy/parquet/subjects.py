@@ -14,10 +14,10 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacy.customers.references import ReferenceOf
+from privacy.customers.references import ReferenceOf, is_too_long
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.compression import DamagedContentError
-from privacy.formats.paths import EACH, Path, path_of, printed
+from privacy.formats.paths import EACH, TOO_LONG, Path, path_of, printed
 from privacy.parquet.source import ParquetSource, leaf_ranges, leaves_of, refusing_damage
 
 Step = int | str
@@ -26,6 +26,7 @@ Step = int | str
 NO_COLUMN: Final = "file without the subject's column"
 _NOT_SINGLE: Final = "subject field is not a single value"
 _NOT_UTF8: Final = Unreadable("not UTF-8")
+_TOO_LONG: Final = Unreadable(TOO_LONG)
 _UUID_BYTES: Final = 16
 
 
@@ -81,6 +82,7 @@ class ParquetRows:
         subjects: list[Subject] = encoded.dictionary.to_pylist()
         if not pa.types.is_string(values.type):
             subjects = [_subject(value, is_uuid=route.is_uuid) for value in subjects]
+        subjects = [_TOO_LONG if isinstance(s, str) and is_too_long(s) else s for s in subjects]
         return Named(route, subjects, encoded.indices, rows)
 
 

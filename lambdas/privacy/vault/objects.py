@@ -1,7 +1,7 @@
 """Objects of a vault's bucket: read in a stream, rewritten only over what was read, older versions purged."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
 from typing import TYPE_CHECKING, Any, Final
@@ -79,11 +79,22 @@ class StoredObject:
     headers: dict[str, Any]
     tag_count: int
     body: "StreamingBody | None" = None
+    _head: list[bytes] = field(default_factory=list, compare=False)
+
+    def begins_with(self, magic: bytes) -> bool:
+        """Return whether the content begins with these bytes. Once, and before it is read."""
+        if self.body is not None:
+            self._head.append(self.body.read(len(magic)))
+        return self._head == [magic]
 
     def chunks(self, size: int = READ_BYTES) -> Iterator[bytes]:
-        """Yield the content in pieces of `size` bytes. Can be read once."""
+        """Yield the content in pieces of about `size` bytes. Can be read once."""
         if self.body is not None:
-            yield from self.body.iter_chunks(size)
+            pieces = self.body.iter_chunks(size)
+            # Whoever looks at the first piece to tell what it is finds more than a few bytes.
+            if first := b"".join([*self._head, next(pieces, b"")]):
+                yield first
+            yield from pieces
 
 
 def versions(vault: Vault, key: str) -> list[Version]:

@@ -21,7 +21,7 @@ from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
 from privacy.visits.objects import visit_object
-from privacy.visits.records import RecordChange, RecordChangedError, visit_records
+from privacy.visits.records import RecordChange, RecordChangedError, RunOverError, visit_records
 from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
@@ -46,6 +46,7 @@ _FAILURES: Final = (
     ObjectTooLargeError,
     PurgeIncompleteError,
     RecordChangedError,
+    RunOverError,
     TableBusyError,
     UnreadableRowError,
 )
