@@ -14,10 +14,10 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from privacy.customers.references import ReferenceOf
+from privacy.customers.references import ReferenceOf, is_too_long
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.compression import DamagedContentError
-from privacy.formats.paths import EACH, Path, path_of, printed
+from privacy.formats.paths import EACH, TOO_LONG, Path, path_of, printed
 from privacy.formats.proof import UnprovenError
 from privacy.formats.readers import Subjects
 from privacy.parquet.dictionaries import has_unused_values, unused_values
@@ -29,6 +29,7 @@ Step = int | str
 NO_COLUMN: Final = "file without the subject's column"
 _NOT_SINGLE: Final = "subject field is not a single value"
 _NOT_UTF8: Final = Unreadable("not UTF-8")
+_TOO_LONG: Final = Unreadable(TOO_LONG)
 _UUID_BYTES: Final = 16
 
 
@@ -224,15 +225,13 @@ def _elements(values: pa.Array, steps: Sequence[Step]) -> tuple[pa.Array, pa.Arr
 
 
 def _subjects(values: pa.Array, *, is_uuid: bool) -> list[Subject]:
-    """Return the subjects that different values name."""
-    if pa.types.is_string(values.type):
-        try:
-            texts: list[Subject] = values.to_pylist()
-        except UnicodeDecodeError:
-            values = values.cast(pa.binary())
-        else:
-            return texts
-    return [_subject(value, is_uuid=is_uuid) for value in values.to_pylist()]
+    """Return the subjects that different values name. One that nobody could ask for is Unreadable."""
+    try:
+        found = values.to_pylist()
+    except UnicodeDecodeError:
+        found = values.cast(pa.binary()).to_pylist()
+    subjects = [s if isinstance(s, str) else _subject(s, is_uuid=is_uuid) for s in found]
+    return [_TOO_LONG if isinstance(s, str) and is_too_long(s) else s for s in subjects]
 
 
 def _subject(value: Any, *, is_uuid: bool) -> Subject:  # noqa: ANN401 - any value of a column

@@ -186,8 +186,8 @@ def _is_barrier(item: dict[str, Any]) -> bool:
 
 def _is_without_request(item: dict[str, Any], known: Mapping[str, str]) -> bool:
     """Whether the item is a correction's values without the request, kept until they expire."""
-    request = item["pk"]["S"].removeprefix("request#")
-    return item["sk"]["S"] == "changes" and request not in known and "expires_at" in item
+    kind, _, request = item["sk"]["S"].partition("#")
+    return kind == "changes" and request not in known and "expires_at" in item
 
 
 def _described(stored: Any) -> object:  # noqa: ANN401 - moto's own
