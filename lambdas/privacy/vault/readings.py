@@ -46,10 +46,11 @@ def current_readings(customer: Customer) -> dict[str, str]:
 def note_beginning(vault: Vault, dataset: Dataset, uploaded_at: datetime) -> None:
     """Note how the dataset's files are read, unless there is a note: a file uploaded then was just indexed.
 
-    Where older files are there already, which nobody told the index of, it notes that they are not known.
+    Nothing of a scanned dataset, of which an event may still come. Where older files are there already, which
+    nobody told the index of, it notes that they are not known.
     """
     prefix = dataset.prefix or ""
-    if prefix in vault.noted:
+    if prefix in vault.noted or dataset.index == "scan":
         return
     if vault_items.get(vault, _PK, f"{_NOTE}{prefix}") is None:
         known = not _holds_older(vault, prefix, uploaded_at - _TOGETHER)
