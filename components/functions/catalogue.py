@@ -204,7 +204,7 @@ _FUNCTIONS: Final = (
         package="runs",
         why="End a run's requests and start the next run.",
         timeout=LONGEST_TIMEOUT,
-        requests=(*_PENDING, *_TAKE_LOCK, "dynamodb:UpdateItem"),
+        requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
         starts_runs=True,
         purpose="close",
     ),

@@ -58,7 +58,12 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         why="Put records under their subjects, and sign uploads of files.",
         objects=("s3:PutObject",),
         uploads_listing=("s3:ListBucket",),
-        table=("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"),
+        table=(
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+        ),
     ),
     "intake": VaultRights(
         why="Turn identifiers into subject references; keep a correction's new values, encrypted.",

@@ -31,3 +31,14 @@ def uuid7(at: datetime | None = None, entropy: bytes | None = None) -> str:
     tail = int.from_bytes(randomness[:_ENTROPY_BYTES], "big") & ((1 << 62) - 1)
     value = (milliseconds << 80) | (0x7 << 76) | (fraction << 64) | (0b10 << 62) | tail
     return str(uuid.UUID(int=value))
+
+
+def moment_of(identifier: str) -> datetime:
+    """Return the moment (UTC, exact to the microsecond) for which `uuid7` made an identifier.
+
+    Raises ValueError for a text that is no UUID.
+    """
+    value = uuid.UUID(identifier).int
+    # The fraction was rounded down to a 4096th of a millisecond, which is less than a microsecond.
+    microseconds = -(-((value >> 64) & 0xFFF) * 1_000 // 4096)
+    return _EPOCH + timedelta(milliseconds=value >> 80, microseconds=microseconds)

@@ -24,22 +24,29 @@ def create_correction_request(call: Call) -> Answer:
     vault = open_vault(call.customer, "intake")
     secret = vault.subject_secret()
     refs = intake.everybody_asked_for(call, secret, {"/subject": call.body["subject"]})
+    changes = corrections.text_of(call.body["changes"])
     idempotency = intake.idempotency(call, secret)
     try:
-        # A plain repetition is answered before anything is written.
+        # A plain repetition is answered before values are written.
         answer = _requests.replay(call.customer.id, idempotency)
-        if answer is not None:
-            return intake.accepted(answer)
-        created = _create(call, vault, refs, idempotency)
+        created = (
+            Created(answer, replayed=True)
+            if answer is not None
+            else _create(call, vault, refs, changes, idempotency)
+        )
     except (IdempotencyKeyReusedError, RequestBusyError) as error:
         raise intake.problem_of(error) from None
     intake.log_request(call, created)
+    # Also of a repetition: the call before may have died just here.
+    corrections.confirm(vault, refs, created.answer["id"], changes)
     if not created.replayed:
         _lock.start_run_or_leave_to_sweep(call.customer.id)
     return intake.accepted(created.answer)
 
 
-def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency | None) -> Created:
+def _create(
+    call: Call, vault: Vault, refs: list[str], changes: str, idempotency: Idempotency | None
+) -> Created:
     """Write the values, then the request: a run that finds the request finds its values.
 
     Values whose request did not come to be are dropped at once, also where an error leaves open whether it
@@ -48,9 +55,9 @@ def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency 
     now = datetime.now(UTC)
     request_id = uuid7(now)
     try:
-        corrections.keep_changes(vault, request_id, call.body["changes"])
+        request_items.put_changes(vault, refs, request_id, changes)
     except (BotoCoreError, ClientError):
-        request_items.drop_changes(vault, request_id)
+        request_items.drop_changes(vault, refs, request_id)
         raise
     try:
         created = _requests.create(
@@ -63,14 +70,14 @@ def _create(call: Call, vault: Vault, refs: list[str], idempotency: Idempotency 
             caller=call.caller,
         )
     except (IdempotencyKeyReusedError, RequestBusyError):
-        request_items.drop_changes(vault, request_id)
+        request_items.drop_changes(vault, refs, request_id)
         raise
     except (BotoCoreError, ClientError):
         if _requests.forestall(call.customer.id, request_id):
-            request_items.drop_changes(vault, request_id)
+            request_items.drop_changes(vault, refs, request_id)
         raise
     if created.replayed:
-        request_items.drop_changes(vault, request_id)
+        request_items.drop_changes(vault, refs, request_id)
     return created
 
 

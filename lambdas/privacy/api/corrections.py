@@ -1,15 +1,21 @@
 """Corrections: which changes a customer may ask for, and where their values wait."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from privacy.api import problems
 from privacy.api.problems import Fault, ProblemError
+from privacy.aws.failures import error_name
 from privacy.customers.customer import Customer, Dataset
 from privacy.customers.references import EMAIL, EXACT
 from privacy.vault import request_items
 from privacy.vault.sessions import Vault
+
+_log: Final = logging.getLogger("privacy")
 
 MAX_CHANGES_BYTES: Final = 64 * 1024
 """With the largest record (`records.MAX_FIELDS_BYTES`) this stays below the 400 KB of a table item."""
@@ -38,12 +44,24 @@ def faults(customer: Customer, changes: Sequence[Mapping[str, Any]]) -> list[Fau
     ]
 
 
-def keep_changes(vault: Vault, request_id: str, changes: Sequence[Mapping[str, Any]]) -> None:
-    """Write the changes to the vault, where they wait for the run. Raises ProblemError (413) for too many."""
+def text_of(changes: Sequence[Mapping[str, Any]]) -> str:
+    """Return the changes as they wait in the vault. Raises ProblemError (413) for too many."""
     text = json.dumps(changes, ensure_ascii=False, separators=(",", ":"))
     if len(text.encode()) > MAX_CHANGES_BYTES:
         raise ProblemError(problems.TOO_LARGE, f"Changes take at most {MAX_CHANGES_BYTES} bytes.")
-    request_items.put_changes(vault, request_id, text)
+    return text
+
+
+def confirm(vault: Vault, refs: Sequence[str], request_id: str, changes: str) -> None:
+    """Keep the values until the request ends, which is on record by now.
+
+    An AWS error is logged: the values are then kept long enough for a run that starts soon.
+    """
+    try:
+        request_items.confirm_changes(vault, refs, request_id, changes)
+    except (BotoCoreError, ClientError) as error:
+        text = "values not confirmed, kept for some hours: customer=%s request=%s error=%s"
+        _log.warning(text, vault.customer.id, request_id, error_name(error))
 
 
 def _faults(customer: Customer, change: Mapping[str, Any]) -> list[tuple[str, str]]:

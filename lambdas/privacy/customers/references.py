@@ -15,6 +15,10 @@ ReferenceOf = Callable[[str], str | None]
 EXACT: Final = "exact"
 EMAIL: Final = "email"
 
+MAX_IDENTIFIER: Final = 512
+"""Most characters of an identifier: nobody can ask for a longer one (`Identifier` in openapi.yaml), so that a
+row which names somebody by it counts as one that cannot be read."""
+
 _LONG_ENOUGH: Final = 6  # characters that do not turn up in a name by chance
 
 
@@ -40,6 +44,11 @@ def normalise(identifier: str, subject_id: str) -> str:
 def is_blank(identifier: str, subject_id: str) -> bool:
     """Return whether `identifier` names nobody: nothing but white space after normalisation."""
     return not normalise(identifier, subject_id).strip()
+
+
+def is_too_long(identifier: str) -> bool:
+    """Return whether an identifier is longer than can be asked for, white space around it aside."""
+    return len(identifier) > MAX_IDENTIFIER and len(identifier.strip()) > MAX_IDENTIFIER
 
 
 def subject_reference(secret: bytes, identifier: str, subject_id: str) -> str:

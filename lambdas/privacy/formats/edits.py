@@ -23,6 +23,8 @@ from privacy.formats.row_times import Dated
 REPORTED_LINES: Final = 100
 """Unreadable lines named one by one; all of them are counted."""
 
+_NOT_THINNED: Final = "names somebody outside of the list's elements"
+
 _MOST_SPLICES: Final = 20_000  # more are never kept: three bytes each at the least
 
 ChangesOf = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -43,7 +45,8 @@ class Edited:
 
     `unparsed` are rows that could not be read or changed, each with a reason and its place; there are
     `unparsed_count` of them, of which not all are listed. `erased` are the references of those of whom
-    something went, `spared` those of whom newer rows stay. `unused_dropped` are values that stood in the file
+    something went, `spared` those of whom newer rows stay, `left` those who were to go and stand in rows that
+    are reported: their elements could not be taken out. `unused_dropped` are values that stood in the file
     without being in any row, and went; `unnamed` those whom it named in such values alone.
     """
 
@@ -53,6 +56,7 @@ class Edited:
     unparsed_count: int = 0
     erased: set[str] = field(default_factory=set)
     spared: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
     unused_dropped: int = 0
     unnamed: set[str] = field(default_factory=set)
 
@@ -164,18 +168,22 @@ class RowEdits:
             self.done.rows_dropped += 1
             self.done.erased |= gone
             return None
-        new = row
+        new, left = row, gone
         try:
             if isinstance(subject, Unreadable):
                 raise UnreadableRowError(subject.reason)
             if gone and isinstance(reader, ElementReader):
-                new = reader.without(row, lambda identifier: self.reference(identifier) in gone) or row
+                thinned = reader.without(row, lambda identifier: self.reference(identifier) in gone)
+                if thinned is None:
+                    raise UnreadableRowError(_NOT_THINNED)
+                new, left = thinned, frozenset()
                 self.done.erased |= gone
             fields = [change for ref in refs if ref not in gone for change in self._changes(reader, row, ref)]
             if fields:
                 new = reader.corrected(new, fields) or new
         except UnreadableRowError as error:
             report(str(error))
+            self.done.left |= left
         self.done.rows_changed += new != row
         return new
 

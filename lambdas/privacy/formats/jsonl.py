@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from privacy.customers.references import MAX_IDENTIFIER
 from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
 from privacy.formats.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
 from privacy.formats.paths import EACH, Path, path_of, printed, subject_of, values_at
@@ -139,8 +140,8 @@ class JsonLines:
             return None
         kinds = set(map(type, values))
         if kinds in ({int}, {int, str}):
-            return list(map(str, values))
-        return values if kinds == {str} else None
+            values, kinds = list(map(str, values)), {str}
+        return values if kinds == {str} and max(map(len, values)) <= MAX_IDENTIFIER else None
 
     def _subject_of_members(self, row: bytes) -> Subject:
         try:

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from privacy.customers.numbers import shortest
+from privacy.customers.references import MAX_IDENTIFIER, is_too_long
 from privacy.formats.blocks import Subject, Unreadable
 
 EACH: Final = "[]"
 """The step of a path that stands for every element of a list."""
+
+TOO_LONG: Final = f"subject field is longer than {MAX_IDENTIFIER} characters"
 
 Path = tuple[str, ...]
 """A field path, split: `recipients[].email` is ("recipients", "[]", "email")."""
@@ -74,6 +77,8 @@ def subject_of(values: Sequence[Any], faults: set[str]) -> Subject:
         text = printed(value)
         if text is not None:
             named[text] = None
+            if is_too_long(text):
+                faults.add(TOO_LONG)
         elif value is not None and value != NOT_A_NUMBER:
             faults.add("subject field is not a single value")
     if faults:

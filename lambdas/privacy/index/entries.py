@@ -5,8 +5,6 @@ and how another version came out of that one. So no order of events makes one wr
 version than is asked for is of no use, and that is all (docs/adr/0020).
 """
 
-import hashlib
-import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +27,7 @@ from privacy.formats.positions import (
 )
 from privacy.formats.readers import Subjects
 from privacy.vault import items as vault_items
+from privacy.vault.readings import reading_of
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ MAX_SPLICES_BYTES: Final = 48 * 1024
 may carry 5,000 references too, before they come to the marker. Beyond it, visits parse the file in full."""
 
 _MOST_POSITIONS: Final = 1024 * 1024  # bytes packed, of one visit: it holds them all in memory
-_READING: Final = 2  # raised whenever readers come to find other rows or subjects in the same file
 
 _READ_AT_ONCE: Final = 100
 _PARALLEL: Final = 8
@@ -125,13 +123,6 @@ class Entries:
         except PackedWrongError:
             return None
         return [Target(place, found[place]) for place in sorted(found)]
-
-
-def reading_of(customer: Customer, dataset: Dataset) -> bytes:
-    """Return what stands for how the dataset's files are read: another subject field, other positions."""
-    dialect = asdict(dataset.csv) if dataset.csv else None
-    how = [_READING, dataset.format, dataset.subjects, dialect, customer.subject_id]
-    return hashlib.sha256(json.dumps(how).encode()).digest()[:8]
 
 
 def read_entries(vault: Vault, object_key: str, refs: Iterable[str]) -> Entries:

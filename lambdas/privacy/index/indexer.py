@@ -21,7 +21,7 @@ from privacy.index.late_arrivals import Late, late_arrivals
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.timestamps import instant
-from privacy.vault import archived, request_items
+from privacy.vault import archived, readings, request_items
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError
@@ -78,6 +78,7 @@ class Indexer:
             uploaded_at=event.at,
             found=found,
         )
+        readings.note_beginning(self.vault, dataset, stored.last_modified)
         _log.info(
             "object indexed: customer=%s dataset=%s subjects=%d rows=%d unreadable=%d",
             self.vault.customer.id,

@@ -11,7 +11,7 @@ from typing import Final
 
 from privacy.customers import sealed_references
 from privacy.customers.customer import Dataset
-from privacy.customers.references import ReferenceOf, is_blank, subject_reference
+from privacy.customers.references import ReferenceOf, is_blank, is_too_long, subject_reference
 from privacy.customers.sealed_references import SealBrokenError
 from privacy.formats import compression
 from privacy.formats.blocks import RowReader
@@ -29,6 +29,7 @@ from privacy.index.file_formats import format_of
 from privacy.vault.objects import StoredObject
 from privacy.vault.scratch import on_disk
 from privacy.vault.sessions import Vault
+from privacy.vault.side_files import holds_nobody
 
 _log: Final = logging.getLogger("privacy")
 _REFERENCE: Final = re.compile(r"[0-9a-f]{64}")
@@ -58,10 +59,11 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     match format_of(dataset):
         case WholeFiles():
             try:
-                ref = subject_of_object(vault, stored)
+                return Subjects(Counter(subjects_of_object(vault, stored)))
             except SealBrokenError:
                 return Subjects(unreadable=1)
-            return Subjects(Counter({ref: 1} if ref else {}))
+        case _ if holds_nobody(stored):
+            return Subjects()
         case RowsOnDisk(subjects=subjects_of):
             reference = reference_of(vault)
             with on_disk(stored, lambda _: None) as file:
@@ -85,24 +87,30 @@ def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[by
         positions.note_unreadable(1)
 
 
-def subject_of_object(vault: Vault, stored: StoredObject) -> str | None:
-    """Return the reference of the subject an object belongs to, from its metadata, or None.
+def subjects_of_object(vault: Vault, stored: StoredObject) -> frozenset[str]:
+    """Return the references of the subject an object belongs to, from its metadata; none where it tells none.
 
-    Uploads made through the API carry it sealed; older ones carry the reference itself. An identifier that
-    somebody put there directly is turned into one, with a warning: identifiers do not belong in metadata.
-    Raises SealBrokenError for a sealed reference that this vault has not made: nobody knows whose it is.
+    Uploads made through the API carry it sealed, which is one reference; older ones carry the reference
+    itself. An identifier that somebody put there directly is turned into one, with a warning: identifiers do
+    not belong in metadata. What looks like a plain reference may be an identifier all the same, such as a
+    digest: then the object is found by both. Raises SealBrokenError for a sealed reference that this vault
+    has not made: nobody knows whose it is.
     """
     value = stored.metadata.get("subject")
-    if value is None or _REFERENCE.fullmatch(value):
-        return value
+    if value is None:
+        return frozenset()
     if sealed_references.is_sealed(value):
         try:
-            return sealed_references.opened(vault.subject_secret(), value)
+            return frozenset({sealed_references.opened(vault.subject_secret(), value)})
         except SealBrokenError:
             _log.warning("sealed reference of an object does not open: customer=%s", vault.customer.id)
             raise
-    _log.warning("object metadata held an identifier, not a reference: customer=%s", vault.customer.id)
-    return reference_of(vault)(_decoded(value))
+    given = frozenset({value} if _REFERENCE.fullmatch(value) else ())
+    if not given:
+        _log.warning("object metadata held an identifier, not a reference: customer=%s", vault.customer.id)
+    identifier = _decoded(value)
+    made = None if is_too_long(identifier) else reference_of(vault)(identifier)
+    return given | ({made} if made is not None else set())
 
 
 def _decoded(value: str) -> str:

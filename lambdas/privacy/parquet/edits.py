@@ -181,6 +181,8 @@ class _GroupEdit:
                 self._want(row, [ref for ref in refs if ref not in gone], subjects_of_row, wanted)
             except UnreadableRowError as error:
                 edits.report(str(error), self._first_row + row)
+                if row not in thinned[-1:]:
+                    done.left |= gone
         if thinned:
             self._thin(named, thinned)
             changed.update(thinned)

@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from privacy.customers.numbers import shortest
-from privacy.customers.references import ReferenceOf
+from privacy.customers.references import ReferenceOf, is_too_long
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.compression import DamagedContentError
-from privacy.formats.paths import EACH, Path, path_of, printed
+from privacy.formats.paths import EACH, TOO_LONG, Path, path_of, printed
 from privacy.formats.proof import UnprovenError
 from privacy.formats.readers import Subjects
 from privacy.parquet.dictionaries import has_unused_values, unused_values
@@ -30,6 +30,7 @@ Step = int | str
 NO_COLUMN: Final = "file without the subject's column"
 _NOT_SINGLE: Final = "subject field is not a single value"
 _NOT_UTF8: Final = Unreadable("not UTF-8")
+_TOO_LONG: Final = Unreadable(TOO_LONG)
 _UUID_BYTES: Final = 16
 
 
@@ -238,7 +239,12 @@ def _elements(values: pa.Array, steps: Sequence[Step]) -> tuple[pa.Array, pa.Arr
 
 
 def _subjects(values: pa.Array, *, is_uuid: bool) -> list[Subject]:
-    """Return the subjects that different values name."""
+    """Return the subjects that different values name. One that nobody could ask for is Unreadable."""
+    found = _found(values, is_uuid=is_uuid)
+    return [_TOO_LONG if isinstance(s, str) and is_too_long(s) else s for s in found]
+
+
+def _found(values: pa.Array, *, is_uuid: bool) -> list[Subject]:
     if pa.types.is_floating(values.type):
         return list(map(_number, values.to_pylist(), values.cast(pa.string()).to_pylist()))
     if pa.types.is_string(values.type):

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from privacy import timestamps
+from privacy.aws.conditions import ConditionMayFail
 from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 
@@ -126,12 +127,7 @@ class Comparisons:
 
     def begin(self, comparison: Comparison) -> None:
         """Count one more attempt at the object."""
-        self.vault.dynamodb.update_item(
-            TableName=self.vault.customer.table,
-            Key=self._object_key(comparison),
-            UpdateExpression="ADD tries :one",
-            ExpressionAttributeValues={":one": {"N": "1"}},
-        )
+        self._update(comparison, "ADD #attribute :value", "tries", {"N": "1"})
 
     def mark_done(self, comparison: Comparison) -> None:
         """Note that the object was compared and, unless it was only to be looked at, put right."""
@@ -190,13 +186,21 @@ class Comparisons:
         vault_items.batch_write(self.vault, delete=[self._key(sk) for sk in sort_keys])
 
     def _set(self, comparison: Comparison, attribute: str, value: str) -> None:
-        self.vault.dynamodb.update_item(
-            TableName=self.vault.customer.table,
-            Key=self._object_key(comparison),
-            UpdateExpression="SET #attribute = :value",
-            ExpressionAttributeNames={"#attribute": attribute},
-            ExpressionAttributeValues={":value": {"S": value}},
-        )
+        self._update(comparison, "SET #attribute = :value", attribute, {"S": value})
+
+    def _update(
+        self, comparison: Comparison, update: str, attribute: str, value: "AttributeValueTypeDef"
+    ) -> None:
+        # Where the reindex is over, its items are gone.
+        with ConditionMayFail():
+            self.vault.dynamodb.update_item(
+                TableName=self.vault.customer.table,
+                Key=self._object_key(comparison),
+                UpdateExpression=update,
+                ConditionExpression="attribute_exists(sk)",
+                ExpressionAttributeNames={"#attribute": attribute},
+                ExpressionAttributeValues={":value": value},
+            )
 
     @property
     def _pk(self) -> str:

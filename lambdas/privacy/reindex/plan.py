@@ -9,12 +9,16 @@ from privacy.aws.executions import BATCH_VISITS, MAX_BATCHES
 from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.reindex.items import Comparisons
 from privacy.vault import items as vault_items
+from privacy.vault import readings
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 _log: Final = logging.getLogger("privacy")
+
+READINGS: Final = "readings"
+"""Step under whose name it is kept how files were read when the reindex began."""
 
 _WALK: Final = "walk"
 _DIGESTS: Final = 16**4  # ranges are told apart by the first four hex digits of a digest
@@ -48,6 +52,8 @@ def plan_reindex(vault: Vault, reindex_id: str, remaining: Callable[[], int]) ->
     """
     comparisons = Comparisons(vault, reindex_id)
     walk = _Walk(**comparisons.progress(_WALK))
+    if not comparisons.progress(READINGS):
+        comparisons.note_progress(READINGS, readings.current_readings(vault.customer))
     while not walk.done:
         if remaining() < RESERVE_MILLISECONDS:
             return None

@@ -9,9 +9,14 @@ from typing import Any, Final
 from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.evidence import store as evidence_store
 from privacy.reindex.items import LASTING, Comparison, Difference
+from privacy.reindex.plan import READINGS
 from privacy.reindex.steps import ReindexStep
+from privacy.vault import readings
 
 _log: Final = logging.getLogger("privacy")
+
+NOT_COMPARED: Final = "not-compared"
+"""Kind of difference of an object whose comparison failed for good."""
 
 EVIDENCE: Final = "reindex"
 """Kind of the evidence."""
@@ -47,7 +52,7 @@ class _Report:
                 return None
             dataset = step.vault.customer.dataset_of(each.key)
             each = Difference(
-                "not-compared", each.digest, dataset.name if dataset else None, error=each.failure
+                NOT_COMPARED, each.digest, dataset.name if dataset else None, error=each.failure
             )
         # What is put right is only known of an object whose comparison came to its end.
         repaired = self.done and not step.dry_run and each.kind not in LASTING
@@ -87,6 +92,8 @@ def report_reindex(step: ReindexStep, remaining: Callable[[], int]) -> dict[str,
     _write(step, report, page)
     counts = report.counts()
     evidence_store.put(EVIDENCE, step.vault.customer.id, step.reindex_id, {**step.ids, **counts})
+    if not step.dry_run and not report.differences.get(NOT_COMPARED):
+        readings.note_compared(step.vault, step.comparisons.progress(READINGS))
     kinds = " ".join(f"{kind}={number}" for kind, number in sorted(report.differences.items()))
     _log.info(
         "reindex reported: customer=%s reindex=%s objects=%d repaired=%d remaining=%d %s",

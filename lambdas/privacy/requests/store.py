@@ -269,28 +269,28 @@ class RequestStore:
 
         Reads all of the customer's requests: for the operator, not for what happens often.
         """
-        filters = "#run_id = :value OR redriven_from = :value"
-        return self._search(customer, "", filters, {"#run_id": "run_id"}, run_id)
+        narrowed = {
+            "FilterExpression": "run_id = :value OR redriven_from = :value",
+            "ExpressionAttributeValues": {":value": {"S": run_id}},
+        }
+        return self._search(customer, "", narrowed)
 
-    def corrections_since(self, customer: str, request_id: str) -> list[Request]:
-        """Return the customer's corrections from this request on (strongly consistent)."""
-        return self._search(customer, request_id, "#type = :value", {"#type": "type"}, "correction")
+    def since(self, customer: str, request_id: str) -> list[Request]:
+        """Return the customer's requests from this one on (strongly consistent)."""
+        return self._search(customer, request_id, {})
 
-    def _search(
-        self, customer: str, first_id: str, filters: str, names: Mapping[str, str], value: str
-    ) -> list[Request]:
+    def _search(self, customer: str, first_id: str, narrowed: Mapping[str, Any]) -> list[Request]:
         query = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
-            "FilterExpression": filters,
-            "ExpressionAttributeNames": names,
+            "ConsistentRead": True,
+            **narrowed,
             "ExpressionAttributeValues": {
                 ":pk": {"S": f"customer#{customer}"},
                 ":first": {"S": f"request#{first_id}"},
                 ":last": {"S": "request#~"},  # behind every id
-                ":value": {"S": value},
+                **narrowed.get("ExpressionAttributeValues", {}),
             },
-            "ConsistentRead": True,
         }
         return [Request.of_item(item) for answer in _queried(query) for item in answer["Items"]]
 

@@ -12,7 +12,7 @@ from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import taken
-from privacy.run.verify import NOT_DONE, NOT_PROVEN
+from privacy.run.verify import NOT_DONE, NOT_PROVEN, OUTSIDE_DATASETS
 from privacy.timestamps import parse_timestamp
 from privacy.vault import archived
 from privacy.vault.sessions import Vault
@@ -57,10 +57,12 @@ def complete_run(
                 _log.info("request waits for a restoration: customer=%s request=%s", customer, request.id)
             continue
         state, detail = _failed_run(error, step) if error else _result(request, noted)
+        # Of corrections alone: what waits for the others is found by the request.
+        refs = requests.refs(customer, request.id) if request.type == "correction" else []
         if state == "failed":
-            request_values.keep_for_redrive(vault, request, noted.of(request.id))
+            request_values.keep_for_redrive(vault, request, refs, noted.of(request.id))
         else:
-            request_values.drop(vault, request)
+            request_values.drop(vault, request, refs)
         if requests.finish(customer, request.id, state=state, at=clock(), detail=detail):
             _log.info("request ended: customer=%s request=%s state=%s", customer, request.id, state)
     visits.clear()
@@ -83,9 +85,12 @@ def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any]
     """Return the state in which the request ends, and the detail of its answer: no object key, no content."""
     concerned = noted.of(request.id)
     problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
-    if request.id in noted.problems:
-        problems.append({"reason": noted.problems[request.id]})
+    whole = noted.problems.get(request.id)
+    if whole is not None and whole != OUTSIDE_DATASETS:
+        problems.append({"reason": whole})
     hard = len(problems)
+    if whole == OUTSIDE_DATASETS:
+        problems.append({"reason": whole})
     problems += [
         {**_place(visit), "reason": archived.REPORTED} for visit in concerned if _is(visit, "archived")
     ]

@@ -8,18 +8,27 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy import timestamps
 from privacy.aws.executions import BATCH_VISITS, MAX_BATCHES
 from privacy.evidence import ledger
 from privacy.evidence.ledger import Erasure
 from privacy.exports import files as export_files
 from privacy.exports.store import ExportStore
+from privacy.identifiers import moment_of
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import MAX_REQUESTS
-from privacy.run.work import PARALLEL, TakenRequest, asked_of_all_files, planned_visits
-from privacy.vault import archived, request_items, tombstones
+from privacy.run.work import (
+    PARALLEL,
+    TakenRequest,
+    asked_of_all_files,
+    has_data_of_no_dataset,
+    holdings_of,
+    planned_visits,
+    unlisted_files,
+)
+from privacy.timestamps import instant
 from privacy.vault import items as vault_items
+from privacy.vault import request_items, tombstones
 from privacy.vault.request_items import Group
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
@@ -30,6 +39,10 @@ MAX_SUBJECTS: Final = 5000
 """A run takes requests about no more subjects (one request always); the rest goes with the next run, which
 starts when it ends. So a visit, which carries the references of its object's subjects, stays below the
 400 KB of a table item."""
+
+CONFIG_CHANGED: Final = "config-changed"
+"""Problem of a correction that the customer's config does not fit any more: it names a dataset or a field
+that is not there, or its subject has data of a dataset that is not there, and may have another name now."""
 
 DETAILS_GONE: Final = "details-gone"
 """Problem of a correction whose new values, or a follow-up whose object's key, are no longer kept."""
@@ -52,17 +65,20 @@ def plan_run(
     index as a late arrival.
     """
     taken = _take(vault, requests, run_id)
-    at = timestamps.instant(clock())
+    at = instant(clock())
     ledger.write(vault, run_id, at, [_erasure(t) for t in taken if t.erases and t.refs])
     _leave_tombstones(vault, taken, at)
     _put_tombstones_back(vault, taken)
     outliving = _withdraw_exports(vault, requests, taken, clock())
-    unread = archived.unread(vault)
-    wide = asked_of_all_files(vault, taken, unread)
+    unlisted = unlisted_files(vault)
+    wide = asked_of_all_files(vault, taken, unlisted)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
     visits = Visits(vault, run_id)
-    planned = visits.write(shared, planned_visits(vault, taken, wide, unread, outliving))
+    holdings = holdings_of(vault, taken)
+    planned = visits.write(shared, planned_visits(vault, taken, holdings, wide, unlisted, outliving))
     for t in taken:
+        if t.outdated or has_data_of_no_dataset(vault, t, holdings):
+            visits.note_request_problem(t.request.id, CONFIG_CHANGED)
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
             visits.note_request_problem(t.request.id, DETAILS_GONE)
@@ -106,7 +122,15 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
     detailed: TakenRequest | None = taken
     match request_values.kind_of(taken.request):
         case "changes":
-            changes = request_items.hold_changes(vault, request_id)
+            arrived = instant(moment_of(request_id))
+            erased = [ref for ref in taken.refs if tombstones.erased_at(vault, ref) >= arrived]
+            # All that it was about is erased of these. What came since is none of its business.
+            request_items.drop_changes(vault, erased, request_id)
+            taken = replace(taken, refs=tuple(ref for ref in taken.refs if ref not in erased))
+            if not taken.refs:
+                return taken
+            kept = [request_items.hold_changes(vault, ref, request_id) for ref in taken.refs]
+            changes = None if None in kept else kept[0]
             detailed = None if changes is None else _with_changes(vault, taken, json.loads(changes))
         case "late":
             follow_up = request_items.hold_follow_up(vault, request_id)
@@ -120,8 +144,10 @@ def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
 
 def _with_changes(vault: Vault, taken: TakenRequest, changes: Sequence[Mapping[str, Any]]) -> TakenRequest:
     formats = {dataset.name: dataset.format for dataset in vault.customer.datasets}
+    fields = {dataset.name: dataset.personal.keys() for dataset in vault.customer.datasets}
     return replace(
         taken,
+        outdated=any(not c["set"].keys() <= fields.get(c["dataset"], set()) for c in changes),
         datasets=frozenset(c["dataset"] for c in changes if formats.get(c["dataset"]) != "records"),
         records=frozenset(
             (c["dataset"], c.get("record")) for c in changes if formats.get(c["dataset"]) == "records"

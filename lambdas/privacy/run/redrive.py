@@ -47,8 +47,9 @@ def redrive_run(
 ) -> Redriven:
     """Make the requests that ended failed in this run pending again, and start a run.
 
-    A correction stays failed where another one about the same subject has been made since and has not failed:
-    its older values would overwrite the newer ones. Can be done again at any point, with the same answer.
+    A correction stays failed where another one, or an erasure, about the same subject has been made since and
+    has not failed: its older values would overwrite newer ones, or come back. Can be done again at any point,
+    with the same answer.
 
     Raises RedriveRefusedError, and changes nothing, where no request failed in the run, or too long ago.
     """
@@ -87,8 +88,10 @@ def _superseded(requests: RequestStore, customer: str, failed: list[Request]) ->
     if not corrections:
         return set()
     latest: dict[str, str] = {}
-    for later in requests.corrections_since(customer, min(request.id for request in corrections)):
-        if later.state != "failed":
+    for later in requests.since(customer, min(request.id for request in corrections)):
+        # A follow-up, or a repeated erasure, is about what a first one had left.
+        first = later.follows is None and later.restored_from is None
+        if later.state != "failed" and first:
             for ref in requests.refs(customer, later.id):
                 latest[ref] = max(later.id, latest.get(ref, ""))
     return {

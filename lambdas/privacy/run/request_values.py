@@ -6,7 +6,7 @@ can redrive the run.
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from privacy.requests.request import Request
@@ -30,15 +30,17 @@ def kind_of(request: Request) -> request_items.Kind | None:
     return request_items.REPLAY if request.restored_from is not None else None
 
 
-def keep_for_redrive(vault: Vault, request: Request, visits: Iterable[Visit]) -> None:
-    """Let what a request that failed needs go after REDRIVE_SECONDS. Raises TableBusyError.
+def keep_for_redrive(vault: Vault, request: Request, refs: Sequence[str], visits: Iterable[Visit]) -> None:
+    """Let what a request about these subjects needs, which failed, go after REDRIVE_SECONDS.
+
+    Raises TableBusyError.
 
     That is also which objects its run was to visit, and how far each visit came: the index knows nothing any
     more of an object whose rows are gone, but older versions of it, or lines to report, may be left.
     """
     at = str(int(time.time()) + REDRIVE_SECONDS)
     if kind := kind_of(request):
-        request_items.expire(vault, request.id, kind, at)
+        request_items.expire(vault, request.id, kind, refs, at)
     if request.follows is None:
         pk = vault_items.request_pk(request.id)
         vault_items.batch_write(
@@ -65,14 +67,18 @@ def objects_to_redrive(vault: Vault, request: Request) -> dict[str, Mapping[str,
     return {item["key"]["S"]: json.loads(item["journal"]["S"]) for item in items}
 
 
-def drop(vault: Vault, request: Request) -> None:
-    """Remove what waits for the request, and what was kept to redrive it. Raises TableBusyError."""
+def drop(vault: Vault, request: Request, refs: Sequence[str]) -> None:
+    """Remove what waits for the request about these subjects, and what was kept to redrive it.
+
+    Raises TableBusyError.
+    """
     pk, kind = vault_items.request_pk(request.id), kind_of(request)
-    waiting: list[str] = [kind] if kind else []
+    waiting = request_items.keys(request.id, kind, refs) if kind else []
     if request.redriven_from is not None:
-        waiting += [item["sk"]["S"] for item in vault_items.query(vault, pk, first=_OBJECT)]
+        kept = vault_items.query(vault, pk, first=_OBJECT)
+        waiting += [vault_items.key(pk, item["sk"]["S"]) for item in kept]
     if waiting:
-        vault_items.batch_write(vault, delete=[vault_items.key(pk, sk) for sk in waiting])
+        vault_items.batch_write(vault, delete=waiting)
 
 
 def _progress(visit: Visit) -> Mapping[str, Any]:

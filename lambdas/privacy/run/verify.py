@@ -1,9 +1,10 @@
 """Reading back what a run left: what is still there that should not be."""
 
 import logging
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final
 
 from privacy import timestamps
 from privacy.exports import files as export_files
@@ -11,8 +12,9 @@ from privacy.requests.store import RequestStore
 from privacy.run.steps import taken
 from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
-from privacy.vault import tombstones
+from privacy.vault import request_items, tombstones
 from privacy.vault.objects import Version
+from privacy.vault.session_policies import EXPORTS
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
 from privacy.visits.visit import Visit
@@ -25,6 +27,8 @@ NOT_PROVEN: Final = "not-proven"
 VERSIONS_LEFT: Final = "older-versions-left"
 ITEMS_LEFT: Final = "items-left"
 EXPORTS_LEFT: Final = "exports-left"
+OUTSIDE_DATASETS: Final = "outside-datasets"
+"""Problem of an erasure after which objects lie below no dataset's prefix: nobody can tell whose they are."""
 
 _PARALLEL: Final = 8
 
@@ -36,33 +40,46 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
     """
     visits = Visits(vault, run_id)
     noted = visits.notes()
-    left_alone = {
-        visit.key
-        for visit in noted.visits
-        if visit.outcome and (visit.outcome.get("archived") or visit.outcome.get("unproven"))
-    }
+    staying = {visit.key for visit in noted.visits if visit.outcome and _entries_stay(visit.outcome)}
     found = 0
     for visit in noted.visits:
         problem = _visit_problem(vault, visit)
         found += problem is not None
         if problem != visit.problem:
             visits.note_visit_problem(visit.number, problem)
-    for request in taken(requests, vault.customer.id, run_id):
-        if request.type != "erasure" or request.follows is not None:
-            # What a follow-up is about, its visit has checked: the subject may have come back since.
-            continue
+    # What a follow-up is about, its visit has checked: the subject may have come back since.
+    erasures = [
+        r for r in taken(requests, vault.customer.id, run_id) if r.type == "erasure" and r.follows is None
+    ]
+    outside = OUTSIDE_DATASETS if erasures and _anything_outside(vault) else None
+    for request in erasures:
         problem = _erasure_problem(
             vault,
             requests.refs(vault.customer.id, request.id),
-            left_alone,
+            staying,
             # Which objects a repeated erasure reaches, its visits have seen: not all that have entries.
             records_only=request.restored_from is not None,
         )
+        problem = problem or outside
         found += problem is not None
         if problem != noted.problems.get(request.id):
             visits.note_request_problem(request.id, problem)
     _log.info("run verified: customer=%s run=%s problems=%d", vault.customer.id, run_id, found)
     return found
+
+
+def _anything_outside(vault: Vault) -> bool:
+    """Return whether objects lie below no dataset's prefix, and log it."""
+    prefixes = [dataset.prefix for dataset in vault.customer.datasets if dataset.prefix]
+    found = vault_objects.holds_outside(vault, [*prefixes, EXPORTS])
+    if found:
+        _log.warning("objects outside every dataset: customer=%s", vault.customer.id)
+    return found
+
+
+def _entries_stay(outcome: Mapping[str, Any]) -> bool:
+    """Return whether a visit left entries that have to stay: it tells what it left as it was, and why."""
+    return any(outcome.get(why) for why in ("archived", "unproven", "entries_stay"))
 
 
 def _visit_problem(vault: Vault, visit: Visit) -> str | None:
@@ -90,18 +107,18 @@ def _older(left: list[Version], kept: str | None, done_at: str) -> list[Version]
 
 
 def _erasure_problem(
-    vault: Vault, refs: list[str], left_alone: AbstractSet[str | None], *, records_only: bool
+    vault: Vault, refs: list[str], staying: AbstractSet[str | None], *, records_only: bool
 ) -> str | None:
     _ = vault.dynamodb  # made before the threads share it
     with ThreadPoolExecutor(max_workers=_PARALLEL) as pool:
-        left = pool.map(lambda ref: _items_left(vault, ref, left_alone, records_only), refs)
+        left = pool.map(lambda ref: _items_left(vault, ref, staying, records_only), refs)
         return ITEMS_LEFT if any(left) else None
 
 
-def _items_left(vault: Vault, ref: str, left_alone: AbstractSet[str | None], records_only: bool) -> bool:
+def _items_left(vault: Vault, ref: str, staying: AbstractSet[str | None], records_only: bool) -> bool:
     """Return whether anything from before the subject's tombstone is left, or the tombstone is missing.
 
-    Entries of objects that were left alone have to be there: their visits tell why.
+    Entries of objects in `staying` have to be there: their visits tell why.
     """
     items = list(vault_items.query(vault, vault_items.subject_pk(ref)))
     erased_at = next((i["erased_at"]["S"] for i in items if i["sk"]["S"] == tombstones.ERASED), None)
@@ -110,7 +127,9 @@ def _items_left(vault: Vault, ref: str, left_alone: AbstractSet[str | None], rec
     moments = [
         i.get("indexed_at") or i.get("updated_at")
         for i in items
+        # Values of a correction that a call brings just now: the next run's plan takes them.
         if i["sk"]["S"] != tombstones.ERASED
-        and ("object" not in i or not (records_only or i["object"]["S"] in left_alone))
+        and request_items.arrived(i) is None
+        and ("object" not in i or not (records_only or i["object"]["S"] in staying))
     ]
     return any(moment is None or moment["S"] <= erased_at for moment in moments)

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Final
 
+from privacy.customers.customer import Dataset
 from privacy.requests.request import Request
 from privacy.timestamps import instant, parse_timestamp
+from privacy.vault import archived, readings, request_items, tombstones
 from privacy.vault import items as vault_items
 from privacy.vault.objects import Found, files_below
 from privacy.vault.request_items import FollowUp, Group
@@ -26,6 +28,7 @@ class TakenRequest:
     - `replayed`: set for an erasure that is repeated after a restoration: by reference, what it repeats.
     - `datasets`, `records`: what a correction is about: datasets of rows, and pairs of dataset and record id
       (None: all of the subject's records).
+    - `outdated`: set where a correction names a dataset or a field that the config does not have any more.
     - `details_gone`: set where what the request is about is no longer known; `refs` is then empty.
     - `redriven`: the objects of the run that the request failed in, with their visits' journals.
     """
@@ -36,6 +39,7 @@ class TakenRequest:
     replayed: Mapping[str, Group] = field(default_factory=dict)
     datasets: frozenset[str] = frozenset()
     records: frozenset[tuple[str, str | None]] = frozenset()
+    outdated: bool = False
     details_gone: bool = False
     redriven: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -64,11 +68,15 @@ class TakenRequest:
 
 
 @dataclass(slots=True)
-class _Holdings:
-    """What the vault has of one subject: objects with their datasets, and records."""
+class Holdings:
+    """What the vault has of one subject: objects with their datasets, records, and when it was erased.
+
+    `corrections` are the items with values of corrections that arrived before the erasure.
+    """
 
     objects: dict[str, str] = field(default_factory=dict)
     records: list[tuple[str, str]] = field(default_factory=list)
+    corrections: list["vault_items.Item"] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -118,14 +126,39 @@ class Work:
         )
 
 
-def asked_of_all_files(
-    vault: Vault, taken: Sequence[TakenRequest], unread: Mapping[str, list[str]]
-) -> dict[str, Work]:
-    """Return what is asked of every file of a dataset that is scanned or could not be read, by its name."""
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """Files of which the index cannot tell whom they hold.
+
+    `walked` are the names of datasets of which that is so of every file: scanned ones, and those whose index
+    is not complete (`privacy.vault.readings`). `unread` are the keys of single files that could not be read,
+    by dataset; those below no dataset's prefix under None.
+    """
+
+    walked: frozenset[str]
+    unread: Mapping[str | None, Sequence[str]]
+
+    def concerns(self, dataset: Dataset) -> bool:
+        """Return whether there are such files in the dataset."""
+        return dataset.name in self.walked or dataset.name in self.unread
+
+
+def unlisted_files(vault: Vault) -> Unlisted:
+    """Return of which files the index cannot tell whom they hold.
+
+    AWS errors and TableBusyError are raised.
+    """
+    incomplete = readings.prefixes_to_walk(vault)
+    walked = {d.name for d in vault.customer.datasets if d.index == "scan" or d.prefix in incomplete}
+    return Unlisted(frozenset(walked), archived.unread(vault))
+
+
+def asked_of_all_files(vault: Vault, taken: Sequence[TakenRequest], unlisted: Unlisted) -> dict[str, Work]:
+    """Return what is asked of every file of a dataset that the index does not list, by the dataset's name."""
     found: dict[str, Work] = {}
     for dataset in vault.customer.datasets:
         work = Work(dataset.name)
-        for t in taken if dataset.index == "scan" or dataset.name in unread else ():
+        for t in taken if unlisted.concerns(dataset) else ():
             if t.follow_up is None and (t.erases or dataset.name in t.datasets):
                 for ref in t.refs:
                     work.add(t, ref)
@@ -137,21 +170,23 @@ def asked_of_all_files(
 def planned_visits(
     vault: Vault,
     taken: Sequence[TakenRequest],
+    holdings: Mapping[str, Holdings],
     wide: Mapping[str, Work],
-    unread: Mapping[str, list[str]],
+    unlisted: Unlisted,
     outliving: tuple[str, ...],
 ) -> Iterator[Visit]:
     """Yield the visits of a run: exports, records of each subject, files that are walked, single objects.
 
-    `wide` is what is asked of every file of a dataset, by the dataset's name (`asked_of_all_files`); `unread`
-    are the keys of the files that could not be read, by dataset; `outliving` the erasures that the customer's
-    exports must not outlive, none where there is no export. AWS errors and TableBusyError are raised.
+    `holdings` is what the vault has of the requests' subjects (`holdings_of`); `wide` is what is asked of
+    every file of a dataset, by the dataset's name (`asked_of_all_files`); `outliving` are the erasures that
+    the customer's exports must not outlive, none where there is no export. AWS errors and TableBusyError are
+    raised.
     """
     scanned = {d.name: wide[d.name] for d in vault.customer.datasets if d.name in wide and d.index == "scan"}
-    holdings = _holdings(vault, {ref for t in taken if t.follow_up is None for ref in t.refs})
     _drop_entries_of(vault, scanned, holdings)
+    _drop_values(vault, holdings)
     records = _asked_of_records(taken, holdings)
-    objects = _asked_of_objects(taken, holdings, scanned)
+    objects = _asked_of_objects(taken, holdings, scanned, unlisted.unread.get(None, ()))
     numbers = count()
     if outliving:
         yield Visit(number=next(numbers), kind="exports", requests=outliving)
@@ -162,8 +197,8 @@ def planned_visits(
         if dataset.name in wide:
             files = (
                 files_below(vault, dataset.prefix or "")
-                if dataset.name in scanned
-                else [Found(key, None) for key in unread[dataset.name]]
+                if dataset.name in unlisted.walked
+                else [Found(key, None) for key in unlisted.unread[dataset.name]]
             )
             yield from _visits_of_files(files, wide[dataset.name], objects, numbers)
     for key, work in sorted(objects.items()):
@@ -172,7 +207,21 @@ def planned_visits(
         yield work.visit(next(numbers), key)
 
 
-def _asked_of_records(taken: Sequence[TakenRequest], holdings: Mapping[str, _Holdings]) -> dict[str, Work]:
+def has_data_of_no_dataset(vault: Vault, taken: TakenRequest, holdings: Mapping[str, Holdings]) -> bool:
+    """Return whether the subject of a correction has files or records, whichever it is about, of no dataset.
+
+    Their dataset may have been renamed, so that the correction is about them, and nobody can tell.
+    """
+    if taken.erases:
+        return False
+    names = {dataset.name for dataset in vault.customer.datasets}
+    held = [holdings[ref] for ref in taken.refs]
+    files = any(vault.customer.dataset_of(key) is None for each in held for key in each.objects)
+    records = any(name not in names for each in held for name, _ in each.records)
+    return bool((taken.datasets and files) or (taken.records and records))
+
+
+def _asked_of_records(taken: Sequence[TakenRequest], holdings: Mapping[str, Holdings]) -> dict[str, Work]:
     """Return what is asked of the records of each subject who has any that a request is about."""
     found: dict[str, Work] = {}
     for t in taken:
@@ -184,11 +233,15 @@ def _asked_of_records(taken: Sequence[TakenRequest], holdings: Mapping[str, _Hol
 
 
 def _asked_of_objects(
-    taken: Sequence[TakenRequest], holdings: Mapping[str, _Holdings], scanned: Container[str]
+    taken: Sequence[TakenRequest],
+    holdings: Mapping[str, Holdings],
+    scanned: Container[str],
+    outside: Iterable[str],
 ) -> dict[str, Work]:
     """Return what is asked of single objects, by key: of those that the index names or a failed run had.
 
-    Objects of `scanned` datasets are left to the walk.
+    Objects of `scanned` datasets are left to the walk. Those `outside` of every dataset, which nobody could
+    read when they had one, concern every erasure: their visits fail, and say so.
     """
     found: dict[str, Work] = {}
     for t in taken:
@@ -203,6 +256,8 @@ def _asked_of_objects(
             for key, dataset in holdings[ref].objects.items():
                 if dataset not in scanned and (t.erases or dataset in t.datasets):
                     found.setdefault(key, Work()).add(t, ref)
+            for key in outside if t.erases else ():
+                found.setdefault(key, Work()).add(t, ref)
     return found
 
 
@@ -231,7 +286,7 @@ def _visits_of_files(
         )
 
 
-def _drop_entries_of(vault: Vault, scanned: Mapping[str, Work], holdings: Mapping[str, _Holdings]) -> None:
+def _drop_entries_of(vault: Vault, scanned: Mapping[str, Work], holdings: Mapping[str, Holdings]) -> None:
     """Remove the erased subjects' entries for datasets that had an index before they came to be scanned."""
     stale = [
         vault_items.key(vault_items.subject_pk(ref), vault_items.object_sk(key))
@@ -242,18 +297,39 @@ def _drop_entries_of(vault: Vault, scanned: Mapping[str, Work], holdings: Mappin
     vault_items.batch_write(vault, delete=stale)
 
 
-def _holdings(vault: Vault, refs: Iterable[str]) -> dict[str, _Holdings]:
-    ordered = sorted(refs)
+def _drop_values(vault: Vault, holdings: Mapping[str, Holdings]) -> None:
+    """Remove the values of corrections that arrived before their subjects' erasures, whatever became of them.
+
+    They may be kept for a redrive, or be of a correction in this very run: its subject's data goes, so that
+    nothing is left to correct.
+    """
+    stale = [item for held in holdings.values() for item in held.corrections]
+    vault_items.batch_write(vault, delete=[{"pk": item["pk"], "sk": item["sk"]} for item in stale])
+
+
+def holdings_of(vault: Vault, taken: Sequence[TakenRequest]) -> dict[str, Holdings]:
+    """Return what the vault has of each subject of the requests, but for follow-ups.
+
+    AWS errors are raised.
+    """
+    ordered = sorted({ref for t in taken if t.follow_up is None for ref in t.refs})
     _ = vault.dynamodb  # made before the threads share it
     with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
         return dict(zip(ordered, pool.map(lambda ref: _holding(vault, ref), ordered), strict=True))
 
 
-def _holding(vault: Vault, ref: str) -> _Holdings:
-    found = _Holdings()
+def _holding(vault: Vault, ref: str) -> Holdings:
+    found, erased_at = Holdings(), ""
     for item in vault_items.query(vault, vault_items.subject_pk(ref)):
         if "object" in item:
-            found.objects[item["object"]["S"]] = item["dataset"]["S"]
+            # By its key: the dataset may have had another name when the entry was made.
+            below = vault.customer.dataset_of(item["object"]["S"])
+            found.objects[item["object"]["S"]] = item["dataset"]["S"] if below is None else below.name
         elif "record_id" in item:
             found.records.append((item["dataset"]["S"], item["record_id"]["S"]))
+        elif item["sk"]["S"] == tombstones.ERASED:
+            erased_at = item["erased_at"]["S"]
+        elif request_items.arrived(item) is not None:
+            found.corrections.append(item)
+    found.corrections = [i for i in found.corrections if (request_items.arrived(i) or "") <= erased_at]
     return found

@@ -63,9 +63,13 @@ def forget_unread(vault: Vault, key: str, version_id: str) -> None:
     vault_items.delete_version(vault, _PK, vault_items.object_sk(key), version_id)
 
 
-def unread(vault: Vault) -> Mapping[str, list[str]]:
-    """Return the keys of all files that nobody could look into, by the name of their dataset."""
-    found: dict[str, list[str]] = {}
+def unread(vault: Vault) -> Mapping[str | None, list[str]]:
+    """Return the keys of all files that nobody could look into, by the name that their dataset has now.
+
+    Those below the prefix of no dataset are found under None.
+    """
+    found: dict[str | None, list[str]] = {}
     for note in vault_items.query(vault, _PK):
-        found.setdefault(note["dataset"]["S"], []).append(note["key"]["S"])
+        below = vault.customer.dataset_of(note["key"]["S"])
+        found.setdefault(below.name if below else None, []).append(note["key"]["S"])
     return found

@@ -1,7 +1,7 @@
 """Objects of a vault's bucket: read in a stream, rewritten only over what was read, older versions purged."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from heapq import merge
 from typing import TYPE_CHECKING, Any, Final
@@ -79,11 +79,22 @@ class StoredObject:
     headers: dict[str, Any]
     tag_count: int
     body: "StreamingBody | None" = None
+    _head: list[bytes] = field(default_factory=list, compare=False)
+
+    def begins_with(self, magic: bytes) -> bool:
+        """Return whether the content begins with these bytes. Once, and before it is read."""
+        if self.body is not None:
+            self._head.append(self.body.read(len(magic)))
+        return self._head == [magic]
 
     def chunks(self, size: int = READ_BYTES) -> Iterator[bytes]:
-        """Yield the content in pieces of `size` bytes. Can be read once."""
+        """Yield the content in pieces of about `size` bytes. Can be read once."""
         if self.body is not None:
-            yield from self.body.iter_chunks(size)
+            pieces = self.body.iter_chunks(size)
+            # Whoever looks at the first piece to tell what it is finds more than a few bytes.
+            if first := b"".join([*self._head, next(pieces, b"")]):
+                yield first
+            yield from pieces
 
 
 def versions(vault: Vault, key: str) -> list[Version]:
@@ -275,6 +286,36 @@ def files_below(vault: Vault, prefix: str) -> Iterator[Found]:
         entries = [*entries[-1:], entry]  # two tell as much as all
     if key is not None:
         yield _found(key, entries)
+
+
+def holds_outside(vault: Vault, prefixes: Iterable[str]) -> bool:
+    """Return whether a version with any content lies below none of the prefixes.
+
+    Looks at folders that no prefix begins with, or that a prefix goes on behind, and into no others.
+    """
+    known = tuple(prefixes)
+    pages = vault.s3.get_paginator("list_object_versions")
+    above = [""]
+    while above:
+        for page in pages.paginate(Bucket=vault.customer.bucket, Prefix=above.pop(), Delimiter="/"):
+            versions = page.get("Versions", [])
+            if any(version["Size"] and not version["Key"].startswith(known) for version in versions):
+                return True
+            for folder in (each["Prefix"] for each in page.get("CommonPrefixes", [])):
+                if folder.startswith(known):
+                    continue
+                if any(prefix.startswith(folder) for prefix in known):
+                    above.append(folder)
+                elif _has_content(vault, folder):
+                    return True
+    return False
+
+
+def _has_content(vault: Vault, folder: str) -> bool:
+    pages = vault.s3.get_paginator("list_object_versions").paginate(
+        Bucket=vault.customer.bucket, Prefix=folder
+    )
+    return any(version["Size"] for page in pages for version in page.get("Versions", []))
 
 
 def _entries(pages: Iterable[Any]) -> Iterator[Any]:

@@ -1,17 +1,20 @@
 """What waits in the vault for a request: the request table may know nothing of it.
 
-At most one item a request, in the partition `request#<id>`, named by its kind: the changes of a correction,
-the object that a follow-up is about, or whom a request after a restoration erases again. Only this module
-knows the shapes of the three.
+At most one item a request: the object that a follow-up is about, or whom a request after a restoration erases
+again, in the partition `request#<id>` under its kind; the changes of a correction in the partition of its
+subject, so that whoever erases the subject finds them. Only this module knows the shapes of the three.
 """
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from privacy.aws.conditions import ConditionMayFail
-from privacy.vault.items import backstop, batch_write, get, key, request_pk
+from privacy.identifiers import moment_of
+from privacy.timestamps import instant
+from privacy.vault.items import backstop, batch_write, get, key, request_pk, subject_pk
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
@@ -22,6 +25,12 @@ Kind = Literal["changes", "late", "replay"]
 CHANGES: Final = "changes"
 FOLLOW_UP: Final = "late"
 REPLAY: Final = "replay"
+
+CALL_SECONDS: Final = 6 * 3600
+"""How long values are kept whose request is not on record yet: a call takes half a minute at most, and
+DynamoDB removes what has expired some hours later."""
+
+_CHANGES_OF: Final = f"{CHANGES}#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +55,29 @@ class Group:
     subjects: tuple[str, ...]
 
 
-def put_changes(vault: Vault, request_id: str, changes: str) -> None:
-    """Keep a correction's changes, a list in JSON, as they were asked for."""
-    item: Item = {**_key(request_id, CHANGES), "changes": {"S": changes}, **backstop()}
-    # Not as a batch: the role that takes requests in may put single items alone.
-    vault.dynamodb.put_item(TableName=vault.customer.table, Item=item)
+def put_changes(vault: Vault, refs: Sequence[str], request_id: str, changes: str) -> None:
+    """Keep a correction's changes of the subject's data, a list in JSON, as they were asked for.
+
+    A subject may have several references (where the identifier prints a number); they stand under each.
+    They go after CALL_SECONDS, unless `confirm_changes` says that their request is on record.
+    """
+    for ref in refs:
+        item = _changes_key(ref, request_id)
+        item |= {"changes": {"S": changes}, "expires_at": {"N": _soon()}}
+        # Not as a batch: the role that takes requests in may put single items alone.
+        vault.dynamodb.put_item(TableName=vault.customer.table, Item=item)
+
+
+def confirm_changes(vault: Vault, refs: Sequence[str], request_id: str, changes: str) -> None:
+    """Keep changes until their request ends. Those that went meanwhile, or wait for a redrive, stay so."""
+    for ref in refs:
+        with ConditionMayFail():
+            vault.dynamodb.put_item(
+                TableName=vault.customer.table,
+                Item={**_changes_key(ref, request_id), "changes": {"S": changes}, **backstop()},
+                ConditionExpression="attribute_exists(sk) AND expires_at <= :soon",
+                ExpressionAttributeValues={":soon": {"N": _soon()}},
+            )
 
 
 def put_follow_up(vault: Vault, request_id: str, follow_up: FollowUp) -> None:
@@ -79,16 +106,24 @@ def groups_text(groups: Sequence[Group]) -> str:
     )
 
 
-def read_changes(vault: Vault, request_id: str) -> str | None:
+def read_changes(vault: Vault, ref: str, request_id: str) -> str | None:
     """Return a correction's changes, a list in JSON; None where they are no longer there."""
-    item = get(vault, request_pk(request_id), CHANGES)
+    item = get(vault, subject_pk(ref), f"{_CHANGES_OF}{request_id}")
     return item["changes"]["S"] if item else None
 
 
-def hold_changes(vault: Vault, request_id: str) -> str | None:
+def hold_changes(vault: Vault, ref: str, request_id: str) -> str | None:
     """Return a correction's changes as `read_changes` does, and keep them for a whole run from now on."""
-    item = _hold(vault, request_id, CHANGES)
+    item = _expire(vault, _changes_key(ref, request_id), backstop()["expires_at"]["N"])
     return item["changes"]["S"] if item else None
+
+
+def arrived(item: "Item") -> str | None:
+    """Return the instant at which a correction arrived whose changes the item keeps; None for other items."""
+    sk = item["sk"]["S"]
+    if not sk.startswith(_CHANGES_OF):
+        return None
+    return instant(moment_of(sk.removeprefix(_CHANGES_OF)))
 
 
 def hold_follow_up(vault: Vault, request_id: str) -> FollowUp | None:
@@ -108,12 +143,25 @@ def hold_groups(vault: Vault, request_id: str) -> list[Group] | None:
     ]
 
 
-def expire(vault: Vault, request_id: str, kind: Kind, at: str) -> "Item | None":
-    """Set the Unix time at which DynamoDB removes what waits, and return the item; None where it is gone."""
+def keys(request_id: str, kind: Kind, refs: Sequence[str]) -> "list[Item]":
+    """Return under which keys something may wait for a request of this kind about these subjects."""
+    if kind == CHANGES:
+        return [_changes_key(ref, request_id) for ref in refs]
+    return [_key(request_id, kind)]
+
+
+def expire(vault: Vault, request_id: str, kind: Kind, refs: Sequence[str], at: str) -> None:
+    """Set the Unix time at which DynamoDB removes what waits, as far as it is there."""
+    for each in keys(request_id, kind, refs):
+        _expire(vault, each, at)
+
+
+def _expire(vault: Vault, item_key: "Item", at: str) -> "Item | None":
+    """Set when an item goes, and return it; None where it is gone."""
     with ConditionMayFail():
         answer = vault.dynamodb.update_item(
             TableName=vault.customer.table,
-            Key=_key(request_id, kind),
+            Key=item_key,
             UpdateExpression="SET expires_at = :at",
             ConditionExpression="attribute_exists(sk)",
             ExpressionAttributeValues={":at": {"N": at}},
@@ -123,13 +171,22 @@ def expire(vault: Vault, request_id: str, kind: Kind, at: str) -> "Item | None":
     return None
 
 
-def drop_changes(vault: Vault, request_id: str) -> None:
+def drop_changes(vault: Vault, refs: Sequence[str], request_id: str) -> None:
     """Remove changes that no request came to need."""
-    vault.dynamodb.delete_item(TableName=vault.customer.table, Key=_key(request_id, CHANGES))
+    for ref in refs:
+        vault.dynamodb.delete_item(TableName=vault.customer.table, Key=_changes_key(ref, request_id))
 
 
 def _hold(vault: Vault, request_id: str, kind: Kind) -> "Item | None":
-    return expire(vault, request_id, kind, backstop()["expires_at"]["N"])
+    return _expire(vault, _key(request_id, kind), backstop()["expires_at"]["N"])
+
+
+def _soon() -> str:
+    return str(int(time.time()) + CALL_SECONDS)
+
+
+def _changes_key(ref: str, request_id: str) -> "Item":
+    return key(subject_pk(ref), f"{_CHANGES_OF}{request_id}")
 
 
 def _key(request_id: str, kind: Kind) -> "Item":

@@ -61,6 +61,7 @@ class _Session:
     credentials: "CredentialsTypeDef"
     expires: float
     secrets: dict[str, bytes] = field(default_factory=dict)
+    noted: set[str] = field(default_factory=set)
 
     @cached_property
     def s3(self) -> "S3Client":
@@ -106,6 +107,11 @@ class Vault:
     def kms(self) -> "KMSClient":
         """KMS client: the vault's key and nothing else, and of that what the purpose has."""
         return self._session.kms
+
+    @property
+    def noted(self) -> set[str]:
+        """Prefixes of which this session has seen a note of how their files are read (`readings`)."""
+        return self._session.noted
 
     def subject_secret(self) -> bytes:
         """Return the secret behind the vault's subject references, made on first need.

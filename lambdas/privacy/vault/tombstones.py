@@ -52,6 +52,12 @@ def put_tombstone_back(vault: Vault, ref: str, erased_at: str, request_id: str) 
         )
 
 
+def erased_at(vault: Vault, ref: str) -> str:
+    """Return the instant at which the subject was last erased (strongly consistent), or the empty text."""
+    item = get(vault, subject_pk(ref), ERASED)
+    return item["erased_at"]["S"] if item else ""
+
+
 def tombstones(vault: Vault, refs: Iterable[str]) -> dict[str, Tombstone]:
     """Return the tombstones (strongly consistent) of those of the subjects that were erased."""
     return {

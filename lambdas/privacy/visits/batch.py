@@ -21,7 +21,7 @@ from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
 from privacy.visits.objects import visit_object
-from privacy.visits.records import RecordChange, RecordChangedError, visit_records
+from privacy.visits.records import RecordChange, RecordChangedError, RunOverError, visit_records
 from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
@@ -48,6 +48,7 @@ _FAILURES: Final = (
     ObjectTooLargeError,
     PurgeIncompleteError,
     RecordChangedError,
+    RunOverError,
     TableBusyError,
     UnreadableRowError,
 )
@@ -143,7 +144,9 @@ class Visitor:
         found: dict[str, list[dict[str, Any]]] = {}
         for request_id, ref in visit.correct:
             found.setdefault(ref, []).extend(
-                change["set"] for change in self._changes_of(request_id) if change["dataset"] == visit.dataset
+                change["set"]
+                for change in self._changes_of(request_id, ref)
+                if change["dataset"] == visit.dataset
             )
         return found
 
@@ -153,14 +156,14 @@ class Visitor:
         for request_id, ref in visit.correct:
             found.setdefault(ref, []).extend(
                 RecordChange(change["dataset"], change.get("record"), change["set"])
-                for change in self._changes_of(request_id)
+                for change in self._changes_of(request_id, ref)
             )
         return found
 
-    def _changes_of(self, request_id: str) -> list[dict[str, Any]]:
+    def _changes_of(self, request_id: str, ref: str) -> list[dict[str, Any]]:
         """Return a correction's changes, restricted to the fields that their datasets declare."""
         if request_id not in self._changes:
-            kept = request_items.read_changes(self._vault, request_id)
+            kept = request_items.read_changes(self._vault, ref, request_id)
             changes = loads_exactly(kept) if kept is not None else []
             self._changes[request_id] = [change | {"set": self._declared(change)} for change in changes]
         return self._changes[request_id]

@@ -18,6 +18,7 @@ from privacy.vault import objects as vault_objects
 from privacy.vault import tombstones
 from privacy.vault.objects import StoredObject
 from privacy.vault.sessions import Vault
+from privacy.vault.side_files import holds_nobody
 from privacy.visits import scans
 from privacy.visits.items import Journal
 from privacy.visits.limits import ALL_ROWS, Extent
@@ -50,6 +51,8 @@ def changed_version(
         return Outcome(entries=entries.versions, erase=visit.erase)
     erase = visit.extents(_uploaded_at(vault, stored, journal) if visit.limits else "")
     marker = None if dataset.index == "scan" else _marker_of(vault, stored)
+    if not isinstance(file_format, WholeFiles) and holds_nobody(stored):
+        return _nobodys(stored, erase, entries, indexed=marker is not None)
     last_erasure = None
     if not _is_looked_into(vault, dataset, stored, marker):
         last_erasure = tombstones.last_erasure(vault)
@@ -88,6 +91,23 @@ def _add_late(
         erase[each] = reached.widened(erase.get(each))
 
 
+def _nobodys(
+    stored: StoredObject, erase: Mapping[str, Extent], entries: Entries, *, indexed: bool
+) -> Outcome:
+    """Return what becomes of a file in which nobody can be: it stays."""
+    # What an attempt before left of a file may be empty.
+    digest = hashlib.sha256().hexdigest() if stored.size == 0 else None
+    return Outcome(
+        old_version=stored.version_id,
+        kept_version=stored.version_id,
+        sha256_before=digest,
+        sha256_after=digest,
+        indexed=indexed,
+        entries=entries.versions,
+        erase=frozenset(erase),
+    )
+
+
 def _whole_file(
     vault: Vault, stored: StoredObject, erase: Mapping[str, Extent], entries: Entries, *, indexed: bool
 ) -> Outcome:
@@ -96,18 +116,18 @@ def _whole_file(
         old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=frozenset(erase)
     )
     try:
-        ref = index_subjects.subject_of_object(vault, stored)
+        asked = index_subjects.subjects_of_object(vault, stored) & erase.keys()
     except SealBrokenError:
         outcome.kept_version = stored.version_id
         outcome.unparsed, outcome.unparsed_count = [{"reason": _SEAL_BROKEN}], 1
         return outcome
-    extent = erase.get(ref) if ref is not None else None
-    if ref is not None and extent is not None and extent.takes_all:
+    gone = {ref for ref in asked if erase[ref].takes_all}
+    if gone:
         outcome.rows_dropped = 1
-        outcome.erased.add(ref)
+        outcome.erased |= gone
     else:
         outcome.kept_version = stored.version_id
-        outcome.spared.update({ref} & erase.keys() if ref else ())
+        outcome.spared |= asked
     return outcome
 
 

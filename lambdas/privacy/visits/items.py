@@ -84,28 +84,37 @@ class Visits:
         return found
 
     def mark_done(self, number: int, at: datetime, outcome: Mapping[str, Any]) -> None:
-        """Note that the visit is done, and what came of it. Its journal and failure go."""
-        self.vault.dynamodb.update_item(
-            TableName=self.vault.customer.table,
-            Key=self._visit_key(number),
-            UpdateExpression="SET done_at = :at, outcome = :outcome REMOVE journal, failure",
-            ExpressionAttributeValues={
-                ":at": {"S": timestamps.instant(at)},
-                ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
-            },
-        )
+        """Note that the visit is done, and what came of it, unless the run is over.
+
+        Its journal and failure go.
+        """
+        with ConditionMayFail():
+            self.vault.dynamodb.update_item(
+                TableName=self.vault.customer.table,
+                Key=self._visit_key(number),
+                UpdateExpression="SET done_at = :at, outcome = :outcome REMOVE journal, failure",
+                ConditionExpression="attribute_exists(sk)",
+                ExpressionAttributeValues={
+                    ":at": {"S": timestamps.instant(at)},
+                    ":outcome": {"S": json.dumps(outcome, separators=(",", ":"))},
+                },
+            )
 
     def forget(self, number: int) -> None:
         """Remove a visit that is done and of which there is nothing to tell."""
         self.vault.dynamodb.delete_item(TableName=self.vault.customer.table, Key=self._visit_key(number))
 
     def counting(self, number: int, counted: Counted) -> "TransactWriteItemTypeDef":
-        """Return the write that adds one to the visit's tally: for the transaction whose act it counts."""
+        """Return the write that adds one to the visit's tally: for the transaction whose act it counts.
+
+        Its condition fails where the run is over: what a visit does then, nobody asks for any more.
+        """
         return {
             "Update": {
                 "TableName": self.vault.customer.table,
                 "Key": self._visit_key(number),
                 "UpdateExpression": "ADD #counted :one",
+                "ConditionExpression": "attribute_exists(sk)",
                 "ExpressionAttributeNames": {"#counted": counted},
                 "ExpressionAttributeValues": {":one": {"N": "1"}},
             }
@@ -146,7 +155,13 @@ class Visits:
     def _note_problem(self, sk: str, problem: str | None) -> None:
         client, table = self.vault.dynamodb, self.vault.customer.table
         if problem is None:
-            client.update_item(TableName=table, Key=self._key(sk), UpdateExpression="REMOVE problem")
+            with ConditionMayFail():
+                client.update_item(
+                    TableName=table,
+                    Key=self._key(sk),
+                    UpdateExpression="REMOVE problem",
+                    ConditionExpression="attribute_exists(sk)",
+                )
             return
         client.update_item(
             TableName=table,

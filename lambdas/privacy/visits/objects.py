@@ -93,7 +93,8 @@ def _archived_again(vault: Vault, key: str, visit: Visit, journal: Journal) -> O
     outcome.new_version = outcome.kept_version = current[0]
     # Whose rows the attempt left is not noted: perhaps of everybody of whom not all rows go.
     extents = visit.extents(journal.facts["uploaded_at"])
-    outcome.spared = {ref for ref, extent in extents.items() if not extent.takes_all}
+    everybody = outcome.entries_stay
+    outcome.spared = {ref for ref, extent in extents.items() if everybody or not extent.takes_all}
     return outcome
 
 
@@ -110,7 +111,7 @@ def _mark_new_version(vault: Vault, key: str, outcome: Outcome, journal: Journal
 def _entries_of_erased(vault: Vault, visit: Visit, found: Outcome, outcome: Outcome) -> dict[str, str]:
     """Return the entries for the object that have to go: subject references with their entries' versions."""
     # What very many visits share is about people who are in few of the objects.
-    gone = (outcome.erased if visit.shared else found.erase | outcome.erased) - found.spared
+    gone = (outcome.erased if visit.shared else found.erase | outcome.erased) - found.spared - found.left
     gone |= found.unnamed
     key = visit.key or ""
     versions = index_entries.read_entries(vault, key, gone - found.entries.keys()).versions

@@ -17,6 +17,7 @@ class Outcome(Edited):
     correction found nothing to correct: other versions stay then. `read_back` says whether a listing made
     after the last deletion showed nothing but the kept version. `indexed` says whether the index had seen the
     old version; `entries` are the versions that entries of subjects were about before anything was done.
+    `entries_stay` is noted where somebody is `left`: their entries stay, so that the next request finds them.
     `erase` is who was to be erased: everybody whom the visit names, but for those whose erasure is a repeated
     one and does not reach the version. `archived` is set where S3 has to bring the object back first: nothing
     was touched then.
@@ -34,6 +35,7 @@ class Outcome(Edited):
     purged: bool = True
     read_back: bool = False
     indexed: bool = False
+    entries_stay: bool = False
     entries: dict[str, str] = field(default_factory=dict)
     erase: frozenset[str] = frozenset()
 
@@ -46,7 +48,7 @@ class Outcome(Edited):
         """Note what was done to the object's rows."""
         self.rows_dropped, self.rows_changed = edited.rows_dropped, edited.rows_changed
         self.unparsed, self.unparsed_count = edited.unparsed, edited.unparsed_count
-        self.erased, self.spared = edited.erased, edited.spared
+        self.erased, self.spared, self.left = edited.erased, edited.spared, edited.left
         self.unused_dropped, self.unnamed = edited.unused_dropped, edited.unnamed
 
     def noted(self) -> dict[str, Any]:
@@ -68,4 +70,5 @@ class Outcome(Edited):
             "versions_removed": self.versions_removed,
             "purged": self.purged,
             "read_back": self.read_back,
+            "entries_stay": self.entries_stay or bool(self.left),
         }

@@ -36,6 +36,10 @@ class RecordChangedError(Exception):
     """Somebody else kept writing the record. Visiting again helps."""
 
 
+class RunOverError(Exception):
+    """The visit's run has ended: what is there now may be new, and is none of the visit's business."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordChange:
     """Fields that a correction sets in a dataset's record, or (`record_id` None) in all the subject's."""
@@ -81,7 +85,8 @@ def visit_records(
     `changes` are the corrections by subject reference, in the order they were asked for. An erasure goes
     before any of them: in whichever order they came, no record is left. A record that cannot be changed
     stays as it is and is reported. Doing it again changes nothing more; the outcome is that of all attempts
-    together. Raises RecordChangedError or ClientError where some failed, once all the others are done.
+    together. Raises RecordChangedError or ClientError where some failed, once all the others are done, and
+    RunOverError at once.
     """
     vault = visits.vault
     outcome = RecordsOutcome(visit.tally.get("records_deleted", 0), visit.tally.get("records_changed", 0))
@@ -169,6 +174,8 @@ def _delete(vault: Vault, ref: str, name: str, counting: "TransactWriteItemTypeD
         refused = transact(vault.dynamodb, [pointer, record, counting])
         if not refused:
             return True
+        if refused[-1] == CONDITION_FAILED:
+            raise RunOverError
         if CONDITION_FAILED in refused:
             vault.dynamodb.delete_item(
                 TableName=table, Key=vault_items.key(vault_items.subject_pk(ref), name)
@@ -215,8 +222,11 @@ def _patch(
                 },
             }
         }
-        if not transact(vault.dynamodb, [record, counting]):
+        refused = transact(vault.dynamodb, [record, counting])
+        if not refused:
             return True
+        if refused[-1] == CONDITION_FAILED:
+            raise RunOverError
         pause(attempt, first_seconds=_FIRST_PAUSE)
         found = vault_items.get(vault, found["pk"]["S"], found["sk"]["S"])
     raise RecordChangedError

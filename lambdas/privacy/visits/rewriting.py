@@ -22,6 +22,7 @@ from privacy.timestamps import instant
 from privacy.vault import objects as vault_objects
 from privacy.vault import tombstones
 from privacy.vault.objects import ObjectChangedError, StoredObject
+from privacy.vault.readings import reading_of
 from privacy.vault.rewrite import Rewrite
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Journal
@@ -206,7 +207,7 @@ class Rewriting:
 
     @property
     def _reading(self) -> bytes:
-        return index_entries.reading_of(self.vault.customer, self.dataset)
+        return reading_of(self.vault.customer, self.dataset)
 
 
 def read_again(vault: Vault, stored: StoredObject) -> StoredObject:

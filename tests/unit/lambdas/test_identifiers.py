@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from privacy.identifiers import uuid7
+from privacy.identifiers import moment_of, uuid7
 
 moments = st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -39,3 +39,8 @@ def test_a_time_without_zone_or_short_entropy_is_refused() -> None:
         uuid7(datetime(2026, 5, 1))  # noqa: DTZ001
     with pytest.raises(ValueError, match="8 bytes"):
         uuid7(entropy=b"1234567")
+
+
+@given(moments)
+def test_the_moment_of_an_identifier_can_be_told(at: datetime) -> None:
+    assert moment_of(uuid7(at)) == at

@@ -56,7 +56,7 @@ NEEDS: dict[Purpose, dict[str, set[str]]] = {
     "ingest": {
         "feedback": {"s3:PutObject"},
         "list of a key": {"s3:ListBucket"},
-        "table": ITEMS,
+        "table": {*ITEMS, "dynamodb:ConditionCheckItem"},
         **secret(OPEN, MAKE),
         "key through S3": {OPEN, SEAL},
         "key through DynamoDB": {OPEN},

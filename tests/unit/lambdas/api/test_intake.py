@@ -17,8 +17,11 @@ from privacy.customers.references import subject_reference
 from privacy.requests.due_dates import due_at
 from privacy.requests.store import RequestBusyError, RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
+from privacy.vault import request_items
+from privacy.vault.sessions import Vault
 from tests.properties import examples
 
+from ..region import client
 from ..support.api import DATASETS, Api, Cloud, Response
 from ..support.interleaving import Interleaving, interleavings
 
@@ -49,9 +52,9 @@ def on_record(cloud: Cloud, customer: str = "acme") -> list[str]:
 
 def waiting_changes(cloud: Cloud, customer: str = "acme") -> dict[str, Any]:
     return {
-        item["pk"]["S"].removeprefix("request#"): json.loads(item["changes"]["S"])
+        item["sk"]["S"].removeprefix("changes#"): json.loads(item["changes"]["S"])
         for item in cloud.items(f"vault-{customer}")
-        if item["sk"]["S"] == "changes"
+        if item["sk"]["S"].startswith("changes#")
     }
 
 
@@ -229,7 +232,7 @@ def test_a_correction_waits_in_the_vault_and_a_run_starts(api: Api) -> None:
     assert (response.json["type"], response.json["subjects"]) == ("correction", 1)
     assert response.headers["Location"] == f"requests/{response.json['id']}"
     assert waiting_changes(api.cloud) == {response.json["id"]: CHANGES}
-    (item,) = (i for i in api.cloud.items("vault-acme") if i["sk"]["S"] == "changes")
+    (item,) = (i for i in api.cloud.items("vault-acme") if "changes" in i)
     assert int(item["expires_at"]["N"]) > datetime.now(UTC).timestamp() + 100 * 86400
     assert len(api.cloud.executions()) == 1
 
@@ -240,6 +243,79 @@ def test_a_repeated_correction_is_one_request_with_one_set_of_values(api: Api) -
     other = correct(api, [{"dataset": "profiles", "set": {"name": "B"}}], key="k")
     assert (other.status, other.problem) == (422, "idempotency-key-reused")
     assert waiting_changes(api.cloud) == {first.json["id"]: CHANGES}
+
+
+def hours_left(cloud: Cloud) -> float:
+    """For how long the only values that wait are kept."""
+    (item,) = (item for item in cloud.items("vault-acme") if "changes" in item)
+    return (int(item["expires_at"]["N"]) - datetime.now(UTC).timestamp()) / 3600
+
+
+class Died(BaseException):
+    """Nothing in the function may catch this."""
+
+
+def test_what_a_call_that_died_left_goes_within_a_day(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*_: object, **__: object) -> None:
+        raise Died
+
+    monkeypatch.setattr(RequestStore, "create", die)
+    with pytest.raises(Died):
+        correct(api)
+    assert on_record(api.cloud) == []
+    assert 1 < hours_left(api.cloud) < 24
+
+
+def test_values_of_a_request_on_record_are_kept_by_the_same_call_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first call dies between putting the request on record and keeping its values."""
+
+    def die(*_: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(request_items, "confirm_changes", die)
+        with pytest.raises(Died):
+            correct(api, key="k")
+    assert hours_left(api.cloud) < 24
+    assert correct(api, key="k").status == 202
+    assert hours_left(api.cloud) > 100 * 24
+    assert list(waiting_changes(api.cloud)) == on_record(api.cloud) != []
+
+
+def test_values_that_went_meanwhile_do_not_come_back(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run has ended the request before the call says that the values are to be kept."""
+    confirm = request_items.confirm_changes
+
+    def drop_first(vault: Vault, refs: list[str], request_id: str, changes: str) -> None:
+        request_items.drop_changes(vault, refs, request_id)
+        confirm(vault, refs, request_id, changes)
+
+    monkeypatch.setattr(request_items, "confirm_changes", drop_first)
+    assert correct(api).status == 202
+    assert waiting_changes(api.cloud) == {}
+
+
+def test_a_repetition_does_not_prolong_what_waits_for_a_redrive(api: Api) -> None:
+    request = correct(api, key="k").json["id"]
+    (item,) = (item for item in api.cloud.items("vault-acme") if "changes" in item)
+    item["expires_at"] = {"N": str(int(datetime.now(UTC).timestamp()) + 14 * 86400)}
+    client("dynamodb").put_item(TableName="vault-acme", Item=item)
+    assert correct(api, key="k").json["id"] == request
+    assert hours_left(api.cloud) < 15 * 24
+
+
+def test_a_request_is_accepted_although_its_values_could_not_be_confirmed(
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ReadTimeoutError(endpoint_url="x")
+
+    monkeypatch.setattr(request_items, "confirm_changes", refuse)
+    assert correct(api).status == 202
+    assert "values not confirmed" in caplog.text
+    assert list(waiting_changes(api.cloud)) == on_record(api.cloud) != []
 
 
 def test_values_without_a_request_are_dropped(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

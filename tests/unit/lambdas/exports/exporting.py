@@ -84,7 +84,7 @@ def furnish(world: World) -> None:
     world.s3.delete_object(Bucket=world.customer.bucket, Key="feedback/gone.jsonl")
     world.put("archive/ü.jsonl", b'{"by": {"email": "anna@example.com"}}\n')
     world.put_letter("letters/1", ANNA)
-    world.s3.put_object(Bucket=world.customer.bucket, Key="dataset-of-old/x", Body=b"x")
+    world.s3.put_object(Bucket=world.customer.bucket, Key="dataset-of-old/x", Body=b"")
 
 
 BIG = 12345678901234567890

@@ -14,6 +14,7 @@ from privacy.formats import csv_rows
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.csv_rows import CsvRows
 from privacy.formats.edits import RowEdits
+from privacy.formats.paths import TOO_LONG
 from tests.properties import examples
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def test_rows_that_cannot_be_read_stay_and_are_reported_with_their_line(world: "
         (b"email,n,email\nx,1\n", [None, Unreadable(TOO_SHORT, ("x",))]),
         (b"n,email\r\n1,x\r\n2,y\n3,z\r\n4,w\r", [None, "x", "y", "z", "w"]),
         (b'n,email\n"5"" pipe",x\n5" pipe,y\n', [None, "x", "y"]),
-        ('n,email\n1,"Zoë 名前 🙂"\n2,{}\n'.format("l" * 5000).encode(), [None, "Zoë 名前 🙂", "l" * 5000]),
+        ('n,email\n1,"Zoë 名前 🙂"\n2,{}\n'.format("l" * 512).encode(), [None, "Zoë 名前 🙂", "l" * 512]),
+        (f"n,email\n2,{'l' * 5000}\n".encode(), [None, Unreadable(TOO_LONG, ("l" * 5000,))]),
         (b"a\rb,email\n1,x\n", [Unreadable("header without the subject's column"), None]),
         (b"n,email\n1\r2,x\n3,y\n", [None, csv_rows._NOT_A_ROW, "y"]),
         (b'"n\nn","email"\n"1\n1",x\n', [None, "x"]),

@@ -156,7 +156,7 @@ def test_a_row_goes_with_one_of_its_several_subjects_or_only_the_element(world: 
         (lambda content: content[:-4] + b"PARE", "parquet content is encrypted"),
         (lambda content: content[:-200] + bytes(100) + content[-100:], "parquet content is damaged"),
         (lambda content: content[:4] + bytes(80) + content[84:], "parquet content is damaged"),
-        (lambda _: b"", "parquet content ends too early"),
+        (lambda content: content[:6], "parquet content ends too early"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_reported_and_left_alone(
@@ -201,7 +201,7 @@ def test_values_that_print_the_same_are_the_same_person() -> None:
     assert left([0, 12, None], pa.int32(), "0") == [12, None]
     assert left([12.0, None, 12.5], pa.float64(), "12") == [None, 12.5]
     assert left([Decimal("12.00"), Decimal("12.50")], pa.decimal128(38, 2), "12") == [Decimal("12.50")]
-    assert left(["12", "", "Zoë", "x" * 100_000], pa.large_string(), "x" * 100_000) == ["12", "", "Zoë"]
+    assert left(["12", "", "Zoë", "x" * 512], pa.large_string(), "x" * 512) == ["12", "", "Zoë"]
     assert left(["12", "", "Zoë"], pa.string(), "Zoë") == ["12", ""]
     assert left([b"anna", b"\xff"], pa.binary(), "anna") == [b"\xff"]
     assert left([True, False], pa.bool_(), "true") == [False]

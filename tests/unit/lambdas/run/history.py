@@ -290,6 +290,6 @@ def empty(world: World) -> None:
         world.s3.delete_object(Bucket=world.customer.bucket, Key=key, VersionId=version)
     for table in (world.customer.table, "gdpr-eu-west-requests"):
         for item in world.dynamodb.scan(TableName=table)["Items"]:
-            if item["sk"]["S"] != "subject-secret":
+            if item["sk"]["S"] != "subject-secret" and not item["sk"]["S"].startswith("index#"):
                 world.dynamodb.delete_item(TableName=table, Key={"pk": item["pk"], "sk": item["sk"]})
     world.events.clear()

@@ -54,13 +54,16 @@ def _without_walks(world: "World") -> None:
 
 
 def in_the_vault(calls: list[Call]) -> dict[str, int]:
-    """Count the calls about the customer's bucket: a run's one entry in the ledger goes to another."""
-    return counts([call for call in calls if call.sent.get("Bucket") == VAULT], "s3")
+    """Count the calls about the customer's bucket: a run's one entry in the ledger goes to another.
+
+    Without the one look at its folders, which a run with an erasure takes for all requests and files.
+    """
+    return counts([c for c in calls if c.sent.get("Bucket") == VAULT and "Delimiter" not in c.sent], "s3")
 
 
 def keys_named(calls: list[Call]) -> set[str]:
     return {call.sent[name] for call in calls for name in ("Key", "Prefix")
-            if call.service == "s3" and call.sent.get("Bucket") == VAULT and name in call.sent}  # fmt: skip
+            if call.service == "s3" and call.sent.get("Bucket") == VAULT and call.sent.get(name)}  # fmt: skip
 
 
 def test_a_file_costs_one_read_one_write_one_delete_and_one_listing(world: "World") -> None:
@@ -73,7 +76,10 @@ def test_a_file_costs_one_read_one_write_one_delete_and_one_listing(world: "Worl
         "GetObject": 1, "PutObject": 1, "DeleteObjects": 1, "ListObjectVersions": 1,
     }  # fmt: skip
     in_order = [call.operation for call in calls if call.service == "s3"]
-    assert in_order == ["PutObject", "GetObject", "PutObject", "DeleteObjects", "ListObjectVersions"]
+    assert in_order == [
+        "PutObject", "GetObject", "PutObject", "DeleteObjects", "ListObjectVersions", "ListObjectVersions",
+    ]  # fmt: skip
+    assert [call.sent.get("Delimiter") for call in calls if call.service == "s3"] == [None] * 5 + ["/"]
     assert keys_named(calls) == {"feedback/a.jsonl"}
 
 
@@ -155,6 +161,15 @@ def test_who_is_nowhere_costs_s3_nothing(world: "World") -> None:
     assert in_the_vault(of_a_run(world)) == {}
 
 
+def test_only_an_erasure_looks_for_files_of_no_dataset_once_for_all_that_it_is_asked(world: "World") -> None:
+    world.put("feedback/a.jsonl", row(ANNA) + row(BOB))
+    world.erase(ANNA)
+    world.erase(BOB)
+    assert sum("Delimiter" in call.sent for call in of_a_run(world)) == 1
+    world.correct(ANNA, [{"dataset": "feedback", "set": {"author.name": "Anna"}}])
+    assert not any("Delimiter" in call.sent for call in of_a_run(world))
+
+
 def test_subjects_who_share_objects_cost_one_rewrite_of_each(world: "World") -> None:
     """`make costs` counts a thousand subjects in a hundred objects."""
     people = [f"person{number}@example.org" for number in range(100)]
@@ -186,7 +201,7 @@ def test_the_tables_are_called_no_more_than_needed(world: "World") -> None:
     of_the_tables(world)  # the functions know the customer from now on
     one = of_the_tables(world)
     assert one == {
-        "Query": 13, "GetItem": 4, "BatchGetItem": 4, "BatchWriteItem": 3,
+        "Query": 14, "GetItem": 4, "BatchGetItem": 4, "BatchWriteItem": 3,
         "UpdateItem": 4, "PutItem": 1, "DeleteItem": 2, "TransactWriteItems": 1,
     }  # fmt: skip
     # Who its subjects are, for the plan and for verification; to take it; to end it.

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privacy.index import entries as index_entries
-from privacy.vault import sessions
+from privacy.vault import readings, sessions
 from tests.properties import examples
 
 from ..support.faults import Fault, Faults
@@ -202,7 +202,7 @@ class JudgedHistory(History):
             return
         refs = {self.world.ref(person): person for person in people}
         entries = index_entries.read_entries(opened, key, refs)
-        reading = index_entries.reading_of(self.world.customer, dataset)
+        reading = readings.reading_of(self.world.customer, dataset)
         offset = len(HEAD.get(key.split("/")[0], b""))
         places: dict[str, list[tuple[int, int]]] = {}
         for row in found:

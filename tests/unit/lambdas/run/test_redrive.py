@@ -84,9 +84,11 @@ def assert_done(world: "World", *requests: str) -> None:
     assert left.isdisjoint({"run", "request"})
 
 
-def values(world: "World", request: str, sk: str = "changes") -> dict[str, Any] | None:
-    wanted = (f"request#{request}", sk)
-    found = [item for item in world.items() if (item["pk"]["S"], item["sk"]["S"]) == wanted]
+def waiting(world: "World", request: str) -> dict[str, Any] | None:
+    """What waits in the vault for a correction or a follow-up."""
+    places = {(f"request#{request}", "late")}
+    places |= {(f"subject#{world.ref(person)}", f"changes#{request}") for person in (ANNA, BOB)}
+    found = [item for item in world.items() if (item["pk"]["S"], item["sk"]["S"]) in places]
     return found[0] if found else None
 
 
@@ -94,7 +96,7 @@ def with_backstop(world: "World", request: str) -> str:
     """Have a correction's values go in 120 days, as the API keeps them."""
     world.dynamodb.update_item(
         TableName=world.customer.table,
-        Key={"pk": {"S": f"request#{request}"}, "sk": {"S": "changes"}},
+        Key={"pk": {"S": f"subject#{world.ref(BOB)}"}, "sk": {"S": f"changes#{request}"}},
         UpdateExpression="SET expires_at = :at",
         ExpressionAttributeValues={":at": {"N": str(int(time.time()) + 120 * DAY)}},
     )
@@ -258,12 +260,12 @@ def test_what_failed_requests_need_waits_14_days_and_then_goes(world: "World") -
     erasure, correction = ask(world)
     with_backstop(world, correction)
     execute(world, after_planning)
-    kept = [item for item in world.items() if item["pk"]["S"].startswith("request#")]
+    kept = [item for item in world.items() if item["pk"]["S"].startswith("request#") or "changes" in item]
     assert sorted((item["pk"]["S"], item["sk"]["S"]) for item in kept) == [
         (f"request#{erasure}", "object#feedback/a.jsonl"),
-        (f"request#{correction}", "changes"),
         (f"request#{correction}", "object#feedback/a.jsonl"),
         (f"request#{correction}", "object#feedback/b.jsonl"),
+        (f"subject#{world.ref(BOB)}", f"changes#{correction}"),
     ]
     for item in kept:
         assert int(item["expires_at"]["N"]) - time.time() == pytest.approx(14 * DAY, abs=60)
@@ -311,7 +313,7 @@ def test_values_that_a_run_has_taken_outlast_it(world: "World") -> None:
     failed = execute(world, after_planning)
     redrive(world, failed)
     world.plan(uuid7())
-    kept = values(world, correction)
+    kept = waiting(world, correction)
     assert kept is not None
     assert int(kept["expires_at"]["N"]) - time.time() == pytest.approx(120 * DAY, abs=60)
 
@@ -322,7 +324,7 @@ def test_a_redrive_after_the_values_have_gone_ends_failed_and_says_so(world: "Wo
     failed = execute(world, after_planning)
     world.dynamodb.delete_item(
         TableName=world.customer.table,
-        Key={"pk": {"S": f"request#{correction}"}, "sk": {"S": "changes"}},
+        Key={"pk": {"S": f"subject#{world.ref(BOB)}"}, "sk": {"S": f"changes#{correction}"}},
     )
     redrive(world, failed)
     execute(world)
@@ -333,7 +335,7 @@ def test_a_redrive_after_the_values_have_gone_ends_failed_and_says_so(world: "Wo
         {"problems": [{"reason": "details-gone"}], "problem_count": 1},
     )
     # Nothing came back to wait for anybody.
-    assert values(world, correction) is None
+    assert waiting(world, correction) is None
 
 
 def test_a_late_arrivals_request_is_redriven_with_its_object(world: "World") -> None:
@@ -345,12 +347,12 @@ def test_a_late_arrivals_request_is_redriven_with_its_object(world: "World") -> 
     (follow_up,) = [r for r in world.requests.pending("acme", 10) if r.follows == erasure]
     failed = execute(world, after_planning)
     assert world.request(follow_up.id).state == "failed"
-    assert values(world, follow_up.id, "late") is not None
+    assert waiting(world, follow_up.id) is not None
     redrive(world, failed)
     execute(world)
     assert world.request(follow_up.id).state == "completed"
     assert world.contents("feedback/late.jsonl") == [row(BOB)]
-    assert values(world, follow_up.id, "late") is None
+    assert waiting(world, follow_up.id) is None
 
 
 def test_a_redrive_during_a_run_is_taken_up_by_the_next(world: "World") -> None:

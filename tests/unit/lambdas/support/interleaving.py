@@ -36,6 +36,8 @@ class Interleaving:
                 errors.append(error)
             finally:
                 with self._changed:
+                    # A thread that another caller starts may get the same one.
+                    del self._ids[threading.get_ident()]
                     self._alive.discard(number)
                     self._turn = None
                     self._changed.notify_all()

@@ -9,8 +9,10 @@ from typing import Any
 from moto.backends import get_backend
 
 from privacy.customers.references import subject_reference
+from privacy.customers.registry import Registry
+from privacy.vault import readings
 
-from ..region import ACCOUNT, REGION, enter, enter_customer, make_bucket, make_table
+from ..region import ACCOUNT, REGION, client, enter, enter_customer, make_bucket, make_table
 
 REGISTRY, REQUESTS = "registry", "requests"
 CUSTOMERS = ("acme", "zenith")
@@ -52,6 +54,12 @@ def make() -> None:
             datasets=DATASETS,
             programs={f"{customer}-dpo": "dpo"},
         )
+        entered = Registry(REGISTRY).customer(customer)
+        assert entered is not None
+        # Vaults that have been in use: their index knows all files there are.
+        for prefix, reading in readings.current_readings(entered).items():
+            note = {"pk": {"S": "vault"}, "sk": {"S": f"index#{prefix}"}, "reading": {"S": reading}}
+            client("dynamodb").put_item(TableName=name, Item=note)
 
 
 def plaintext(ciphertext: bytes) -> bytes:
@@ -186,8 +194,8 @@ def _is_barrier(item: dict[str, Any]) -> bool:
 
 def _is_without_request(item: dict[str, Any], known: Mapping[str, str]) -> bool:
     """Whether the item is a correction's values without the request, kept until they expire."""
-    request = item["pk"]["S"].removeprefix("request#")
-    return item["sk"]["S"] == "changes" and request not in known and "expires_at" in item
+    kind, _, request = item["sk"]["S"].partition("#")
+    return kind == "changes" and request not in known and "expires_at" in item
 
 
 def _described(stored: Any) -> object:  # noqa: ANN401 - moto's own

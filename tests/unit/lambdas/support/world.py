@@ -17,7 +17,7 @@ from privacy.identifiers import uuid7
 from privacy.requests.caller import Caller
 from privacy.requests.request import Request
 from privacy.requests.store import RequestStore
-from privacy.vault import sessions
+from privacy.vault import readings, request_items, sessions
 
 from ..region import (
     ACCOUNT,
@@ -148,23 +148,27 @@ class World:
         return self._ask("erasure", sorted({ref for subject in subjects for ref in self.refs(subject)}))
 
     def correct(self, subject: str, changes: Sequence[Mapping[str, Any]]) -> str:
-        request_id = self._ask("correction", self.refs(subject))
-        self.dynamodb.put_item(
-            TableName=TABLE,
-            Item={
-                "pk": {"S": f"request#{request_id}"},
-                "sk": {"S": "changes"},
-                "changes": {"S": json.dumps(changes)},
-            },
-        )
+        refs = self.refs(subject)
+        request_id = self._ask("correction", refs)
+        opened = sessions.open_vault(self.customer, "intake")
+        request_items.put_changes(opened, refs, request_id, json.dumps(changes))
         return request_id
 
     def _ask(self, kind: Literal["erasure", "correction"], refs: list[str]) -> str:
-        request_id, now = uuid7(), datetime.now(UTC)
+        now = datetime.now(UTC)
+        request_id = uuid7(now)
         self.requests.create(
             "acme", type=kind, refs=refs, request_id=request_id, received_at=now, caller=self.caller
         )
         return request_id
+
+    # -- what the operator does
+
+    def declare(self, *datasets: dict[str, Any]) -> None:
+        """Deploy the customer with these datasets in place of those that it had."""
+        _enter(self.customer.key_arn, datasets)
+        self.customer = replace(self.customer, datasets=tuple(map(dataset_of_entry, datasets)))
+        self.functions.restart()
 
     # -- what AWS does
 
@@ -319,19 +323,26 @@ def make_vault() -> str:
     make_table(REGISTRY, sort_key=False)
     make_table(REQUESTS)
     make_table(TABLE, objects_index=True)
+    _enter(key_arn, DATASETS)
+    make_state_machine("gdpr-eu-west-run")
+    # A vault that has been in use: its index knows all files there are.
+    opened = sessions.open_vault(world_of(key_arn).customer, "reindex")
+    readings.note_compared(opened, readings.current_readings(opened.customer))
+    return key_arn
+
+
+def _enter(key_arn: str, datasets: Sequence[Mapping[str, Any]]) -> None:
     enter_customer(
         REGISTRY,
         "acme",
         bucket=BUCKET,
         table=TABLE,
         key_arn=key_arn,
-        datasets=DATASETS,
+        datasets=datasets,
         programs={},
         contract_starts="2026-01-01",
         contract_ends="2027-12-31",
     )
-    make_state_machine("gdpr-eu-west-run")
-    return key_arn
 
 
 def world_of(key_arn: str) -> World:

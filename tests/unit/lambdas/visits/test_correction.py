@@ -131,7 +131,8 @@ def test_a_correction_whose_values_are_gone_is_not_called_completed(world: "Worl
     world.put("feedback/a.jsonl", b'{"author":{"email":"anna@example.org"}}')
     request = world.correct(ANNA, feedback(text="x"))
     world.dynamodb.delete_item(
-        TableName=world.customer.table, Key={"pk": {"S": f"request#{request}"}, "sk": {"S": "changes"}}
+        TableName=world.customer.table,
+        Key={"pk": {"S": f"subject#{world.ref(ANNA)}"}, "sk": {"S": f"changes#{request}"}},
     )
     world.run()
     done = world.request(request)
