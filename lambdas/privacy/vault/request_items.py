@@ -62,8 +62,8 @@ def put_changes(vault: Vault, refs: Sequence[str], request_id: str, changes: str
     They go after CALL_SECONDS, unless `confirm_changes` says that their request is on record.
     """
     for ref in refs:
-        item = _changes_key(ref, request_id)
-        item |= {"changes": {"S": changes}, "expires_at": {"N": _soon()}}
+        waiting: Item = {"changes": {"S": changes}, "expires_at": {"N": _soon()}}
+        item: Item = {**_changes_key(ref, request_id), **waiting}
         # Not as a batch: the role that takes requests in may put single items alone.
         vault.dynamodb.put_item(TableName=vault.customer.table, Item=item)
 
