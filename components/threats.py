@@ -138,6 +138,7 @@ _VERBS: Final = {
     "Schedule": "delete",
     "Update": "write",
     "Write": "write",
+    "ConditionCheck": "read",
 }
 
 
