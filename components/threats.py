@@ -144,6 +144,7 @@ _VERBS: Final = {
     "Schedule": "delete",
     "Update": "write",
     "Write": "write",
+    "ConditionCheck": "read",
 }
 
 

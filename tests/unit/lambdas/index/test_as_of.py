@@ -296,7 +296,7 @@ def _empty(world: "World") -> None:
     for key, version, _ in world.versions():
         world.s3.delete_object(Bucket=world.customer.bucket, Key=key, VersionId=version)
     for item in world.items():
-        if item["pk"]["S"] != "vault" or item["sk"]["S"] != "subject-secret":
+        if item["pk"]["S"] != "vault" or item["sk"]["S"] == "last-erasure":
             world.dynamodb.delete_item(
                 TableName=world.customer.table, Key={"pk": item["pk"], "sk": item["sk"]}
             )
