@@ -220,8 +220,7 @@ def test_entries_of_a_file_that_was_archived_since_stay_and_nobody_else_is_bothe
 def test_an_archived_letter_is_indexed_by_its_metadata(world: "World") -> None:
     world.put_letter("letters/1", ANNA, indexed=False, StorageClass="DEEP_ARCHIVE")
     world.events.clear()
-    # One for each thing that the metadata may mean: a reference, or an identifier that looks like one.
-    assert kinds(world, reindex(world)) == {"missing-entry": 2, "unmarked-version": 1}
+    assert kinds(world, reindex(world)) == {"missing-entry": 1, "unmarked-version": 1}
     assert kinds(world, reindex(world)) == {}
     world.erase(ANNA)
     world.run()
