@@ -114,8 +114,9 @@ class Cloud:
 
     def executions(self, machine: str | None = None) -> list[dict[str, Any]]:
         """The executions of the run's state machine, or of another."""
-        listed = client("stepfunctions").list_executions(stateMachineArn=machine or self.state_machine_arn)
-        return list(listed["executions"])
+        pages = client("stepfunctions").get_paginator("list_executions")
+        found = pages.paginate(stateMachineArn=machine or self.state_machine_arn)
+        return [each for page in found for each in page["executions"]]
 
     def end_executions(self, machine: str | None = None) -> None:
         for execution in self.executions(machine):
