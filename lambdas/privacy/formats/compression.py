@@ -123,7 +123,7 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _inflated(member: "zlib._Decompress", content: bytes) -> Iterator[bytes]:
-    """Yield what comes out of the content. Raises DamagedContentError behind all that comes before the damage."""
+    """Yield what comes out of the content; raises DamagedContentError behind what stands before the damage."""
     before = member.copy()
     try:
         piece = member.decompress(content, _PIECE_BYTES)
@@ -135,7 +135,7 @@ def _inflated(member: "zlib._Decompress", content: bytes) -> Iterator[bytes]:
 
 
 def _up_to_damage(member: "zlib._Decompress", content: bytes) -> bytes:
-    """Return what comes out before the damage: the error of a call takes with it what the call had unpacked."""
+    """Return what stands before the damage: a call that fails takes with it what it had unpacked."""
     found = bytearray()
     try:
         for place in range(len(content)):
