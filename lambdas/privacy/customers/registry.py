@@ -116,6 +116,7 @@ def _customer(item: "Mapping[str, AttributeValueTypeDef]") -> Customer:
                 as_of=entry.get("as_of"),
                 index=entry.get("index", "events"),
                 archived=entry.get("archived", "report"),
+                accepted=(entry.get("unattributed") or {}).get("reason"),
             )
             for entry in json.loads(item["datasets"]["S"])
         ),

@@ -123,7 +123,7 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _inflated(member: "zlib._Decompress", content: bytes) -> Iterator[bytes]:
-    """Yield what comes out of the content; raises DamagedContentError behind what stands before the damage."""
+    """Yield what the content unpacks to. Raises DamagedContentError behind what stands before the damage."""
     before = member.copy()
     try:
         piece = member.decompress(content, _PIECE_BYTES)

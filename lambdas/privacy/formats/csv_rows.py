@@ -14,7 +14,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from privacy.customers.customer import CsvDialect
-from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
+from privacy.formats.blocks import (
+    NO_COLUMN,
+    NO_FIELD,
+    Block,
+    Subject,
+    Unreadable,
+    UnreadableRowError,
+    is_blank,
+    whole_lines,
+)
 from privacy.formats.paths import subject_of
 from privacy.formats.readers import RowsInStream
 from privacy.formats.remembered import remember
@@ -23,9 +32,13 @@ MAX_ROW_BYTES: Final = 16 * 1024 * 1024
 """Longest row over several lines. What is longer has a quote that nobody closed."""
 
 _BOM: Final = b"\xef\xbb\xbf"
+_NOT_TEXT: Final = Unreadable("subject is not text")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_OTHER_DELIMITER: Final = Unreadable("fields are not told apart by the dataset's delimiter")
+_DELIMITERS: Final = (b",", b";", b"\t", b"|")
 _NOT_A_ROW: Final = Unreadable("quotes or carriage returns out of place")
-_TOO_SHORT: Final = Unreadable("has no field for the subject's column")
-_NO_COLUMN: Final = Unreadable("header without the subject's column")
+_TOO_SHORT: Final = Unreadable(NO_FIELD)
+_NO_COLUMN: Final = Unreadable(NO_COLUMN)
 
 
 class CsvRows:
@@ -38,7 +51,9 @@ class CsvRows:
         self._quote: Final = dialect.quote.encode("ascii")
         self._columns: dict[str, list[int]] | None = None
         self.head = 0
+        self._others: Final = tuple(mark for mark in _DELIMITERS if mark != self._delimiter)
         self._grammar: Final = _Grammar(self._delimiter, self._quote)
+        self._ends: int = 0  # delimiters of a row that has a field for every column
         self._places: list[int] = []
         self._known: dict[bytes, Subject] = {}
         self._pattern: re.Pattern[bytes] | None = None
@@ -115,7 +130,7 @@ class CsvRows:
     def _subjects_at_once(self, text: bytes, rows: list[bytes]) -> list[Subject] | None:
         """Return the subjects where every line is a row and has the one subject column; or None."""
         returns = text.count(b"\r") - text.count(b"\r\n") - text.endswith(b"\r")
-        if self._quick_pattern is None or returns:
+        if self._quick_pattern is None or returns or text.count(self._delimiter) < len(rows) * self._ends:
             return None
         (place,) = self._places
         match: Callable[[bytes], Any] = self._quick_pattern.match
@@ -140,7 +155,8 @@ class CsvRows:
         while position < len(lines):
             row = lines[position]
             position += 1
-            if self._pattern is not None and (found := self._pattern.match(row)) is not None:
+            is_full = row.count(self._delimiter) >= self._ends
+            if is_full and self._pattern is not None and (found := self._pattern.match(row)) is not None:
                 rows.append(row)
                 subjects.append(self._subject_in([found[1]]))
                 continue
@@ -177,7 +193,14 @@ class CsvRows:
             return None
         if max(self._places) >= len(fields):
             return _TOO_SHORT
-        return self._subject_in([fields[place] for place in self._places])
+        named = [fields[place] for place in self._places]
+        if len(fields) <= self._ends and any(self._looks_uncut(field) for field in named):
+            return _OTHER_DELIMITER
+        return self._subject_in(named)
+
+    def _looks_uncut(self, field: bytes) -> bool:
+        """Return whether a field of a row with too few of them holds a delimiter that other files have."""
+        return not field.startswith(self._quote) and any(mark in field for mark in self._others)
 
     def _remembered(self, field: bytes) -> Subject:
         subject = self._subject_in([field.removesuffix(b"\r")])
@@ -187,6 +210,8 @@ class CsvRows:
     def _subject_in(self, fields: Sequence[bytes]) -> Subject:
         try:
             texts = [self._read(field) for field in fields]
+            if any(map(_CONTROL.search, texts)):
+                return _NOT_TEXT
             return subject_of([text for text in texts if text.strip()], set())
         except UnicodeDecodeError:
             return Unreadable("not in the dataset's encoding")
@@ -201,6 +226,7 @@ class CsvRows:
 
     def _take_columns(self, names: Sequence[str]) -> None:
         self._columns = {}
+        self._ends = max(len(names) - 1, 0)
         for place, name in enumerate(names):
             self._columns.setdefault(name, []).append(place)
         self._places = self._columns.get(self._subject, [])

@@ -33,14 +33,16 @@ class Edited:
     """What was done to a file so far.
 
     `unparsed` are rows that could not be read or changed, each with a reason and its place; there are
-    `unparsed_count` of them, of which not all are listed. `erased` are the references of those of whom
-    something went, `spared` those of whom newer rows stay.
+    `unparsed_count` of them, of which not all are listed. `unattributed_count` of them are about nobody who
+    is asked for, as far as can be told. `erased` are the references of those of whom something went,
+    `spared` those of whom newer rows stay.
     """
 
     rows_dropped: int = 0
     rows_changed: int = 0
     unparsed: list[dict[str, Any]] = field(default_factory=list)
     unparsed_count: int = 0
+    unattributed_count: int = 0
     erased: set[str] = field(default_factory=set)
     spared: set[str] = field(default_factory=set)
 
@@ -144,6 +146,8 @@ class RowEdits:
                 new = reader.corrected(new, fields) or new
         except UnreadableRowError as error:
             report(str(error))
+            is_asked_for = gone or not self.changes.keys().isdisjoint(refs)
+            self.done.unattributed_count += isinstance(subject, Unreadable) and not is_asked_for
         self.done.rows_changed += new != row
         return new
 

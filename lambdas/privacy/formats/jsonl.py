@@ -16,12 +16,21 @@ from typing import Any, Final
 
 import orjson
 
-from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
+from privacy.formats.blocks import (
+    NO_FIELD,
+    Block,
+    Subject,
+    Unreadable,
+    UnreadableRowError,
+    is_blank,
+    whole_lines,
+)
 from privacy.formats.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
-from privacy.formats.paths import EACH, Path, path_of, printed, subject_of, values_at
+from privacy.formats.paths import EACH, Path, is_missing, path_of, printed, subject_of, values_at
 from privacy.formats.readers import RowsInStream
 
 _BOM: Final = b"\xef\xbb\xbf"
+_NO_FIELD: Final = Unreadable(NO_FIELD)
 
 _ESCAPE: Final = b"\\u00"
 _ESCAPED_NAME: Final = re.compile(rb"\\u00[2-7]")
@@ -69,7 +78,7 @@ class JsonLines:
         # Whole numbers beyond 64 bits are floats too: the row's own spelling counts.
         if float in set(map(type, values)) or self._may_hide_members(row, len(values)):
             return self._subject_of_members(row)
-        return subject_of(values, faults)
+        return self._subject_among(document, values, faults)
 
     def corrected(self, row: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes | None:
         """Return the row with the fields set, one change after the other, or None where nothing changes.
@@ -149,7 +158,13 @@ class JsonLines:
         if not isinstance(document, list) or type(document) is list:
             return Unreadable("not a JSON object")
         faults: set[str] = set()
-        return subject_of(list(values_at(document, self._path, faults)), faults)
+        return self._subject_among(document, list(values_at(document, self._path, faults)), faults)
+
+    def _subject_among(self, document: Any, values: list[Any], faults: set[str]) -> Subject:  # noqa: ANN401
+        # An empty object holds nobody.
+        if document and not values and not faults and is_missing(document, self._path):
+            return _NO_FIELD
+        return subject_of(values, faults)
 
 
 JSON_LINES: Final = RowsInStream(lambda subject, _: JsonLines(subject), elements=True)

@@ -13,6 +13,7 @@ from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import RowReader
 from privacy.formats.edits import ChangesOf, Edited
 from privacy.formats.positions import RowPositions
+from privacy.unattributed import Unattributed
 
 
 class DatasetUnknownError(Exception):
@@ -24,11 +25,13 @@ class Subjects:
     """The subjects of an object with the number of their rows, and how many lines could not be read.
 
     `positions` say where the rows are; None where there are none, or not all of them are known.
+    `unattributed` is what of the object nobody can attribute; None where that is nothing.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
     positions: RowPositions | None = None
+    unattributed: Unattributed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +92,12 @@ class RowsInStream:
 class RowsOnDisk:
     """A format whose files have to lie on the function's disk while they are read and changed.
 
-    `subjects` returns how many rows each subject has in a file, and how many cannot be read; `edits` makes
-    what changes one file. Nobody keeps where rows are, and no row has a time of its own. With `elements` a
-    dataset may say `remove: element`. Large libraries are imported by these two when they are called.
+    `subjects` returns whose rows a file has, and what of it nobody can attribute; `edits` makes what changes
+    one file. Nobody keeps where rows are, and no row has a time of its own. With `elements` a dataset may
+    say `remove: element`. Large libraries are imported by these two when they are called.
     """
 
-    subjects: Callable[[IO[bytes], str, ReferenceOf], tuple[Counter[str], int]]
+    subjects: Callable[[IO[bytes], str, ReferenceOf], Subjects]
     edits: Callable[[AskedOfFile], FileEdits]
     elements: bool = False
 

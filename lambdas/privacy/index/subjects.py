@@ -3,7 +3,6 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from functools import lru_cache
@@ -12,10 +11,10 @@ from typing import Final
 from privacy.customers.customer import Dataset
 from privacy.customers.references import ReferenceOf, is_blank, subject_reference
 from privacy.formats import compression
-from privacy.formats.blocks import RowReader
+from privacy.formats.blocks import LineTooLongError, RowReader
+from privacy.formats.left_over import LeftOver
 from privacy.formats.positions import INDEX_BYTES, RowPositions
 from privacy.formats.readers import (
-    RowsInStream,
     RowsOnDisk,
     Subjects,
     WholeFiles,
@@ -24,12 +23,15 @@ from privacy.formats.readers import (
 )
 from privacy.formats.remembered import MOST, SHORT
 from privacy.index.file_formats import format_of
+from privacy.unattributed import Unattributed
 from privacy.vault.objects import StoredObject
 from privacy.vault.scratch import on_disk
 from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
 _REFERENCE: Final = re.compile(r"[0-9a-f]{64}")
+_SEALED: Final = frozenset({"x-amz-key", "x-amz-key-v2", "x-amz-cek-alg"})
+"""Metadata of what a program encrypted before it sent it (Amazon S3 Encryption Client Developer Guide)."""
 
 
 def reference_of(vault: Vault) -> ReferenceOf:
@@ -49,35 +51,43 @@ def reference_of(vault: Vault) -> ReferenceOf:
 def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     """Return whose an object is: of its rows, read to the end, or as a whole (`object`).
 
-    Of a file whose compression is damaged, whose the rows before the damage are: their requests then find
-    the file, and say so. Raises DatasetUnknownError, LineTooLongError and, for a file of parquet,
+    And what of it nobody can attribute. Of a file that is damaged, or has a line that is too long, whose the
+    rows before that are: their requests then find the file, and say so. An object without content holds
+    nobody, but may be somebody's. Raises DatasetUnknownError and, for a file of parquet,
     scratch.ObjectTooLargeError.
     """
-    match format_of(dataset):
-        case WholeFiles():
-            ref = subject_of_object(vault, stored)
-            return Subjects(Counter({ref: 1} if ref else {}))
-        case RowsOnDisk(subjects=subjects_of):
-            reference = reference_of(vault)
-            with on_disk(stored, lambda _: None) as file:
-                return Subjects(*subjects_of(file, subject_field(dataset), reference))
-        case RowsInStream() as rows:
-            return _in_stream(rows.reader(dataset), stored, reference_of(vault))
+    file_format = format_of(dataset)
+    if isinstance(file_format, WholeFiles):
+        ref = subject_of_object(vault, stored)
+        if ref is None and stored.size:
+            return Subjects(unreadable=1, unattributed=Unattributed("no-subject", "all"))
+        return Subjects(Counter({ref: 1} if ref else {}))
+    if not stored.size:
+        return Subjects()
+    if not _SEALED.isdisjoint(stored.metadata):
+        return Subjects(unreadable=1, unattributed=Unattributed("encrypted", "all"))
+    if isinstance(file_format, RowsOnDisk):
+        with on_disk(stored, lambda _: None) as file:
+            return file_format.subjects(file, subject_field(dataset), reference_of(vault))
+    return _in_stream(file_format.reader(dataset), stored, reference_of(vault))
 
 
 def _in_stream(reader: RowReader, stored: StoredObject, reference: ReferenceOf) -> Subjects:
     positions = RowPositions(reference, INDEX_BYTES)
+    left = LeftOver()
     _, content = compression.unpacked(stored.chunks())
-    for block in reader.blocks(_undamaged(content, positions)):
-        positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
-    return found_by(positions, reader)
-
-
-def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[bytes]:
     try:
-        yield from content
-    except compression.DamagedContentError:
+        for block in reader.blocks(left.watched(content)):
+            before = positions.unreadable
+            positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
+            left.take(block, some=positions.unreadable > before)
+    except LineTooLongError:
+        left.cut("line-too-long")
+    if left.is_cut:
         positions.note_unreadable(1)
+    found = found_by(positions, reader)
+    found.unattributed = left.found(somebody=bool(found.rows))
+    return found
 
 
 def subject_of_object(vault: Vault, stored: StoredObject) -> str | None:

@@ -51,6 +51,7 @@ class ParquetEdits:
         reader = ParquetRows(source, self.subject)
         if reader.fault is not None:
             self.report(reader.fault)
+            self.done.unattributed_count += 1
         output: ParquetOutput | None = None
         first_row = 1
         for group in range(len(source.groups)):
@@ -130,8 +131,8 @@ class _GroupEdit:
                 done.rows_dropped += 1
                 done.erased |= gone
                 continue
+            fault = next((s for s in subjects_of_row if isinstance(s, Unreadable)), None)
             try:
-                fault = next((s for s in subjects_of_row if isinstance(s, Unreadable)), None)
                 if fault is not None:
                     raise UnreadableRowError(fault.reason)
                 if gone:
@@ -142,6 +143,8 @@ class _GroupEdit:
                 self._want(row, [ref for ref in refs if ref not in gone], wanted)
             except UnreadableRowError as error:
                 edits.report(str(error), self._first_row + row)
+                is_asked_for = gone or not edits.changes.keys().isdisjoint(refs)
+                done.unattributed_count += fault is not None and not is_asked_for
         if thinned:
             self._thin(named[0], thinned)
             changed.update(thinned)

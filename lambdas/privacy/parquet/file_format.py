@@ -1,13 +1,12 @@
 """The format `parquet` as the table of formats has it. Arrow is imported when such a file is met."""
 
-from collections import Counter
 from typing import IO, Final
 
 from privacy.customers.references import ReferenceOf
-from privacy.formats.readers import AskedOfFile, FileEdits, RowsOnDisk
+from privacy.formats.readers import AskedOfFile, FileEdits, RowsOnDisk, Subjects
 
 
-def _subjects(file: IO[bytes], subject: str, reference: ReferenceOf) -> tuple[Counter[str], int]:
+def _subjects(file: IO[bytes], subject: str, reference: ReferenceOf) -> Subjects:
     from privacy.parquet.subjects import subjects_of  # Arrow is large: only who meets such a file waits
 
     return subjects_of(file, subject, reference)

@@ -7,7 +7,7 @@ import math
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import IO, Any, Final
 
@@ -18,7 +18,16 @@ from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable
 from privacy.formats.compression import DamagedContentError
 from privacy.formats.paths import EACH, Path, path_of, printed
-from privacy.parquet.source import ParquetSource, leaf_ranges, leaves_of, refusing_damage
+from privacy.formats.readers import Subjects
+from privacy.parquet.source import (
+    ELSEWHERE,
+    ENCRYPTED,
+    ParquetSource,
+    leaf_ranges,
+    leaves_of,
+    refusing_damage,
+)
+from privacy.unattributed import Reason, Unattributed
 
 Step = int | str
 """A struct's field by its number, or EACH."""
@@ -84,24 +93,55 @@ class ParquetRows:
         return Named(route, subjects, encoded.indices, rows)
 
 
-def subjects_of(file: IO[bytes], subject: str, reference: ReferenceOf) -> tuple[Counter[str], int]:
-    """Return how many rows of a file each subject has, and how many rows cannot be read.
+def subjects_of(file: IO[bytes], subject: str, reference: ReferenceOf) -> Subjects:
+    """Return how many rows of a file each subject has, and what of it nobody can attribute.
 
-    A file that is damaged, or has no field of the name `subject`, counts as one unreadable row.
+    A file that is damaged, or has no field of the name `subject`, counts as one unreadable row. Of one with
+    damaged row groups the others are read.
     """
-    rows: Counter[str] = Counter()
-    unreadable = 0
     try:
         source = ParquetSource(file)
         reader = ParquetRows(source, subject)
-        unreadable += reader.fault is not None
-        for group in range(len(source.groups)):
-            found, faulty = count(reader.named(group), reference)
-            rows += found
-            unreadable += faulty
-    except DamagedContentError:
-        unreadable += 1
-    return rows, unreadable
+    except DamagedContentError as error:
+        return Subjects(unreadable=1, unattributed=Unattributed(_reason(error), "all", str(error)))
+    found = Subjects()
+    if reader.fault is not None:
+        found.unreadable = 1
+        reason: Reason = "no-field" if reader.fault == NO_COLUMN else "unreadable-rows"
+        found.unattributed = Unattributed(reason, "all", reader.fault)
+    first_row = 1
+    for group in range(len(source.groups)):
+        rows = source.rows_of(group)
+        try:
+            of_group, faulty = count(reader.named(group), reference)
+            found.rows += of_group
+            if faulty:
+                found.unattributed = _joined(
+                    found, Unattributed("unreadable-rows", "rows", None, faulty, first_row)
+                )
+            found.unreadable += faulty
+        except DamagedContentError as error:
+            found.unattributed = _joined(
+                found, Unattributed(_reason(error), "rows", str(error), rows, first_row)
+            )
+            found.unreadable += 1
+        first_row += rows
+    return found
+
+
+def _joined(found: Subjects, more: Unattributed) -> Unattributed:
+    """Return what of a file could not be attributed so far together with what of a row group could not."""
+    before = found.unattributed
+    if before is None:
+        return more
+    # Damage says more than values that are no text.
+    gravest = more if before.reason == "unreadable-rows" and before.part == "rows" else before
+    rows = None if before.rows is None or more.rows is None else before.rows + more.rows
+    return replace(gravest, rows=rows, line=before.line)
+
+
+def _reason(error: DamagedContentError) -> Reason:
+    return {ENCRYPTED: "encrypted", ELSEWHERE: "summary-file"}.get(str(error), "damaged")  # type: ignore[return-value]
 
 
 def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str], int]:

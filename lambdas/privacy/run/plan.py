@@ -17,9 +17,11 @@ from privacy.exports.store import ExportStore
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import MAX_REQUESTS
+from privacy.run.strays import note_strays
 from privacy.run.work import PARALLEL, TakenRequest, asked_of_all_files, planned_visits
-from privacy.vault import archived, request_items, tombstones
 from privacy.vault import items as vault_items
+from privacy.vault import notes as vault_notes
+from privacy.vault import request_items, tombstones
 from privacy.vault.request_items import Group
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
@@ -57,12 +59,17 @@ def plan_run(
     _leave_tombstones(vault, taken, at)
     _put_tombstones_back(vault, taken)
     outliving = _withdraw_exports(vault, requests, taken, clock())
-    unread = archived.unread(vault)
+    survey = vault_notes.survey(vault)
+    if any(t.erases for t in taken):
+        note_strays(vault, survey.outside, clock())
+    unread = survey.to_visit
     wide = asked_of_all_files(vault, taken, unread)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
     visits = Visits(vault, run_id)
     planned = visits.write(shared, planned_visits(vault, taken, wide, unread, outliving))
     for t in taken:
+        if t.datasets or t.records:
+            visits.note_datasets(t.request.id, t.datasets)
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
             visits.note_request_problem(t.request.id, DETAILS_GONE)

@@ -58,12 +58,13 @@ class PurgeIncompleteError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version or delete marker of one key."""
+    """A version or delete marker of one key; `size` in bytes, as it is stored."""
 
     id: str
     is_latest: bool
     is_marker: bool
     last_modified: datetime
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ def versions(vault: Vault, key: str) -> list[Version]:
                 is_latest=entry["IsLatest"],
                 is_marker="ETag" not in entry,
                 last_modified=entry["LastModified"],
+                size=entry.get("Size", 0),
             )
             for entry in own
         ]

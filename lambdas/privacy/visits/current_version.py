@@ -92,6 +92,9 @@ def _whole_file(
         old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=frozenset(erase)
     )
     ref = index_subjects.subject_of_object(vault, stored)
+    if ref is None and stored.size:
+        outcome.unparsed = [{"reason": "no subject in the metadata"}]
+        outcome.unparsed_count = outcome.unattributed_count = 1
     extent = erase.get(ref) if ref is not None else None
     if ref is not None and extent is not None and extent.takes_all:
         outcome.rows_dropped = 1

@@ -39,6 +39,7 @@ class Outcome(Edited):
         """Note what was done to the object's rows."""
         self.rows_dropped, self.rows_changed = edited.rows_dropped, edited.rows_changed
         self.unparsed, self.unparsed_count = edited.unparsed, edited.unparsed_count
+        self.unattributed_count = edited.unattributed_count
         self.erased, self.spared = edited.erased, edited.spared
 
     def noted(self) -> dict[str, Any]:
@@ -53,6 +54,7 @@ class Outcome(Edited):
             "sha256_after": self.sha256_after,
             "unparsed": self.unparsed,
             "unparsed_count": self.unparsed_count,
+            "unattributed_count": self.unattributed_count,
             "damaged": self.damaged,
             "archived": self.archived,
             "versions_removed": self.versions_removed,

@@ -104,7 +104,7 @@ def test_rows_that_cannot_be_read_stay_and_are_reported_with_their_line(world: "
     assert [(entry["line"], entry["reason"]) for entry in done.detail["unparsed"]] == [
         (2, "quotes or carriage returns out of place"),
         (5, "quotes or carriage returns out of place"),
-        (6, "has no field for the subject's column"),
+        (6, "has no field for the subject"),
         (7, "not in the dataset's encoding"),
         (8, "quotes or carriage returns out of place"),
     ]
