@@ -69,6 +69,8 @@ def read_content(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Ve
             content.unattributed[version.id] = found.unattributed
             if found.unattributed.reason == "line-too-long":
                 content.unreadable[version.id] = LineTooLongError.__name__
+            if found.unattributed.reason == "line-too-long":
+                content.unreadable[version.id] = LineTooLongError.__name__
         if number:
             found.positions = None
         held = Held(version, stored, found)

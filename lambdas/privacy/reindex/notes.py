@@ -11,6 +11,7 @@ from privacy.vault import items as vault_items
 from privacy.vault import notes as vault_notes
 from privacy.vault.notes import Note
 from privacy.vault.objects import Version
+from privacy.vault.session_policies import EXPORTS
 
 
 def note_difference(observed: Observed, note: Note | None, indexed: Container[str | None]) -> Repair | None:
@@ -67,7 +68,8 @@ def _wanted(observed: Observed, indexed: Container[str | None]) -> Note | None:
 
 def _left_over(observed: Observed, version: Version, indexed: Container[str | None]) -> Unattributed | None:
     if observed.dataset is None:
-        return OUTSIDE if version.size else None
+        is_stray = version.size > 0 and not observed.comparison.key.startswith(EXPORTS)
+        return OUTSIDE if is_stray else None
     if version.id in observed.content.archived:
         return Unattributed("archived", "all") if version.id not in indexed else None
     return observed.content.unattributed.get(version.id)

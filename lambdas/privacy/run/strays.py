@@ -22,6 +22,9 @@ from privacy.vault.strays import strays
 if TYPE_CHECKING:
     from privacy.vault.items import Item
 
+if TYPE_CHECKING:
+    from privacy.vault.items import Item
+
 _log: Final = logging.getLogger("privacy")
 
 LOOK_EVERY: Final = timedelta(hours=1)

@@ -51,6 +51,9 @@ def _without_walks(world: "World") -> None:
         UpdateExpression="SET datasets = :indexed",
         ExpressionAttributeValues={":indexed": {"S": json.dumps(indexed)}},
     )
+    # Once an hour a run looks for objects outside the datasets, which costs a listing for each of these.
+    world.erase("nobody@example.org")
+    world.run()
 
 
 def in_the_vault(calls: list[Call]) -> dict[str, int]:
@@ -186,7 +189,7 @@ def test_the_tables_are_called_no_more_than_needed(world: "World") -> None:
     of_the_tables(world)  # the functions know the customer from now on
     one = of_the_tables(world)
     assert one == {
-        "Query": 13, "GetItem": 4, "BatchGetItem": 4, "BatchWriteItem": 3,
+        "Query": 14, "GetItem": 6, "BatchGetItem": 4, "BatchWriteItem": 3,
         "UpdateItem": 4, "PutItem": 1, "DeleteItem": 2, "TransactWriteItems": 1,
     }  # fmt: skip
     # Who its subjects are, for the plan and for verification; to take it; to end it.
@@ -196,10 +199,10 @@ def test_the_tables_are_called_no_more_than_needed(world: "World") -> None:
     }  # fmt: skip
     # What the subject has, and what is left; its entry goes.
     assert of_the_tables(world, subjects=2) - one == {"Query": 2, "DeleteItem": 1}
-    # Entries, and whether it is indexed; what the visit is about to do, and did; which version is indexed
-    # now; the entry goes.
+    # Entries, whether it is indexed, and whether something of it is noted; what the visit is about to do, and
+    # did; which version is indexed now; the entry goes.
     more = of_the_tables(world, objects=2)
-    assert more - one == {"BatchGetItem": 1, "GetItem": 1, "UpdateItem": 2, "PutItem": 1, "DeleteItem": 1}
+    assert more - one == {"BatchGetItem": 1, "GetItem": 2, "UpdateItem": 2, "PutItem": 1, "DeleteItem": 1}
 
 
 def test_somebody_elses_newer_version_is_visited_and_never_deleted_unread(
