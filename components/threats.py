@@ -40,6 +40,9 @@ WORST_CASES: Final[Mapping[str, str]] = {
     "create_export": "start exports for any customer, whose files nobody gets by that; read all requests",
     "get_export": "read every file and every finished export of any customer of the region",
     "list_export_files": "read every file and every finished export of any customer of the region",
+    "list_unattributed_files": (
+        "read the names of files that nobody can attribute, of any customer of the region"
+    ),
     "export_vault": (
         "read all records of any customer of the region, and the names of all files; write exports"
     ),

@@ -5,12 +5,12 @@ Events come in any order. So each note is written first, and then the versions a
 later finds the note, and whoever came before is in the listing.
 """
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from privacy.customers.customer import Customer
 from privacy.timestamps import instant
 from privacy.unattributed import Unattributed
 from privacy.vault import notes as vault_notes
@@ -50,7 +50,7 @@ class Notes:
                     return
             vault_notes.put(self.vault, made)
         self.look_again(made)
-        self._tell(made)
+        tell(self.vault.customer, made)
 
     def look_again(self, note: Note) -> None:
         """Bring a note up to date with the versions that are there.
@@ -66,16 +66,18 @@ class Notes:
         else:
             vault_notes.forget(self.vault, note.key, note.version_id)
 
-    def _tell(self, note: Note) -> None:
-        dataset = self.vault.customer.dataset_of(note.key)
-        if dataset is not None and dataset.accepted is not None:
-            return
-        _log.warning(
-            "content not attributed: customer=%s dataset=%s object=%s reason=%s part=%s rows=%s",
-            self.vault.customer.id,
-            dataset.name if dataset is not None else None,
-            hashlib.sha256(note.key.encode()).hexdigest()[:12],
-            note.what.reason,
-            note.what.part,
-            note.what.rows,
-        )
+
+def tell(customer: Customer, note: Note) -> None:
+    """Log that a file cannot be attributed, for the metric and its alarm, unless its dataset accepts that."""
+    dataset = customer.dataset_of(note.key)
+    if dataset is not None and dataset.accepted is not None:
+        return
+    _log.warning(
+        "content not attributed: customer=%s dataset=%s object=%s reason=%s part=%s rows=%s",
+        customer.id,
+        dataset.name if dataset is not None else None,
+        vault_notes.sk_of(note.key)[:12],
+        note.what.reason,
+        note.what.part,
+        note.what.rows,
+    )

@@ -13,6 +13,7 @@ from privacy.index import entries as index_entries
 from privacy.index.entries import Marker
 from privacy.index.indexer import Indexer
 from privacy.index.late_arrivals import Late, late_arrivals
+from privacy.index.notes import tell
 from privacy.reindex.content import Content, read_content
 from privacy.reindex.differences import (
     EntriesCompared,
@@ -27,6 +28,7 @@ from privacy.reindex.notes import note_difference
 from privacy.vault import items as vault_items
 from privacy.vault import notes as vault_notes
 from privacy.vault import objects as vault_objects
+from privacy.vault.notes import Note
 from privacy.vault.objects import ObjectChangedError, Version
 from privacy.vault.sessions import Vault
 
@@ -165,7 +167,10 @@ class Comparer:
         """Write or delete one item; return False where somebody else wrote it meanwhile."""
         difference = repair.difference
         if repair.wanted is not None:
-            return vault_items.put_over(self.vault, repair.wanted, repair.over)
+            was_put = vault_items.put_over(self.vault, repair.wanted, repair.over)
+            if was_put and difference is not None and difference.kind == "missing-note":
+                tell(self.vault.customer, Note.of_item(repair.wanted))
+            return was_put
         if difference is not None and difference.kind in _REMOVED and repair.over is not None:
             pk, sk = repair.key["pk"]["S"], repair.key["sk"]["S"]
             vault_items.delete_version(self.vault, pk, sk, repair.over)

@@ -60,7 +60,7 @@ def plan_reindex(vault: Vault, reindex_id: str, remaining: Callable[[], int]) ->
         if remaining() < RESERVE_MILLISECONDS:
             return None
         if walk.stage == "outside":
-            _walk_outside(comparisons, walk)
+            _walk_outside(comparisons, walk, remaining)
         elif walk.stage == "notes":
             _walk_notes(comparisons, walk)
         elif walk.prefix is not None:
@@ -125,13 +125,15 @@ def _walk_index(comparisons: Comparisons, walk: _Walk) -> None:
         walk.stage, walk.last = "outside", None
 
 
-def _walk_outside(comparisons: Comparisons, walk: _Walk) -> None:
-    """Take some of the objects outside every dataset."""
-    keys = [stray.key for stray in islice(strays(comparisons.vault, walk.after), _PAGE)]
-    walk.objects += _write(comparisons, walk, keys)
-    walk.after = keys[-1] if keys else ""
-    if len(keys) < _PAGE:
-        walk.stage, walk.after, walk.last = "notes", "", None
+def _walk_outside(comparisons: Comparisons, walk: _Walk, remaining: Callable[[], int]) -> None:
+    """Take the objects outside every dataset, as many as the time suffices for."""
+    keys = (stray.key for stray in strays(comparisons.vault) if stray.key > walk.after)
+    while page := list(islice(keys, _PAGE)):
+        walk.objects += _write(comparisons, walk, page)
+        walk.after = page[-1]
+        if remaining() < RESERVE_MILLISECONDS:
+            return
+    walk.stage, walk.after, walk.last = "notes", "", None
 
 
 def _walk_notes(comparisons: Comparisons, walk: _Walk) -> None:

@@ -61,7 +61,7 @@ def plan_run(
     outliving = _withdraw_exports(vault, requests, taken, clock())
     survey = vault_notes.survey(vault)
     if any(t.erases for t in taken):
-        note_strays(vault, survey.outside, clock())
+        note_strays(vault, survey.outside, at)
     unread = survey.to_visit
     wide = asked_of_all_files(vault, taken, unread)
     shared = {name: work.visit(0, None) for name, work in wide.items()}

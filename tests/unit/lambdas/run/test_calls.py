@@ -51,19 +51,23 @@ def _without_walks(world: "World") -> None:
         UpdateExpression="SET datasets = :indexed",
         ExpressionAttributeValues={":indexed": {"S": json.dumps(indexed)}},
     )
-    # Once an hour a run looks for objects outside the datasets, which costs a listing for each of these.
-    world.erase("nobody@example.org")
-    world.run()
 
 
 def in_the_vault(calls: list[Call]) -> dict[str, int]:
-    """Count the calls about the customer's bucket: a run's one entry in the ledger goes to another."""
-    return counts([call for call in calls if call.sent.get("Bucket") == VAULT], "s3")
+    """Count the calls about the customer's bucket: a run's one entry in the ledger goes to another.
+
+    And but for the one listing with which a run that erases looks for objects outside the datasets.
+    """
+    ours = [call for call in calls if call.sent.get("Bucket") == VAULT]
+    looks = [call for call in ours if "Delimiter" in call.sent]
+    assert len(looks) <= 1
+    return counts([call for call in ours if call not in looks], "s3")
 
 
 def keys_named(calls: list[Call]) -> set[str]:
     return {call.sent[name] for call in calls for name in ("Key", "Prefix")
-            if call.service == "s3" and call.sent.get("Bucket") == VAULT and name in call.sent}  # fmt: skip
+            if call.service == "s3" and call.sent.get("Bucket") == VAULT and name in call.sent
+            and "Delimiter" not in call.sent}  # fmt: skip
 
 
 def test_a_file_costs_one_read_one_write_one_delete_and_one_listing(world: "World") -> None:
@@ -76,7 +80,15 @@ def test_a_file_costs_one_read_one_write_one_delete_and_one_listing(world: "Worl
         "GetObject": 1, "PutObject": 1, "DeleteObjects": 1, "ListObjectVersions": 1,
     }  # fmt: skip
     in_order = [call.operation for call in calls if call.service == "s3"]
-    assert in_order == ["PutObject", "GetObject", "PutObject", "DeleteObjects", "ListObjectVersions"]
+    # The ledger; what lies outside the datasets; the file.
+    assert in_order == [
+        "PutObject",
+        "ListObjectVersions",
+        "GetObject",
+        "PutObject",
+        "DeleteObjects",
+        "ListObjectVersions",
+    ]
     assert keys_named(calls) == {"feedback/a.jsonl"}
 
 
@@ -189,7 +201,7 @@ def test_the_tables_are_called_no_more_than_needed(world: "World") -> None:
     of_the_tables(world)  # the functions know the customer from now on
     one = of_the_tables(world)
     assert one == {
-        "Query": 14, "GetItem": 6, "BatchGetItem": 4, "BatchWriteItem": 3,
+        "Query": 14, "GetItem": 5, "BatchGetItem": 4, "BatchWriteItem": 3,
         "UpdateItem": 4, "PutItem": 1, "DeleteItem": 2, "TransactWriteItems": 1,
     }  # fmt: skip
     # Who its subjects are, for the plan and for verification; to take it; to end it.

@@ -57,7 +57,9 @@ class Scenario:
     @property
     def all_ends(self) -> list[tuple[str, str]]:
         failures = [(label, "failed") for label in self.ends] if self.redriven else []
-        return sorted([*self.ends.items(), *failures]) + [("follow-up", self.follow_ups_end)] * self.follow_ups
+        return (
+            sorted([*self.ends.items(), *failures]) + [("follow-up", self.follow_ups_end)] * self.follow_ups
+        )
 
 
 def undisturbed(region: Region, scenario: Scenario) -> list[Moment]:
