@@ -36,7 +36,7 @@ TOPIC: Final = "alarms"
 class LineSpec:
     """Log lines of a function that are counted. `pattern` has terms, all of which a line has to hold.
 
-    `name` is that of the resource, where another function's lines count for the same metric.
+    `name` is the filter's, where lines of several functions count for the same metric.
     """
 
     metric: str
@@ -312,7 +312,7 @@ class Alarms(pulumi.ComponentResource):
         for line in LINES:
             cloudwatch.LogMetricFilter(
                 f"{name}-{line.name or line.metric}",
-                name=line.metric,
+                name=line.name or line.metric,
                 log_group_name=args.functions[line.function].log_group,
                 pattern=line.pattern,
                 metric_transformation=cloudwatch.LogMetricFilterMetricTransformationArgs(

@@ -25,6 +25,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "environment": "",
         "identifiers": "",
         "timestamps": "",
+        "unattributed": "",
         "aws": "",
         "customers": "aws",
         "requests": "aws",
@@ -105,7 +106,7 @@ ROOTS: Mapping[str, set[str]] = {
 }
 
 BESIDE = {
-    "lambdas/privacy": {"environment", "identifiers", "timestamps"},
+    "lambdas/privacy": {"environment", "identifiers", "timestamps", "unattributed"},
     "components": {"naming", "ground"},
 }
 """Modules beside the wings that every wing may import: they know no wing."""
