@@ -248,8 +248,12 @@ SCANNED = {name: each for name, each in KINDS.items() if name != "outside every 
 @pytest.mark.parametrize("name", SCANNED)
 def test_a_scanned_dataset_never_says_completed_either(world: "World", name: str) -> None:
     key, content, _ = SCANNED[name]
-    declare(world, lambda all_: [
-        each | {"index": "scan"} if each["name"] == key.split("/")[0] else each for each in all_])  # fmt: skip
+    declare(
+        world,
+        lambda all_: [
+            each | {"index": "scan"} if each["name"] == key.split("/")[0] else each for each in all_
+        ],
+    )
     world.put(key, content, indexed=False)
     world.events.clear()
     for _ in range(2):
