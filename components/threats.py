@@ -45,6 +45,9 @@ WORST_CASES: Final[Mapping[str, str]] = {
     ),
     "get_export": "read every file and every finished export of any customer of the region",
     "list_export_files": "read every file and every finished export of any customer of the region",
+    "list_unattributed_files": (
+        "read the names of files that nobody can attribute, of any customer of the region"
+    ),
     "export_vault": (
         "read, change and delete all records of any customer of the region, and the index, so that later "
         f"erasures miss files; read the names of all files; write exports; {_WRITES_REQUESTS}"

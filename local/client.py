@@ -247,6 +247,16 @@ class PrivacyClient:
         """Download from a presigned URL. Raises ProblemError where S3 refuses."""
         return _checked(self._http.get(url)).content
 
+    def unattributed_files(self, *, limit: int = 100) -> Iterator[Mapping[str, Any]]:
+        """Yield the files that nobody can attribute, or not all of, each with how it is mended."""
+        query: dict[str, str | int] = {"limit": limit}
+        while True:
+            page = _checked(self.call("GET", "/v1/unattributed-files", params=query)).json()
+            yield from page["files"]
+            if "next_cursor" not in page:
+                return
+            query["cursor"] = page["next_cursor"]
+
     def wait(self, request_id: str, *, seconds: float = 120) -> RequestView:
         """Return the request once it has ended.
 

@@ -155,6 +155,13 @@ _FUNCTIONS: Final = (
         purpose="fetch",
     ),
     FunctionSpec(
+        wing="api",
+        module="list_unattributed_files",
+        package="api",
+        why="List the caller's files that nobody can attribute, and how each is mended.",
+        purpose="list",
+    ),
+    FunctionSpec(
         wing="index",
         module="index_objects",
         package="rows",

@@ -46,6 +46,7 @@ TABLE_PURPOSES = (
     "verify",
     "reindex",
     "close",
+    "list",
     "replay",
     "export",
 )

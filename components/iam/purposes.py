@@ -28,6 +28,7 @@ Purpose = Literal[
     "witness",
     "export",
     "fetch",
+    "list",
 ]
 
 EXPORTS: Final = "exports/"
@@ -39,7 +40,10 @@ LEDGER: Final = "ledger"
 
 @dataclass(frozen=True, kw_only=True)
 class VaultRights:
-    """Actions of one purpose, by the kind of resource they act on."""
+    """Actions of one purpose, by the kind of resource they act on.
+
+    `partition` is the only one of the table that they act on; None where it may be any.
+    """
 
     why: str
     objects: tuple[str, ...] = ()
@@ -51,6 +55,7 @@ class VaultRights:
     ledger: tuple[str, ...] = ()
     ledger_listing: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
+    partition: str | None = None
 
 
 PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
@@ -168,6 +173,11 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
     "fetch": VaultRights(
         why="Sign downloads of an export and of the files that it lists.", objects=("s3:GetObject",)
     ),
+    "list": VaultRights(
+        why="Read the notes of files that nobody can attribute.",
+        table=("dynamodb:Query",),
+        partition="unattributed",
+    ),
 }
 
 
@@ -192,6 +202,8 @@ def purpose_statements(names: RegionNames, purpose: Purpose) -> list[Statement]:
         # Not the region's own keys. A key that is gone has no alias, and can still be asked about.
         "Key": {"ForAllValues:StringLike": {"kms:ResourceAliases": f"alias/{names.name('vault-*')}"}},
     }
+    if rights.partition is not None:
+        conditions["Table"] = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": rights.partition}}
     return [
         Statement(
             sid=sid,

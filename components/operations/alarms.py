@@ -34,11 +34,15 @@ TOPIC: Final = "alarms"
 
 @dataclass(frozen=True, kw_only=True)
 class LineSpec:
-    """Log lines of a function that are counted. `pattern` has terms, all of which a line has to hold."""
+    """Log lines of a function that are counted. `pattern` has terms, all of which a line has to hold.
+
+    `name` is the filter's, where lines of several functions count for the same metric.
+    """
 
     metric: str
     function: str
     pattern: str
+    name: str | None = None
 
 
 LINES: Final = (
@@ -46,6 +50,19 @@ LINES: Final = (
     LineSpec(metric="RequestsDueSoon", function="sweep_runs", pattern='"requests due soon:"'),
     LineSpec(metric="DestructionsHeld", function="watch_contracts", pattern='"destruction held:"'),
     LineSpec(metric="ContractEndsOverdue", function="watch_contracts", pattern='"contract end overdue:"'),
+    LineSpec(metric="ContentUnattributed", function="index_objects", pattern='"content not attributed:"'),
+    LineSpec(
+        metric="ContentUnattributed",
+        function="reindex_objects",
+        pattern='"content not attributed:"',
+        name="ContentUnattributed-reindex",
+    ),
+    LineSpec(
+        metric="ContentUnattributed",
+        function="plan_run",
+        pattern='"objects outside datasets:"',
+        name="ContentUnattributed-outside",
+    ),
 )
 """CloudWatch Logs finds quoted terms in any line, JSON too (User Guide, "Filter pattern syntax")."""
 
@@ -165,6 +182,12 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             why="A request that has not ended is due within seven days, or was.",
             namespace=names.prefix,
             metric="RequestsDueSoon",
+        ),
+        AlarmSpec(
+            name="content-unattributed",
+            why="A file came that nobody can attribute: until it is mended, every erasure ends partial.",
+            namespace=names.prefix,
+            metric="ContentUnattributed",
         ),
         AlarmSpec(
             name="api-server-errors",
@@ -332,8 +355,8 @@ class Alarms(pulumi.ComponentResource):
             )
         for line in LINES:
             cloudwatch.LogMetricFilter(
-                f"{name}-{line.metric}",
-                name=line.metric,
+                f"{name}-{line.name or line.metric}",
+                name=line.name or line.metric,
                 log_group_name=args.functions[line.function].log_group,
                 pattern=line.pattern,
                 metric_transformation=cloudwatch.LogMetricFilterMetricTransformationArgs(

@@ -127,7 +127,7 @@ def _as_of(place: Place, dataset: Mapping[str, Any], subjects: Sequence[str]) ->
 def _files_only(place: Place, dataset: Mapping[str, Any]) -> Iterator[Problem]:
     if dataset["format"] != "records":
         return
-    for key, default in (("index", "events"), ("archived", "report")):
+    for key, default in (("index", "events"), ("archived", "report"), ("unattributed", None)):
         if dataset.get(key, default) != default:
             fix = "records lie in the vault's table, where this means nothing; remove it"
             yield Problem(path_of((*place, key)), shown(dataset[key]), fix)

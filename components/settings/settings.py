@@ -147,6 +147,14 @@ class Csv:
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
+class Unattributed:
+    """That the customer accepts what nobody can attribute in a dataset's files: answers repeat the reason."""
+
+    accept: Literal[True]
+    reason: _Hold
+
+
+@dataclass(frozen=True, kw_only=True, config=_CONFIG)
 class Dataset:
     """What lies where: a prefix of the vault's bucket, or records in its table.
 
@@ -154,7 +162,8 @@ class Dataset:
     `remove` says what an erasure takes where the subject stands in a list: the row, or only the element.
     `as_of` names the field with a row's own time. With `index` scan the dataset is walked in every run that
     concerns it, and has no bucket events. `archived` says what a run does about files that S3 has to bring
-    back before they can be read: have that done and wait, or say so and leave them.
+    back before they can be read: have that done and wait, or say so and leave them. `unattributed` says that
+    the customer accepts what nobody can attribute in its files.
     """
 
     name: _Name
@@ -167,6 +176,7 @@ class Dataset:
     as_of: _FieldPath | None = None
     index: Literal["events", "scan"] = "events"
     archived: Literal["report", "restore"] = "report"
+    unattributed: Unattributed | None = None
 
 
 @dataclass(frozen=True, kw_only=True, config=_CONFIG)
@@ -279,6 +289,7 @@ _KEYS: Final = {
     ("gdpr:customers", "programs"): _keys(Program),
     ("gdpr:customers", "datasets"): _keys(Dataset),
     ("gdpr:customers", "datasets", "csv"): _keys(Csv),
+    ("gdpr:customers", "datasets", "unattributed"): _keys(Unattributed),
 }
 
 

@@ -124,6 +124,7 @@ def customer_item(
             "as_of": dataset.as_of,
             "index": dataset.index,
             "archived": dataset.archived,
+            "unattributed": dataclasses.asdict(dataset.unattributed) if dataset.unattributed else None,
         }
         for dataset in customer.datasets
     ]

@@ -15,6 +15,8 @@ KINDS: Final = {
     "superfluous-entry": "an entry of somebody without rows",
     "unmarked-version": "a version not marked as indexed",
     "unreadable-object": "a version that cannot be read",
+    "missing-note": "nothing is noted of what cannot be attributed",
+    "stale-note": "a note that is not true any more",
     "outside-datasets": "an entry outside every dataset",
     "vanished-object": "the object is gone",
     "not-compared": "the object could not be compared",

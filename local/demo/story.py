@@ -22,6 +22,7 @@ from local.customers import customers_of
 from local.demo.cast import CONTROLLER, HERE, NEIGHBOUR, THERE, Cast, check_cast
 from local.demo.generate import CustomerData, Person, RegionData, generate
 from local.demo.load import send, wait_until_indexed
+from local.demo.unattributed import nobody_can_tell
 from local.deploy.settings import stack_config, stack_names
 from local.emulator.emulator import Emulator
 from local.emulator.search import Finding, Searched, search
@@ -117,6 +118,8 @@ def _tell(
         _strangers(story, api, here, there, erasure)
     _neighbours(story, emulator, here, there, before)
     _last_search(story, emulator, here, there, cast)
+    with here.client(CONTROLLER) as api:
+        nobody_can_tell(story, api)
     _contract_ends(story, emulator, here, cast)
 
 

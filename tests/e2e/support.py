@@ -118,6 +118,7 @@ class World:
         assert api.contract()["state"] == "running"
         export = api.wait_for_export(api.request_export().id)
         assert list(api.export_files(export.id))
+        assert list(api.unattributed_files()) == []
         change = {"dataset": dataset.name, "set": {"name": "N"}}
         completed(api, api.request_correction(person, [change]))
         completed(api, request)

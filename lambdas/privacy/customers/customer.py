@@ -36,7 +36,8 @@ class Dataset:
     takes from a row that names several subjects in a list: the `row`, or only the `element`. `as_of` is the
     field with the row's own time, where there is one. `index` says how a run finds subjects: by `events`, or
     by a `scan` of all files. `archived` says what becomes of files that cannot be read before S3 has brought
-    them back: `report` or `restore`.
+    them back: `report` or `restore`. `accepted` is why answers need not wait for what nobody can attribute
+    in its files, where the customer says so.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Dataset:
     as_of: str | None = None
     index: str = "events"
     archived: str = "report"
+    accepted: str | None = None
 
     @property
     def has_whole_files(self) -> bool:

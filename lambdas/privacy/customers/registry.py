@@ -125,6 +125,7 @@ def dataset_of_entry(entry: Mapping[str, Any]) -> Dataset:
         as_of=entry.get("as_of"),
         index=entry.get("index", "events"),
         archived=entry.get("archived", "report"),
+        accepted=(entry.get("unattributed") or {}).get("reason"),
     )
 
 

@@ -8,6 +8,14 @@ MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 """Longest line that is held in memory. An object with a longer one cannot be visited."""
 
 
+NO_FIELD: Final = "has no field for the subject"
+"""Why a row is unreadable that has no such field at all, so that nobody can tell it from one that was
+renamed."""
+
+NO_COLUMN: Final = "header without the subject's column"
+"""Why the header of a csv file is unreadable, and nobody's rows can be told."""
+
+
 class UnreadableRowError(Exception):
     """A row whose subject cannot be told, or that cannot be written back. Its text is the reason."""
 

@@ -32,8 +32,13 @@ _UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-
 _ALL: Final = "surrogatepass"  # half a pair, which is no character, comes back as it was
 
 _PIECE_BYTES: Final = 1024 * 1024  # what is unpacked at a time, about
-_ZSTD_FEED: Final = 512  # four bytes of zstd can stand for 128 KiB: fed in small bites, memory stays flat
 _ZSTD_WINDOW: Final = 1 << 27  # what the zstd command accepts unless told otherwise
+_ZSTD_READ: Final = 128 * 1024  # bytes of a skippable frame handed over at a time
+
+# RFC 8878, 3.1.1.1: how long the fields of a frame's header are, by the bits of its descriptor
+_ZSTD_DICTIONARY_ID: Final = (0, 1, 2, 4)
+_ZSTD_CONTENT_SIZE: Final = (0, 2, 4, 8)
+_ZSTD_RLE: Final = 1  # kind of a block (3.1.1.2) of which one byte is kept, however long it is
 
 
 class DamagedContentError(Exception):
@@ -93,9 +98,11 @@ def packer(codec: Codec) -> Packer:
 def _codec_of(first: bytes) -> Codec:
     if first.startswith(_GZIP_MAGIC):
         return "gzip"
-    if first.startswith(_ZSTD_MAGIC) or (first[1:4] == _ZSTD_SKIPPABLE and 0x50 <= first[0] <= 0x5F):
-        return "zstd"
-    return "plain"
+    return "zstd" if first.startswith(_ZSTD_MAGIC) or _is_skippable(first) else "plain"
+
+
+def _is_skippable(first: bytes) -> bool:
+    return first[1:4] == _ZSTD_SKIPPABLE and 0x50 <= first[0] <= 0x5F
 
 
 def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -111,26 +118,42 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
                 if not waiting:
                     break
             begun = True
-            if piece := _inflated(member, waiting):
-                yield piece
+            yield from _inflated(member, waiting)
             waiting = member.unconsumed_tail
             if member.eof:
                 waiting = member.unused_data
                 member, begun, members = zlib.decompressobj(_GZIP_WRAPPER), False, members + 1
     while begun:
         # What the limit held back has to be asked for until the member ends or has nothing more to say.
-        if piece := _inflated(member, b""):
+        piece = b"".join(_inflated(member, b""))
+        if piece:
             yield piece
         elif not member.eof:
             raise DamagedContentError("gzip content ends too early")
         begun = not member.eof
 
 
-def _inflated(member: "zlib._Decompress", content: bytes) -> bytes:
+def _inflated(member: "zlib._Decompress", content: bytes) -> Iterator[bytes]:
+    """Yield what the content unpacks to. Raises DamagedContentError behind what stands before the damage."""
+    before = member.copy()
     try:
-        return member.decompress(content, _PIECE_BYTES)
+        piece = member.decompress(content, _PIECE_BYTES)
     except zlib.error:
+        yield _up_to_damage(before, content)
         raise DamagedContentError("gzip content is damaged") from None
+    if piece:
+        yield piece
+
+
+def _up_to_damage(member: "zlib._Decompress", content: bytes) -> bytes:
+    """Return what stands before the damage: a call that fails takes with it what it had unpacked."""
+    found = bytearray()
+    try:
+        for place in range(len(content)):
+            found += member.decompress(content[place : place + 1])
+    except zlib.error:
+        return bytes(found)
+    return bytes(found)
 
 
 def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -139,28 +162,89 @@ def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
     begun = False
     held: list[bytes] = []
     size = 0
-    for chunk in chunks:
-        for start in range(0, len(chunk), _ZSTD_FEED):
-            waiting = chunk[start : start + _ZSTD_FEED]
-            while waiting:
-                begun = True
-                try:
-                    piece = frame.decompress(waiting)
-                except zstandard.ZstdError:
-                    raise DamagedContentError("zstd content is damaged") from None
-                held.append(piece)
-                size += len(piece)
-                waiting = b""
-                if frame.eof:
-                    waiting = frame.unused_data
-                    frame, begun = reader.decompressobj(), False
-            if size >= _PIECE_BYTES:
-                yield b"".join(held)
-                held, size = [], 0
+    damage: str | None = None
+    for part in filter(None, _zstd_parts(chunks)):
+        begun = True
+        try:
+            piece = frame.decompress(part)
+        except zstandard.ZstdError:
+            damage = "zstd content is damaged"
+            break
+        held.append(piece)
+        size += len(piece)
+        if frame.eof:
+            frame, begun = reader.decompressobj(), False
+        if size >= _PIECE_BYTES:
+            yield b"".join(held)
+            held, size = [], 0
     if held:
         yield b"".join(held)
     if begun:
-        raise DamagedContentError("zstd content ends too early")
+        raise DamagedContentError(damage or "zstd content ends too early")
+
+
+def _zstd_parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Cut zstd content so that no part goes on behind the end of a block.
+
+    The error of a call takes with it what the call had unpacked: so no more than the damaged block is lost.
+    And a block stands for 128 KiB at most, so that memory stays flat.
+    """
+    content = _Bytes(chunks)
+    while magic := content.take(len(_ZSTD_MAGIC)):
+        yield magic
+        if _is_skippable(magic):
+            size = content.take(4)
+            yield size
+            left = int.from_bytes(size, "little")
+            while left and (part := content.take(min(left, _ZSTD_READ))):
+                yield part
+                left -= len(part)
+        elif magic == _ZSTD_MAGIC:
+            yield from _zstd_blocks(content)
+        else:
+            yield from content.rest()
+
+
+def _zstd_blocks(content: "_Bytes") -> Iterator[bytes]:
+    """Yield the rest of a frame: its header, each block, its checksum."""
+    descriptor = content.take(1)
+    yield descriptor
+    bits = descriptor[0] if descriptor else 0
+    is_single_segment = bits >> 5 & 1
+    sizes = _ZSTD_DICTIONARY_ID[bits & 3] + (_ZSTD_CONTENT_SIZE[bits >> 6] or is_single_segment)
+    yield content.take(1 - is_single_segment + sizes)
+    is_last = not descriptor
+    while not is_last:
+        header = content.take(3)
+        number = int.from_bytes(header, "little")
+        is_last, kind, size = bool(number & 1) or len(header) < 3, number >> 1 & 3, number >> 3
+        yield header + content.take(1 if kind == _ZSTD_RLE else size)
+    yield content.take(4 if bits & 4 else 0)
+
+
+class _Bytes:
+    """Chunks of content, of which as much can be taken as is wanted."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._held = b""
+        self._place = 0
+
+    def take(self, size: int) -> bytes:
+        """Return the next `size` bytes: fewer where the content ends."""
+        end = self._place + size
+        while len(self._held) < end and (chunk := next(self._chunks, None)) is not None:
+            self._held = self._held[self._place :] + chunk
+            self._place, end = 0, size
+        found = self._held[self._place : end]
+        self._place += len(found)
+        return found
+
+    def rest(self) -> Iterator[bytes]:
+        """Yield all that is left."""
+        yield self._held[self._place :]
+        yield from self._chunks
+        self._held, self._place = b"", 0
 
 
 class Utf16:

@@ -20,6 +20,8 @@ from typing import Any, Final
 from privacy.customers.customer import CsvDialect
 from privacy.customers.numbers import as_number
 from privacy.formats.blocks import (
+    NO_COLUMN,
+    NO_FIELD,
     Block,
     Subject,
     Unreadable,
@@ -41,10 +43,13 @@ _BOM: Final = b"\xef\xbb\xbf"
 _CTRL_Z: Final = b"\x1a"
 """Where text ended in CP/M and DOS."""
 
+_NOT_TEXT: Final = Unreadable("subject is not text")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_OTHER_DELIMITER: Final = Unreadable("fields are not told apart by the dataset's delimiter")
+_DELIMITERS: Final = (b",", b";", b"\t", b"|")
 _NOT_A_ROW: Final = Unreadable("quotes or carriage returns out of place")
 _PERHAPS_TWO: Final = "perhaps two rows in one"
-_TOO_SHORT: Final = "has no field for the subject's column"
-_NO_COLUMN: Final = Unreadable("header without the subject's column")
+_NO_COLUMN: Final = Unreadable(NO_COLUMN)
 
 
 class CsvRows:
@@ -64,7 +69,9 @@ class CsvRows:
         self._columns: dict[str, list[int]] | None = None
         self._width = 0
         self.head = 0
+        self._others: Final = tuple(mark for mark in _DELIMITERS if mark != self._delimiter)
         self._grammar: Final = Grammar(self._delimiter, self._quote, self._escape)
+        self._ends = 0  # delimiters of a row that has a field for every column
         self._places: list[int] = []
         self._lacks_column = False
         self._known: dict[bytes, Subject] = {}
@@ -141,7 +148,9 @@ class CsvRows:
     def _subjects_at_once(self, text: bytes, rows: list[bytes]) -> list[Subject] | None:
         """Return the subjects where every line is a row and has the subject columns; or None."""
         returns = text.count(b"\r") - text.count(b"\r\n") - text.endswith(b"\r")
-        if not self._places or returns or self._has_odd(text):
+        if not self._places or returns or text.count(self._delimiter) < len(rows) * self._ends:
+            return None
+        if self._has_odd(text):
             return None
         place, delimiter, quote = self._places[-1], self._delimiter, self._quote
         try:
@@ -193,6 +202,8 @@ class CsvRows:
         """Return the field in the only subject column of most rows that stand on one line."""
         if self._pattern is None or (odd and self._has_odd(row)):
             return None
+        if row.count(self._delimiter) < self._ends:
+            return None
         found = self._pattern.match(row)
         return None if found is None else found[1]
 
@@ -236,12 +247,21 @@ class CsvRows:
             return _NOT_A_ROW
         if not self._places:
             return None
-        found = self._subject_in([fields[place] for place in self._places if place < len(fields)])
+        named_by = [fields[place] for place in self._places if place < len(fields)]
+        found = self._subject_in(named_by)
         if (_BOM in body or (self._escape and b"\n" in body)) and self._may_be_two(fields):
             return Unreadable(_PERHAPS_TWO, named(found))
-        if max(self._places) >= len(fields) and not isinstance(found, Unreadable):
-            return Unreadable(_TOO_SHORT, named(found))
+        if isinstance(found, Unreadable):
+            return found
+        if max(self._places) >= len(fields):
+            return Unreadable(NO_FIELD, named(found))
+        if len(fields) <= self._ends and any(map(self._looks_uncut, named_by)):
+            return _OTHER_DELIMITER
         return found
+
+    def _looks_uncut(self, field: bytes) -> bool:
+        """Return whether a field of a row with too few of them holds a delimiter that other files have."""
+        return not self._fields.is_quoted(field) and any(mark in field for mark in self._others)
 
     def _may_be_two(self, fields: Sequence[bytes]) -> bool:
         """Return whether what has a mark inside, or an escaped line end, may be more than one row.
@@ -261,8 +281,11 @@ class CsvRows:
 
     def _subject_in(self, fields: Sequence[bytes]) -> Subject:
         try:
-            texts = [self._fields.read(field) for field in fields]
-            return subject_of([as_number(text) for text in texts if text is not None and text.strip()], set())
+            read = [self._fields.read(field) for field in fields]
+            texts = [text for text in read if text is not None]
+            if any(map(_CONTROL.search, texts)):
+                return _NOT_TEXT
+            return subject_of([as_number(text) for text in texts if text.strip()], set())
         except UnicodeDecodeError:
             return Unreadable("not in the dataset's encoding")
 
@@ -276,6 +299,7 @@ class CsvRows:
 
     def _take_columns(self, names: Sequence[str]) -> None:
         self._columns = {}
+        self._ends = max(len(names) - 1, 0)
         for place, name in enumerate(names):
             self._columns.setdefault(self._name(name), []).append(place)
         self._width = len(names)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import (
+    NO_FIELD,
     Block,
     ElementReader,
     RowReader,
@@ -44,16 +45,18 @@ class Edited:
     """What was done to a file so far.
 
     `unparsed` are rows that could not be read or changed, each with a reason and its place; there are
-    `unparsed_count` of them, of which not all are listed. `erased` are the references of those of whom
-    something went, `spared` those of whom newer rows stay, `left` those who were to go and stand in rows that
-    are reported: their elements could not be taken out. `unused_dropped` are values that stood in the file
-    without being in any row, and went; `unnamed` those whom it named in such values alone.
+    `unparsed_count` of them, of which not all are listed. `unattributed_count` of them are about nobody who
+    is asked for, as far as can be told. `erased` are the references of those of whom something went, `spared`
+    those of whom newer rows stay, `left` those who were to go and stand in rows that are reported: their
+    elements could not be taken out. `unused_dropped` are values that stood in the file without being in any
+    row, and went; `unnamed` those whom it named in such values alone.
     """
 
     rows_dropped: int = 0
     rows_changed: int = 0
     unparsed: list[dict[str, Any]] = field(default_factory=list)
     unparsed_count: int = 0
+    unattributed_count: int = 0
     erased: set[str] = field(default_factory=set)
     spared: set[str] = field(default_factory=set)
     left: set[str] = field(default_factory=set)
@@ -169,9 +172,10 @@ class RowEdits:
             self.done.erased |= gone
             return None
         new, left = row, gone
+        fault = subject.reason if isinstance(subject, Unreadable) else None
         try:
-            if isinstance(subject, Unreadable):
-                raise UnreadableRowError(subject.reason)
+            if fault is not None and fault != NO_FIELD:  # whom a row without a field names, it names for sure
+                raise UnreadableRowError(fault)
             if gone and isinstance(reader, ElementReader):
                 thinned = reader.without(row, lambda identifier: self.reference(identifier) in gone)
                 if thinned is None:
@@ -182,8 +186,12 @@ class RowEdits:
             if fields:
                 new = reader.corrected(new, fields) or new
         except UnreadableRowError as error:
-            report(str(error))
+            fault = str(error)
             self.done.left |= left
+        if fault is not None:
+            report(fault)
+        is_asked_for = gone or not self.changes.keys().isdisjoint(refs)
+        self.done.unattributed_count += isinstance(subject, Unreadable) and not is_asked_for
         self.done.rows_changed += new != row
         return new
 

@@ -17,9 +17,17 @@ from typing import Any, Final
 import orjson
 
 from privacy.customers.references import MAX_IDENTIFIER
-from privacy.formats.blocks import Block, Subject, Unreadable, UnreadableRowError, is_blank, whole_lines
+from privacy.formats.blocks import (
+    NO_FIELD,
+    Block,
+    Subject,
+    Unreadable,
+    UnreadableRowError,
+    is_blank,
+    whole_lines,
+)
 from privacy.formats.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
-from privacy.formats.paths import EACH, Path, path_of, printed, subject_of, values_at
+from privacy.formats.paths import EACH, Path, is_missing, path_of, printed, subject_of, values_at
 from privacy.formats.readers import RowsInStream
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -75,7 +83,7 @@ class JsonLines:
             if float in set(map(type, found)) or name.may_hide(row, len(found)):
                 return self._subject_of_members(row)
             values += found
-        return subject_of(values, faults)
+        return self._subject_among(document, values, faults)
 
     def corrected(self, row: bytes, changes: Sequence[Mapping[str, Any]]) -> bytes | None:
         """Return the row with the fields set, one change after the other, or None where nothing changes.
@@ -152,6 +160,12 @@ class JsonLines:
             return Unreadable("not a JSON object")
         faults: set[str] = set()
         values = [value for path in self._paths for value in values_at(document, path, faults)]
+        return self._subject_among(document, values, faults)
+
+    def _subject_among(self, document: Any, values: list[Any], faults: set[str]) -> Subject:  # noqa: ANN401
+        # Each field has to be there, if only as null. An empty object holds nobody.
+        if document and not faults and not (values and len(self._paths) == 1):
+            faults.update(NO_FIELD for path in self._paths if _lacks(document, path))
         return subject_of(values, faults)
 
 
@@ -179,6 +193,11 @@ class _Name:
 def _has_escaped_name(text: bytes) -> bool:
     # The first is a search for one byte, which costs next to nothing.
     return b"\\" in text and _ESCAPE in text and _ESCAPED_NAME.search(text) is not None
+
+
+def _lacks(document: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
+    """Return whether nothing stands at the path, and a field on the way is not there at all."""
+    return not any(True for _ in values_at(document, path, set())) and is_missing(document, path)
 
 
 def _parts(row: bytes) -> tuple[bytes, bytes, bytes]:

@@ -67,6 +67,23 @@ def values_at(document: Any, path: Path, faults: set[str]) -> Iterator[Any]:  # 
         yield from values_at(value, rest, faults)
 
 
+def is_missing(document: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
+    """Return whether a field at the path is not there at all. One that is null is there, and so is an empty
+    list."""
+    if not path or document is None:
+        return False
+    step, rest = path[0], path[1:]
+    if step == EACH:
+        return isinstance(document, list) and any(is_missing(each, rest) for each in document)
+    if isinstance(document, Members):
+        found = [value for name, value in document if name == step]
+    elif isinstance(document, dict):
+        found = [document[step]] if step in document else []
+    else:
+        return False
+    return not found or any(is_missing(each, rest) for each in found)
+
+
 def subject_of(values: Sequence[Any], faults: set[str]) -> Subject:
     """Return whose a row with these values in its subject field is.
 

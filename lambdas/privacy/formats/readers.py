@@ -13,6 +13,7 @@ from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import RowReader
 from privacy.formats.edits import ChangesOf, Edited, OwnerOf, nobody_alone
 from privacy.formats.positions import RowPositions
+from privacy.unattributed import Unattributed
 
 
 class DatasetUnknownError(Exception):
@@ -25,12 +26,13 @@ class Subjects:
 
     `positions` say where the rows are; None where there are none, or not all of them are known. With
     `has_unused` the file holds personal values that no row has, so that nobody can tell whose they are.
+    `unattributed` is what of the object nobody can attribute; None where that is nothing.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
     unreadable: int = 0
     positions: RowPositions | None = None
-    has_unused: bool = False
+    unattributed: Unattributed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,9 @@ class RowsOnDisk:
     """A format whose files have to lie on the function's disk while they are read and changed.
 
     `subjects` returns whose the rows of a file are, by the fields that name their people and the fields with
-    personal data; `edits` makes what changes one file. Nobody keeps where rows are, and no row has a time of
-    its own. With `elements` a dataset may say `remove: element`. Large libraries are imported by these two
-    when they are called.
+    personal data, and what of it nobody can attribute; `edits` makes what changes one file. Nobody keeps
+    where rows are, and no row has a time of its own. With `elements` a dataset may say `remove: element`.
+    Large libraries are imported by these two when they are called.
     """
 
     subjects: Callable[[IO[bytes], Sequence[str], Collection[str], ReferenceOf], Subjects]

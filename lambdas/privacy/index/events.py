@@ -31,6 +31,11 @@ class ObjectEvent:
         return self.name == "ObjectRestore:Completed"
 
     @property
+    def hidden(self) -> bool:
+        """Whether a delete marker hides the versions that are there."""
+        return self.name in {"ObjectRemoved:DeleteMarkerCreated", "LifecycleExpiration:DeleteMarkerCreated"}
+
+    @property
     def removed(self) -> bool:
         """Whether the version is gone for good; a delete marker hides versions and removes none."""
         return self.name in {"ObjectRemoved:Delete", "LifecycleExpiration:Delete"}

@@ -7,29 +7,35 @@ visit purged the versions, or when the last version of the key is gone.
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from privacy.customers.customer import Dataset
+from privacy.formats.readers import Subjects
 from privacy.identifiers import uuid7
 from privacy.index import entries as index_entries
 from privacy.index import subjects as index_subjects
 from privacy.index.events import ObjectEvent
 from privacy.index.file_formats import open_version
 from privacy.index.late_arrivals import Late, late_arrivals
+from privacy.index.notes import Notes
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.timestamps import instant
-from privacy.vault import archived, readings, request_items
+from privacy.unattributed import Unattributed
 from privacy.vault import items as vault_items
+from privacy.vault import notes as vault_notes
 from privacy.vault import objects as vault_objects
+from privacy.vault import readings, request_items
 from privacy.vault.objects import ObjectArchivedError
 from privacy.vault.request_items import FollowUp
+from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import Vault
 
 _log: Final = logging.getLogger("privacy")
 _SUBJECTS_PER_REQUEST: Final = 1000
+_CREATED: Final = "ObjectCreated:*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,11 @@ class Indexer:
     requests: RequestStore
     lock: RunLock
 
+    @property
+    def notes(self) -> Notes:
+        """What is noted of files that nobody can attribute."""
+        return Notes(self.vault)
+
     def take(self, event: ObjectEvent) -> None:
         """Bring the index up to date with one event. AWS errors are raised: the message comes again."""
         dataset = self.vault.customer.dataset_of(event.key)
@@ -50,8 +61,10 @@ class Indexer:
             _log.info("object outside every dataset: customer=%s", self.vault.customer.id)
         elif event.created or event.restored:
             self._index(dataset, event)
+        elif event.hidden:
+            self._look_again(event.key)
         elif event.removed:
-            self._forget(event)
+            self._forget(dataset, event)
 
     def _index(self, dataset: Dataset, event: ObjectEvent) -> None:
         """Read a version, write its entries, ask for the erasure of late arrivals, and write the marker."""
@@ -62,13 +75,16 @@ class Indexer:
             stored = open_version(self.vault, dataset, event.key, event.version_id)
         except ObjectArchivedError:
             # Every erasure visits it from now on: it cannot be told whom it holds.
-            archived.note_unread(self.vault, dataset, event.key, event.version_id)
+            self.notes.note(event.key, event.version_id, 0, Unattributed("archived", "all"))
             text = "object archived, not looked into: customer=%s dataset=%s"
             _log.warning(text, self.vault.customer.id, dataset.name)
             return
         if stored is None:
             return
-        found = index_subjects.subjects(self.vault, dataset, stored)
+        try:
+            found = index_subjects.subjects(self.vault, dataset, stored)
+        except ObjectTooLargeError:
+            found = Subjects(unreadable=1, unattributed=Unattributed("too-large", "all"))
         index_entries.write_entries(
             self.vault,
             dataset,
@@ -87,6 +103,8 @@ class Indexer:
             found.rows.total(),
             found.unreadable,
         )
+        # Before the marker: whatever is marked has its note, too.
+        self.notes.settle(event.key, event.version_id, stored.size, found.unattributed)
         late = late_arrivals(
             self.vault,
             dataset,
@@ -104,11 +122,10 @@ class Indexer:
             # Otherwise whoever rewrites it first has to look for them: what that makes has a new time.
             marker = index_entries.Marker.of(self.vault.customer, dataset, event.version_id, found)
             index_entries.mark_indexed(self.vault, event.key, marker)
-        if found.has_unused:
-            # Whose these are nobody can tell: every erasure visits the file until they are written away.
-            archived.note_unread(self.vault, dataset, event.key, event.version_id)
-        elif event.restored:
-            archived.forget_unread(self.vault, event.key, event.version_id)
+
+    def _look_again(self, key: str) -> None:
+        if (note := vault_notes.read(self.vault, key)) is not None:
+            self.notes.look_again(note)
 
     def _take_back(self, dataset: Dataset, event: ObjectEvent, refs: Iterable[str]) -> None:
         """Delete subjects' entries about a version that is gone.
@@ -171,9 +188,21 @@ class Indexer:
                 )
         self.lock.start_run_or_leave_to_sweep(customer)
 
-    def _forget(self, event: ObjectEvent) -> None:
-        """Remove the entries of a key of which no version is left."""
-        if vault_objects.versions(self.vault, event.key):
+    def _forget(self, dataset: Dataset, event: ObjectEvent) -> None:
+        """Remove the entries of a key of which no version is left.
+
+        Where some are left and the key has a note, the current one may have been hidden until now: it is
+        looked into, unless it was before.
+        """
+        left = vault_objects.versions(self.vault, event.key)
+        if (note := vault_notes.read(self.vault, event.key)) is not None:
+            current = next((v for v in left if v.is_latest and not v.is_marker), None)
+            if current is not None and current.id != note.version_id:
+                self._index(
+                    dataset, replace(event, name=_CREATED, version_id=current.id, at=current.last_modified)
+                )
+            self._look_again(event.key)
+        if left:
             return
         refs = vault_items.subjects_of(self.vault, event.key)
         entries = index_entries.read_entries(self.vault, event.key, refs)

@@ -3,7 +3,6 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from functools import lru_cache
@@ -14,7 +13,7 @@ from privacy.customers.customer import Dataset
 from privacy.customers.references import ReferenceOf, is_blank, is_too_long, subject_reference
 from privacy.customers.sealed_references import SealBrokenError
 from privacy.formats import compression
-from privacy.formats.blocks import RowReader
+from privacy.formats.blocks import LineTooLongError, RowReader
 from privacy.formats.positions import INDEX_BYTES, RowPositions
 from privacy.formats.readers import (
     RowsInStream,
@@ -26,6 +25,8 @@ from privacy.formats.readers import (
 )
 from privacy.formats.remembered import MOST, SHORT
 from privacy.index.file_formats import format_of
+from privacy.index.left_over import LeftOver
+from privacy.unattributed import Unattributed
 from privacy.vault.objects import StoredObject
 from privacy.vault.scratch import on_disk
 from privacy.vault.sessions import Vault
@@ -33,6 +34,10 @@ from privacy.vault.side_files import holds_nobody
 
 _log: Final = logging.getLogger("privacy")
 _REFERENCE: Final = re.compile(r"[0-9a-f]{64}")
+_SEALED: Final = frozenset({"x-amz-key", "x-amz-key-v2", "x-amz-cek-alg"})
+"""Metadata of what a program encrypted before it sent it (Amazon S3 Encryption Client Developer Guide)."""
+
+SEAL_BROKEN: Final = "its sealed subject reference is none of this vault: upload it again"
 
 
 def reference_of(vault: Vault) -> ReferenceOf:
@@ -52,18 +57,18 @@ def reference_of(vault: Vault) -> ReferenceOf:
 def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
     """Return whose an object is: of its rows, read to the end, or as a whole (`object`).
 
-    Of a file whose compression is damaged, whose the rows before the damage are: their requests then find
-    the file, and say so. Raises DatasetUnknownError, LineTooLongError and, for a file of parquet,
+    And what of it nobody can attribute. Of a file that is damaged, or has a line that is too long, whose the
+    rows before that are: their requests then find the file, and say so. An object without content holds
+    nobody, but may be somebody's. Raises DatasetUnknownError and, for a file of parquet,
     scratch.ObjectTooLargeError.
     """
     match format_of(dataset):
         case WholeFiles():
-            try:
-                return Subjects(Counter(subjects_of_object(vault, stored)))
-            except SealBrokenError:
-                return Subjects(unreadable=1)
+            return _as_a_whole(vault, stored)
         case _ if holds_nobody(stored):
             return Subjects()
+        case _ if not _SEALED.isdisjoint(stored.metadata):
+            return Subjects(unreadable=1, unattributed=Unattributed("encrypted", "all"))
         case RowsOnDisk(subjects=subjects_of):
             reference = reference_of(vault)
             with on_disk(stored, lambda _: None) as file:
@@ -72,19 +77,32 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
             return _in_stream(rows.reader(dataset), stored, reference_of(vault))
 
 
+def _as_a_whole(vault: Vault, stored: StoredObject) -> Subjects:
+    try:
+        refs = subjects_of_object(vault, stored)
+    except SealBrokenError:
+        return Subjects(unreadable=1, unattributed=Unattributed("no-subject", "all", SEAL_BROKEN))
+    if not refs and stored.size:
+        return Subjects(unreadable=1, unattributed=Unattributed("no-subject", "all"))
+    return Subjects(Counter(refs))
+
+
 def _in_stream(reader: RowReader, stored: StoredObject, reference: ReferenceOf) -> Subjects:
     positions = RowPositions(reference, INDEX_BYTES)
+    left = LeftOver()
     _, content = compression.opened(reader, stored.chunks())
-    for block in reader.blocks(_undamaged(content, positions)):
-        positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
-    return found_by(positions, reader)
-
-
-def _undamaged(content: Iterator[bytes], positions: RowPositions) -> Iterator[bytes]:
     try:
-        yield from content
-    except compression.DamagedContentError:
+        for block in reader.blocks(left.watched(content)):
+            before = positions.unreadable
+            positions.take(block.rows, block.subjects, block.offset, ended=block.ended)
+            left.take(block, some=positions.unreadable > before)
+    except LineTooLongError:
+        left.cut("line-too-long")
+    if left.is_cut:
         positions.note_unreadable(1)
+    found = found_by(positions, reader)
+    found.unattributed = left.found(somebody=bool(found.rows))
+    return found
 
 
 def subjects_of_object(vault: Vault, stored: StoredObject) -> frozenset[str]:

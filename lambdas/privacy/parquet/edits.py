@@ -62,6 +62,7 @@ class ParquetEdits:
         reader = ParquetRows(source, self.subjects)
         if reader.fault is not None:
             self.report(reader.fault)
+            self.done.unattributed_count += 1
         personal = fields_of(source, [*self.subjects, *self.personal])
         output: ParquetOutput | None = None
         first_row = 1
@@ -169,8 +170,8 @@ class _GroupEdit:
                 done.rows_dropped += 1
                 done.erased |= gone
                 continue
+            fault = next((s for s in subjects_of_row if isinstance(s, Unreadable)), None)
             try:
-                fault = next((s for s in subjects_of_row if isinstance(s, Unreadable)), None)
                 if fault is not None:
                     raise UnreadableRowError(fault.reason)
                 if gone:
@@ -183,6 +184,8 @@ class _GroupEdit:
                 edits.report(str(error), self._first_row + row)
                 if row not in thinned[-1:]:
                     done.left |= gone
+                is_asked_for = gone or not edits.changes.keys().isdisjoint(refs)
+                done.unattributed_count += fault is not None and not is_asked_for
         if thinned:
             self._thin(named, thinned)
             changed.update(thinned)

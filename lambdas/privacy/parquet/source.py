@@ -23,6 +23,10 @@ from privacy.parquet.pages import Pages
 from privacy.parquet.thrift import BINARY, I64, STRUCT, List, MalformedThriftError, Struct
 
 MAGIC: Final = b"PAR1"
+ENCRYPTED: Final = "parquet content is encrypted"
+ELSEWHERE: Final = "parquet content lies in another file"
+"""Why a file is refused: it repeats the footers of others, statistics too, as Spark's `_metadata` does."""
+
 _ENCRYPTED_MAGIC: Final = b"PARE"
 _TAIL: Final = 8  # length of the footer and magic
 _HEADERS: Final = (512, 64 * 1024, 16 * 1024 * 1024)
@@ -119,7 +123,7 @@ class ParquetSource:
         self.footer: Final = self._read_footer()
         with refusing_damage():
             if _ENCRYPTION in self.footer:
-                raise DamagedContentError("parquet content is encrypted")
+                raise DamagedContentError(ENCRYPTED)
             self.groups: Final[list[Struct]] = list_of(self.footer, GROUPS)
             self.chunks: Final = [[_chunk(each) for each in list_of(group, CHUNKS)] for group in self.groups]
             plain = {number: field for number, field in self.footer.items() if number != KEY_VALUES}
@@ -191,7 +195,7 @@ class ParquetSource:
         size = self.file.tell()
         tail = self.raw(size - _TAIL, size)
         if tail.endswith(_ENCRYPTED_MAGIC):
-            raise DamagedContentError("parquet content is encrypted")
+            raise DamagedContentError(ENCRYPTED)
         if not tail.endswith(MAGIC):
             raise DamagedContentError("not a parquet file")
         length = int.from_bytes(tail[:4], "little")
@@ -263,9 +267,9 @@ def leaf_ranges(schema: pa.Schema) -> list[range]:
 
 def _chunk(described: Struct) -> Chunk:
     if _CRYPTO in described or META not in described:
-        raise DamagedContentError("parquet content is encrypted")
+        raise DamagedContentError(ENCRYPTED)
     if described.get(_FILE_PATH, (BINARY, b""))[1]:
-        raise DamagedContentError("parquet content lies in another file")
+        raise DamagedContentError(ELSEWHERE)
     meta = struct_of(described, META)
     data = meta[DATA_PAGE][1]
     dictionary = meta.get(DICTIONARY_PAGE, (I64, 0))[1]

@@ -7,7 +7,7 @@ import math
 import uuid
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import IO, Any, Final
 
@@ -22,7 +22,15 @@ from privacy.formats.paths import EACH, TOO_LONG, Path, path_of, printed
 from privacy.formats.proof import UnprovenError
 from privacy.formats.readers import Subjects
 from privacy.parquet.dictionaries import has_unused_values, unused_values
-from privacy.parquet.source import ParquetSource, leaf_ranges, leaves_of, refusing_damage
+from privacy.parquet.source import (
+    ELSEWHERE,
+    ENCRYPTED,
+    ParquetSource,
+    leaf_ranges,
+    leaves_of,
+    refusing_damage,
+)
+from privacy.unattributed import UNUSED_VALUES, Reason, Unattributed
 
 Step = int | str
 """A struct's field by its number, or EACH."""
@@ -101,34 +109,70 @@ class ParquetRows:
 def subjects_of(
     file: IO[bytes], subjects: Sequence[str], personal: Collection[str], reference: ReferenceOf
 ) -> Subjects:
-    """Return whose the rows of a file are, and whether it holds values of the `personal` fields in no row.
+    """Return whose the rows of a file are, and what of it nobody can attribute.
 
-    Who stands in a dictionary alone has none, and is there all the same. A file that is damaged, or lacks one
-    of the fields `subjects`, counts as one unreadable row.
+    That is also so of values of the `personal` fields that no row has. Who stands in a dictionary alone has
+    no row, and is there all the same. A file that is damaged, or lacks one of the fields `subjects`, counts
+    as one unreadable row. Of one with damaged row groups the others are read.
     """
-    found = Subjects()
     try:
         source = ParquetSource(file)
         reader = ParquetRows(source, subjects)
-        found.unreadable += reader.fault is not None
         fields = fields_of(source, personal)
-        for group in range(len(source.groups)):
+    except DamagedContentError as error:
+        return Subjects(unreadable=1, unattributed=Unattributed(_reason(error), "all", str(error)))
+    found = Subjects(unreadable=int(reader.fault is not None))
+    first_row = 1
+    has_unused = False
+    for group in range(len(source.groups)):
+        rows = source.rows_of(group)
+        try:
             named = reader.named(group)
-            rows, faulty = count(named, reference)
-            found.rows.update(rows)
+            of_group, faulty = count(named, reference)
+            found.rows.update(of_group)
+            if faulty:
+                found.unattributed = _joined(
+                    found, Unattributed("unreadable-rows", "rows", None, faulty, first_row)
+                )
             found.unreadable += faulty
             unused = reader.unused(group, named)
             refs = (reference(s) for s in unused if isinstance(s, str))
             found.rows.update(dict.fromkeys(filter(None, refs), 0))
-            found.has_unused |= bool(unused) or any(has_unused_values(source, group, n) for n in fields)
-    except (DamagedContentError, UnprovenError):
-        found.unreadable += 1
+            has_unused |= bool(unused) or any(has_unused_values(source, group, n) for n in fields)
+        except (DamagedContentError, UnprovenError) as error:
+            found.unattributed = _joined(
+                found, Unattributed(_reason(error), "rows", str(error), rows, first_row)
+            )
+            found.unreadable += 1
+        first_row += rows
+    if reader.fault is not None:
+        reason: Reason = "no-field" if reader.fault == NO_COLUMN else "unreadable-rows"
+        found.unattributed = Unattributed(reason, "rows" if found.rows else "all", reader.fault)
+    if has_unused:
+        left = found.unattributed
+        found.unattributed = UNUSED_VALUES if left is None else replace(left, unused=True)
     return found
 
 
 def fields_of(source: ParquetSource, paths: Iterable[str]) -> set[int]:
     """Return the numbers of the fields of the schema in which something stands at one of the paths."""
     return {number for path in paths for number in source.schema.get_all_field_indices(path_of(path)[0])}
+
+
+def _joined(found: Subjects, more: Unattributed) -> Unattributed:
+    """Return what of a file could not be attributed so far together with what of a row group could not."""
+    before = found.unattributed
+    if before is None:
+        return more
+    # Damage says more than values that are no text.
+    gravest = more if before.reason == "unreadable-rows" and before.part == "rows" else before
+    rows = None if before.rows is None or more.rows is None else before.rows + more.rows
+    return replace(gravest, rows=rows, line=before.line)
+
+
+def _reason(error: Exception) -> Reason:
+    reasons: dict[str, Reason] = {ENCRYPTED: "encrypted", ELSEWHERE: "summary-file"}
+    return reasons.get(str(error), "damaged")
 
 
 def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str], int]:

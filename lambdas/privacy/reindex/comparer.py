@@ -13,6 +13,7 @@ from privacy.index import entries as index_entries
 from privacy.index.entries import Marker
 from privacy.index.indexer import Indexer
 from privacy.index.late_arrivals import Late, late_arrivals
+from privacy.index.notes import tell
 from privacy.reindex.content import Content, read_content
 from privacy.reindex.differences import (
     EntriesCompared,
@@ -23,9 +24,11 @@ from privacy.reindex.differences import (
     wanted_marker,
 )
 from privacy.reindex.items import Comparison, Comparisons, Difference
-from privacy.vault import archived
+from privacy.reindex.notes import note_difference
 from privacy.vault import items as vault_items
+from privacy.vault import notes as vault_notes
 from privacy.vault import objects as vault_objects
+from privacy.vault.notes import Note
 from privacy.vault.objects import ObjectChangedError, Version
 from privacy.vault.sessions import Vault
 
@@ -36,7 +39,7 @@ ATTEMPTS: Final = 5
 
 _PARALLEL: Final = 8
 _CHUNK: Final = 1000  # entries read, and repairs handed out, at a time
-_REMOVED: Final = {"superfluous-entry", "vanished-object"}
+_REMOVED: Final = {"superfluous-entry", "vanished-object", "stale-note"}
 """Kinds of difference that deleting the item puts right."""
 
 
@@ -79,6 +82,9 @@ class Comparer:
             return True
         compared = self._compare_entries(observed)
         if (repair := marker_difference(observed)) is not None:
+            compared.repairs.append(repair)
+        note = vault_notes.read(self.vault, comparison.key)
+        if (repair := note_difference(observed, note, {*compared.indexed, observed.marked})) is not None:
             compared.repairs.append(repair)
         # Listed again after the entries were read: an entry of a version that was not listed before is
         # about one that is gone, or the listing has changed.
@@ -142,22 +148,11 @@ class Comparer:
 
     def _put_right(self, compared: EntriesCompared) -> bool:
         """Write entries and marker as they have to be; return False where others wrote them meanwhile."""
-        self._note_unread(compared)
         wanted = wanted_marker(compared)
         repairs = compared.repairs
         if wanted is not None:
             repairs = [*repairs, *compared.rebased()]
         return self._write(repairs) and self._mark(compared.observed, wanted)
-
-    def _note_unread(self, compared: EntriesCompared) -> None:
-        """Have every erasure visit an object with an archived version that the index never looked into."""
-        observed = compared.observed
-        if observed.dataset is None:
-            return
-        indexed = {*compared.indexed, observed.marked}
-        unknown = next((version for version in observed.content.archived if version not in indexed), None)
-        if unknown is not None:
-            archived.note_unread(self.vault, observed.dataset, observed.comparison.key, unknown)
 
     def _write(self, repairs: Sequence[Repair]) -> bool:
         """Write and delete entries, none that somebody else wrote meanwhile; return whether nobody did."""
@@ -172,7 +167,10 @@ class Comparer:
         """Write or delete one item; return False where somebody else wrote it meanwhile."""
         difference = repair.difference
         if repair.wanted is not None:
-            return vault_items.put_over(self.vault, repair.wanted, repair.over)
+            was_put = vault_items.put_over(self.vault, repair.wanted, repair.over)
+            if was_put and difference is not None and difference.kind == "missing-note":
+                tell(self.vault.customer, Note.of_item(repair.wanted))
+            return was_put
         if difference is not None and difference.kind in _REMOVED and repair.over is not None:
             pk, sk = repair.key["pk"]["S"], repair.key["sk"]["S"]
             vault_items.delete_version(self.vault, pk, sk, repair.over)

@@ -8,6 +8,7 @@ from privacy.formats.blocks import LineTooLongError
 from privacy.formats.readers import DatasetUnknownError, Subjects
 from privacy.index import subjects as index_subjects
 from privacy.index.file_formats import open_version
+from privacy.unattributed import Unattributed
 from privacy.vault.objects import ObjectArchivedError, ObjectChangedError, StoredObject, Version
 from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import Vault
@@ -27,8 +28,9 @@ class Content:
     """What an object's versions hold: for each subject, the newest and the oldest version with its rows.
 
     `current` is the newest version, where it could be read; `unreadable` names why others could not, and
-    `archived` are those of them that S3 would have to bring back, newest first. Where rows are is known of
-    `current` alone: what older versions have of it nobody uses, and all of it would fill the memory.
+    `archived` are those of them that S3 would have to bring back, newest first. `unattributed` is, by
+    version, what nobody can attribute. Where rows are is known of `current` alone: what older versions have
+    of it nobody uses, and all of it would fill the memory.
     """
 
     newest: dict[str, Held] = field(default_factory=dict)
@@ -36,6 +38,7 @@ class Content:
     current: Held | None = None
     unreadable: dict[str, str] = field(default_factory=dict)
     archived: list[str] = field(default_factory=list)
+    unattributed: dict[str, Unattributed] = field(default_factory=dict)
 
     @property
     def current_id(self) -> str | None:
@@ -55,11 +58,17 @@ def read_content(vault: Vault, dataset: Dataset, key: str, versions: Iterable[Ve
             if stored is None:
                 raise ObjectChangedError
             found = index_subjects.subjects(vault, dataset, stored)
-        except (DatasetUnknownError, LineTooLongError, ObjectArchivedError, ObjectTooLargeError) as error:
+        except (DatasetUnknownError, ObjectArchivedError, ObjectTooLargeError) as error:
             content.unreadable[version.id] = type(error).__name__
             if isinstance(error, ObjectArchivedError):
                 content.archived.append(version.id)
+            elif isinstance(error, ObjectTooLargeError):
+                content.unattributed[version.id] = Unattributed("too-large", "all")
             continue
+        if found.unattributed is not None:
+            content.unattributed[version.id] = found.unattributed
+            if found.unattributed.reason == "line-too-long":
+                content.unreadable[version.id] = LineTooLongError.__name__
         if number:
             found.positions = None
         held = Held(version, stored, found)

@@ -30,12 +30,15 @@ Kind = Literal[
     "unreadable-object",
     "outside-datasets",
     "vanished-object",
+    "missing-note",
+    "stale-note",
     "not-compared",
 ]
 """What differs: no entry for rows that are there; an entry of another version, count or dataset; an entry of
 somebody whose rows no version holds; a current version that is not marked as indexed; a version that cannot
-be read; an entry of an object outside every dataset; an entry or a mark of an object that is gone; an object
-that could not be compared."""
+be read; an entry of an object outside every dataset; an entry or a mark of an object that is gone; no note
+of a file that nobody can attribute, or a note of one that is gone, or mended, or cannot be attributed for
+another reason; an object that could not be compared."""
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 LASTING: Final[frozenset[Kind]] = frozenset({"unreadable-object", "outside-datasets", "not-compared"})

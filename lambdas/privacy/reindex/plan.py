@@ -3,14 +3,17 @@
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from privacy.aws.executions import BATCH_VISITS, MAX_BATCHES
 from privacy.aws.time_left import RESERVE_MILLISECONDS
 from privacy.reindex.items import Comparisons
 from privacy.vault import items as vault_items
+from privacy.vault import notes as vault_notes
 from privacy.vault import readings
 from privacy.vault.sessions import Vault
+from privacy.vault.strays import strays
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
@@ -21,6 +24,7 @@ READINGS: Final = "readings"
 """Step under whose name it is kept how files were read when the reindex began."""
 
 _WALK: Final = "walk"
+_PAGE: Final = 1000  # objects written down between two looks at the clock
 _DIGESTS: Final = 16**4  # ranges are told apart by the first four hex digits of a digest
 
 
@@ -30,6 +34,8 @@ class _Walk:
 
     `prefix` is the one that is being listed and None when all are; `key` and `version` are S3's markers of
     the next page, `entry` is DynamoDB's. `last` is the key seen last, which may go on over several pages.
+    Then come the objects outside every dataset, and the notes of files that nobody can attribute: `after` is
+    the key, or the digest, of the one seen last.
     """
 
     prefix: str | None = ""
@@ -39,6 +45,8 @@ class _Walk:
     last: str | None = None
     objects: int = 0
     indexed: int = 0
+    stage: str = "objects"
+    after: str = ""
     done: bool = False
 
 
@@ -46,9 +54,9 @@ def plan_reindex(vault: Vault, reindex_id: str, remaining: Callable[[], int]) ->
     """Write down every object to compare; return about how many there are, None where time was too short.
 
     Called again it goes on where it stopped. `remaining` tells the milliseconds left. Holds one page of a
-    listing in memory. The objects are those of the bucket's listing and those that have entries: an entry
-    whose object is gone is found that way. Files that are scanned have no index, and are left out. An object
-    that is uploaded behind the walk is left to its event.
+    listing in memory. The objects are those of the bucket's listing, also outside every dataset, and those
+    that have entries or a note: one whose object is gone is found that way. Files that are scanned have no
+    index, and are left out. An object that is uploaded behind the walk is left to its event.
     """
     comparisons = Comparisons(vault, reindex_id)
     walk = _Walk(**comparisons.progress(_WALK))
@@ -57,7 +65,11 @@ def plan_reindex(vault: Vault, reindex_id: str, remaining: Callable[[], int]) ->
     while not walk.done:
         if remaining() < RESERVE_MILLISECONDS:
             return None
-        if walk.prefix is not None:
+        if walk.stage == "outside":
+            _walk_outside(comparisons, walk, remaining)
+        elif walk.stage == "notes":
+            _walk_notes(comparisons, walk)
+        elif walk.prefix is not None:
             _walk_bucket(comparisons, walk)
         else:
             _walk_index(comparisons, walk)
@@ -115,7 +127,27 @@ def _walk_index(comparisons: Comparisons, walk: _Walk) -> None:
     )
     walk.indexed += _write(comparisons, walk, (item["object"]["S"] for item in page["Items"]))
     walk.entry = page.get("LastEvaluatedKey")
-    walk.done = walk.entry is None
+    if walk.entry is None:
+        walk.stage, walk.last = "outside", None
+
+
+def _walk_outside(comparisons: Comparisons, walk: _Walk, remaining: Callable[[], int]) -> None:
+    """Take the objects outside every dataset, as many as the time suffices for."""
+    keys = (stray.key for stray in strays(comparisons.vault) if stray.key > walk.after)
+    while page := list(islice(keys, _PAGE)):
+        walk.objects += _write(comparisons, walk, page)
+        walk.after = page[-1]
+        if remaining() < RESERVE_MILLISECONDS:
+            return
+    walk.stage, walk.after, walk.last = "notes", "", None
+
+
+def _walk_notes(comparisons: Comparisons, walk: _Walk) -> None:
+    """Take some of the files that have notes: one whose object is gone is found that way."""
+    keys = [note.key for note in islice(vault_notes.all_notes(comparisons.vault, walk.after), _PAGE)]
+    walk.objects += _write(comparisons, walk, keys)
+    walk.after = vault_notes.sk_of(keys[-1]) if keys else ""
+    walk.done = len(keys) < _PAGE
 
 
 def _write(comparisons: Comparisons, walk: _Walk, page: Iterable[str]) -> int:

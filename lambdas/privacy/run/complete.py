@@ -11,8 +11,9 @@ from privacy.requests.request import EndState, Request
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
+from privacy.run.left_over import LeftOver
 from privacy.run.steps import taken
-from privacy.run.verify import NOT_DONE, NOT_PROVEN, OUTSIDE_DATASETS
+from privacy.run.verify import NOT_DONE, NOT_PROVEN
 from privacy.timestamps import parse_timestamp
 from privacy.vault import archived
 from privacy.vault.sessions import Vault
@@ -48,6 +49,7 @@ def complete_run(
     # A run that broke off may have left a million visits undone: a redrive walks again to what was walked to.
     noted = visits.notes(walked=not error)
     mine = taken(requests, customer, run_id)
+    left = LeftOver.of(vault) if mine and not error else LeftOver()
     for request in mine:
         restoring = [] if error else _restoring(request, noted)
         # Past the day on which an answer is due, it is answered with what there is.
@@ -56,7 +58,7 @@ def complete_run(
             if requests.postpone(customer, request.id, run_id, until=clock() + archived.WAIT, detail=waits):
                 _log.info("request waits for a restoration: customer=%s request=%s", customer, request.id)
             continue
-        state, detail = _failed_run(error, step) if error else _result(request, noted)
+        state, detail = _failed_run(error, step) if error else _result(request, noted, left)
         # Of corrections alone: what waits for the others is found by the request.
         refs = requests.refs(customer, request.id) if request.type == "correction" else []
         if state == "failed":
@@ -81,26 +83,41 @@ def _failed_run(error: str, step: str | None) -> tuple[EndState, dict[str, Any]]
     return "failed", {"problems": [problem], "problem_count": 1}
 
 
-def _result(request: Request, noted: RunNotes) -> tuple[EndState, dict[str, Any] | None]:
-    """Return the state in which the request ends, and the detail of its answer: no object key, no content."""
+def _result(request: Request, noted: RunNotes, left: LeftOver) -> tuple[EndState, dict[str, Any] | None]:
+    """Return the state in which the request ends, and the detail of its answer: no object key, no content.
+
+    Only what a dataset accepts of what nobody can attribute is in a completed request's.
+    """
     concerned = noted.of(request.id)
     problems = [_problem(visit) for visit in concerned if not _in_order(visit)]
-    whole = noted.problems.get(request.id)
-    if whole is not None and whole != OUTSIDE_DATASETS:
-        problems.append({"reason": whole})
+    if request.id in noted.problems:
+        problems.append({"reason": noted.problems[request.id]})
     hard = len(problems)
-    if whole == OUTSIDE_DATASETS:
-        problems.append({"reason": whole})
     problems += [
         {**_place(visit), "reason": archived.REPORTED} for visit in concerned if _is(visit, "archived")
     ]
     problems += [{**_place(visit), "reason": NOT_PROVEN} for visit in concerned if _is(visit, "unproven")]
     detail = _unparsed(request, concerned)
+    unattributed, files = left.shown(concerned, noted.datasets.get(request.id))
+    if unattributed:
+        detail |= {"unattributed": unattributed, "unattributed_count": files}
+    is_done = not problems and not files and not _is_unread(request, concerned, left)
     if problems:
         detail |= {"problems": problems[:REPORTED], "problem_count": len(problems)}
     if hard:
         return "failed", detail
-    return ("partial", detail) if detail else ("completed", None)
+    return "completed" if is_done else "partial", detail or None
+
+
+def _is_unread(request: Request, concerned: Sequence[Visit], left: LeftOver) -> bool:
+    """Return whether something could not be read that no dataset accepts, now or before the request
+    waited."""
+    return bool((request.detail or {}).get("unparsed_count")) or any(
+        visit.outcome.get("unparsed_count", 0)
+        > (visit.outcome.get("unattributed_count", 0) if visit.dataset in left.accepted else 0)
+        for visit in concerned
+        if visit.outcome is not None
+    )
 
 
 def _unparsed(request: Request, concerned: Sequence[Visit]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from privacy.identifiers import moment_of
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import MAX_REQUESTS
+from privacy.run.strays import note_strays
 from privacy.run.work import (
     PARALLEL,
     TakenRequest,
@@ -28,6 +29,7 @@ from privacy.run.work import (
 )
 from privacy.timestamps import instant
 from privacy.vault import items as vault_items
+from privacy.vault import notes as vault_notes
 from privacy.vault import request_items, tombstones
 from privacy.vault.request_items import Group
 from privacy.vault.sessions import Vault
@@ -70,7 +72,10 @@ def plan_run(
     _leave_tombstones(vault, taken, at)
     _put_tombstones_back(vault, taken)
     outliving = _withdraw_exports(vault, requests, taken, clock())
-    unlisted = unlisted_files(vault)
+    survey = vault_notes.survey(vault)
+    if any(t.erases for t in taken):
+        note_strays(vault, survey.outside, at)
+    unlisted = unlisted_files(vault, survey.to_visit)
     wide = asked_of_all_files(vault, taken, unlisted)
     shared = {name: work.visit(0, None) for name, work in wide.items()}
     visits = Visits(vault, run_id)
@@ -79,6 +84,8 @@ def plan_run(
     for t in taken:
         if t.outdated or has_data_of_no_dataset(vault, t, holdings):
             visits.note_request_problem(t.request.id, CONFIG_CHANGED)
+        if t.datasets or t.records:
+            visits.note_datasets(t.request.id, t.datasets)
         if t.details_gone:
             # Nothing is visited for it, so nothing else would keep it from being called completed.
             visits.note_request_problem(t.request.id, DETAILS_GONE)

@@ -14,7 +14,6 @@ from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault import request_items, tombstones
 from privacy.vault.objects import Version
-from privacy.vault.session_policies import EXPORTS
 from privacy.vault.sessions import Vault
 from privacy.visits.items import Visits
 from privacy.visits.visit import Visit
@@ -27,8 +26,6 @@ NOT_PROVEN: Final = "not-proven"
 VERSIONS_LEFT: Final = "older-versions-left"
 ITEMS_LEFT: Final = "items-left"
 EXPORTS_LEFT: Final = "exports-left"
-OUTSIDE_DATASETS: Final = "outside-datasets"
-"""Problem of an erasure after which objects lie below no dataset's prefix: nobody can tell whose they are."""
 
 _PARALLEL: Final = 8
 
@@ -51,7 +48,6 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
     erasures = [
         r for r in taken(requests, vault.customer.id, run_id) if r.type == "erasure" and r.follows is None
     ]
-    outside = OUTSIDE_DATASETS if erasures and _anything_outside(vault) else None
     for request in erasures:
         problem = _erasure_problem(
             vault,
@@ -60,20 +56,10 @@ def verify_run(vault: Vault, requests: RequestStore, run_id: str) -> int:
             # Which objects a repeated erasure reaches, its visits have seen: not all that have entries.
             records_only=request.restored_from is not None,
         )
-        problem = problem or outside
         found += problem is not None
         if problem != noted.problems.get(request.id):
             visits.note_request_problem(request.id, problem)
     _log.info("run verified: customer=%s run=%s problems=%d", vault.customer.id, run_id, found)
-    return found
-
-
-def _anything_outside(vault: Vault) -> bool:
-    """Return whether objects lie below no dataset's prefix, and log it."""
-    prefixes = [dataset.prefix for dataset in vault.customer.datasets if dataset.prefix]
-    found = vault_objects.holds_outside(vault, [*prefixes, EXPORTS])
-    if found:
-        _log.warning("objects outside every dataset: customer=%s", vault.customer.id)
     return found
 
 

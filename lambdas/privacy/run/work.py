@@ -9,8 +9,8 @@ from typing import Any, Final
 from privacy.customers.customer import Dataset
 from privacy.requests.request import Request
 from privacy.timestamps import instant, parse_timestamp
-from privacy.vault import archived, readings, request_items, tombstones
 from privacy.vault import items as vault_items
+from privacy.vault import readings, request_items, tombstones
 from privacy.vault.objects import Found, files_below
 from privacy.vault.request_items import FollowUp, Group
 from privacy.vault.sessions import Vault
@@ -131,26 +131,26 @@ class Unlisted:
     """Files of which the index cannot tell whom they hold.
 
     `walked` are the names of datasets of which that is so of every file: scanned ones, and those whose index
-    is not complete (`privacy.vault.readings`). `unread` are the keys of single files that could not be read,
-    by dataset; those below no dataset's prefix under None.
+    is not complete (`privacy.vault.readings`). `single` are the keys of files that every erasure visits, by
+    dataset (`privacy.vault.notes`).
     """
 
     walked: frozenset[str]
-    unread: Mapping[str | None, Sequence[str]]
+    single: Mapping[str, Sequence[str]]
 
     def concerns(self, dataset: Dataset) -> bool:
         """Return whether there are such files in the dataset."""
-        return dataset.name in self.walked or dataset.name in self.unread
+        return dataset.name in self.walked or dataset.name in self.single
 
 
-def unlisted_files(vault: Vault) -> Unlisted:
-    """Return of which files the index cannot tell whom they hold.
+def unlisted_files(vault: Vault, to_visit: Mapping[str, Sequence[str]]) -> Unlisted:
+    """Return of which files the index cannot tell whom they hold; `to_visit` are the single ones, by dataset.
 
     AWS errors and TableBusyError are raised.
     """
     incomplete = readings.prefixes_to_walk(vault)
     walked = {d.name for d in vault.customer.datasets if d.index == "scan" or d.prefix in incomplete}
-    return Unlisted(frozenset(walked), archived.unread(vault))
+    return Unlisted(frozenset(walked), to_visit)
 
 
 def asked_of_all_files(vault: Vault, taken: Sequence[TakenRequest], unlisted: Unlisted) -> dict[str, Work]:
@@ -186,7 +186,7 @@ def planned_visits(
     _drop_entries_of(vault, scanned, holdings)
     _drop_values(vault, holdings)
     records = _asked_of_records(taken, holdings)
-    objects = _asked_of_objects(taken, holdings, scanned, unlisted.unread.get(None, ()))
+    objects = _asked_of_objects(taken, holdings, scanned)
     numbers = count()
     if outliving:
         yield Visit(number=next(numbers), kind="exports", requests=outliving)
@@ -198,7 +198,7 @@ def planned_visits(
             files = (
                 files_below(vault, dataset.prefix or "")
                 if dataset.name in unlisted.walked
-                else [Found(key, None) for key in unlisted.unread[dataset.name]]
+                else [Found(key, None) for key in unlisted.single[dataset.name]]
             )
             yield from _visits_of_files(files, wide[dataset.name], objects, numbers)
     for key, work in sorted(objects.items()):
@@ -233,15 +233,11 @@ def _asked_of_records(taken: Sequence[TakenRequest], holdings: Mapping[str, Hold
 
 
 def _asked_of_objects(
-    taken: Sequence[TakenRequest],
-    holdings: Mapping[str, Holdings],
-    scanned: Container[str],
-    outside: Iterable[str],
+    taken: Sequence[TakenRequest], holdings: Mapping[str, Holdings], scanned: Container[str]
 ) -> dict[str, Work]:
     """Return what is asked of single objects, by key: of those that the index names or a failed run had.
 
-    Objects of `scanned` datasets are left to the walk. Those `outside` of every dataset, which nobody could
-    read when they had one, concern every erasure: their visits fail, and say so.
+    Objects of `scanned` datasets are left to the walk.
     """
     found: dict[str, Work] = {}
     for t in taken:
@@ -256,8 +252,6 @@ def _asked_of_objects(
             for key, dataset in holdings[ref].objects.items():
                 if dataset not in scanned and (t.erases or dataset in t.datasets):
                     found.setdefault(key, Work()).add(t, ref)
-            for key in outside if t.erases else ():
-                found.setdefault(key, Work()).add(t, ref)
     return found
 
 

@@ -58,12 +58,13 @@ class PurgeIncompleteError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version or delete marker of one key."""
+    """A version or delete marker of one key; `size` in bytes, as it is stored."""
 
     id: str
     is_latest: bool
     is_marker: bool
     last_modified: datetime
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def versions(vault: Vault, key: str) -> list[Version]:
                 is_latest=entry["IsLatest"],
                 is_marker="ETag" not in entry,
                 last_modified=entry["LastModified"],
+                size=entry.get("Size", 0),
             )
             for entry in own
         ]
@@ -286,36 +288,6 @@ def files_below(vault: Vault, prefix: str) -> Iterator[Found]:
         entries = [*entries[-1:], entry]  # two tell as much as all
     if key is not None:
         yield _found(key, entries)
-
-
-def holds_outside(vault: Vault, prefixes: Iterable[str]) -> bool:
-    """Return whether a version with any content lies below none of the prefixes.
-
-    Looks at folders that no prefix begins with, or that a prefix goes on behind, and into no others.
-    """
-    known = tuple(prefixes)
-    pages = vault.s3.get_paginator("list_object_versions")
-    above = [""]
-    while above:
-        for page in pages.paginate(Bucket=vault.customer.bucket, Prefix=above.pop(), Delimiter="/"):
-            versions = page.get("Versions", [])
-            if any(version["Size"] and not version["Key"].startswith(known) for version in versions):
-                return True
-            for folder in (each["Prefix"] for each in page.get("CommonPrefixes", [])):
-                if folder.startswith(known):
-                    continue
-                if any(prefix.startswith(folder) for prefix in known):
-                    above.append(folder)
-                elif _has_content(vault, folder):
-                    return True
-    return False
-
-
-def _has_content(vault: Vault, folder: str) -> bool:
-    pages = vault.s3.get_paginator("list_object_versions").paginate(
-        Bucket=vault.customer.bucket, Prefix=folder
-    )
-    return any(version["Size"] for page in pages for version in page.get("Versions", []))
 
 
 def _entries(pages: Iterable[Any]) -> Iterator[Any]:

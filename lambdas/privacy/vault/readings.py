@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PK: Final = "vault"
 _NOTE: Final = "index#"
-_READING: Final = 2  # raised whenever readers come to find other rows or subjects in the same file
+_READING: Final = 3  # raised whenever readers come to find, or note, other things in the same file
 _UNKNOWN: Final = "unknown"
 
 _TOGETHER: Final = timedelta(minutes=1)

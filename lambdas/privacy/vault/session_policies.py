@@ -70,6 +70,7 @@ PURPOSES: Final[Mapping[str, Sequence[Kind]]] = {
     "replay": ("table", "ledger"),
     "export": ("bucket", "exports", "table"),
     "fetch": ("objects",),
+    "list": ("table",),
     "destroy": ("bucket", "objects", "table"),
     "witness": ("bucket", "table"),
 }

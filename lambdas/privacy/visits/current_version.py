@@ -26,7 +26,7 @@ from privacy.visits.outcome import Outcome
 from privacy.visits.rewriting import Rewriting, read_again
 from privacy.visits.visit import Visit
 
-_SEAL_BROKEN: Final = "its sealed subject reference is none of this vault: upload it again"
+_NO_SUBJECT: Final = "no subject in the metadata"
 
 
 def changed_version(
@@ -116,11 +116,15 @@ def _whole_file(
         old_version=stored.version_id, indexed=indexed, entries=entries.versions, erase=frozenset(erase)
     )
     try:
-        asked = index_subjects.subjects_of_object(vault, stored) & erase.keys()
+        owners = index_subjects.subjects_of_object(vault, stored)
     except SealBrokenError:
-        outcome.kept_version = stored.version_id
-        outcome.unparsed, outcome.unparsed_count = [{"reason": _SEAL_BROKEN}], 1
-        return outcome
+        owners, reason = frozenset(), index_subjects.SEAL_BROKEN
+    else:
+        reason = _NO_SUBJECT
+    if not owners and (stored.size or reason == index_subjects.SEAL_BROKEN):
+        outcome.unparsed = [{"reason": reason}]
+        outcome.unparsed_count = outcome.unattributed_count = 1
+    asked = owners & erase.keys()
     gone = {ref for ref in asked if erase[ref].takes_all}
     if gone:
         outcome.rows_dropped = 1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from privacy.vault.items import Item
 
 _VISIT: Final = "visit#"
+_DATASETS: Final = "datasets#"
 _PROBLEM: Final = "problem#"
 _SHARED: Final = "shared#"
 
@@ -81,6 +82,8 @@ class Visits:
                 found.visits.append(_visit(item, shared))
             elif "problem" in item:
                 found.problems[sk.removeprefix(_PROBLEM)] = item["problem"]["S"]
+            elif "datasets" in item:
+                found.datasets[sk.removeprefix(_DATASETS)] = frozenset(item["datasets"]["S"].split())
         return found
 
     def mark_done(self, number: int, at: datetime, outcome: Mapping[str, Any]) -> None:
@@ -139,6 +142,15 @@ class Visits:
     def note_request_problem(self, request_id: str, problem: str | None) -> None:
         """Note what is wrong with a request as a whole, or (None) that nothing is."""
         self._note_problem(f"{_PROBLEM}{request_id}", problem)
+
+    def note_datasets(self, request_id: str, datasets: Iterable[str]) -> None:
+        """Note which datasets of files a correction is about."""
+        item: Item = {
+            **self._key(f"{_DATASETS}{request_id}"),
+            "datasets": {"S": " ".join(sorted(datasets))},
+            **vault_items.backstop(),
+        }
+        vault_items.batch_write(self.vault, put=[item])
 
     def _set(self, number: int, attribute: str, value: str) -> None:
         # The visit may be done and forgotten, although the answer to that was lost.

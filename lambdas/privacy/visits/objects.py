@@ -10,6 +10,7 @@ from privacy.formats.edits import ChangesOf
 from privacy.index import entries as index_entries
 from privacy.index.entries import Marker
 from privacy.vault import archived
+from privacy.vault import notes as vault_notes
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError, ObjectChangedError
 from privacy.vault.sessions import Vault
@@ -20,6 +21,9 @@ from privacy.visits.outcome import Outcome
 from privacy.visits.visit import Visit
 
 _log: Final = logging.getLogger("privacy")
+
+_OF_ROWS: Final = {"no-field", "unreadable-rows"}
+"""Reasons that are about single rows: a visit reports each of them."""
 
 ATTEMPTS: Final = 5
 """How often an object is visited anew because somebody else kept writing it."""
@@ -40,8 +44,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
     dataset = vault.customer.dataset_of(key)
     if dataset is None:
         raise readers.DatasetUnknownError
-    # A file that is visited without an entry, although its dataset has an index, could not be read before.
-    unread = archived.unread_version(vault, key) if visit.scan and dataset.index != "scan" else None
+    # A file that is visited without an entry, although its dataset has an index, has a note.
+    note = vault_notes.read(vault, key) if visit.scan and dataset.index != "scan" else None
     for _ in range(ATTEMPTS):
         try:
             if "upload" in journal.facts:
@@ -51,6 +55,7 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
                 return found
             outcome = _continued(journal, found)
             _mark_new_version(vault, key, outcome, journal)
+            _carry_note(vault, key, outcome)
             entries = _entries_of_erased(vault, visit, found, outcome)
             outcome.purged = _purges(vault, dataset, visit, found, outcome, journal)
             if outcome.purged:
@@ -60,8 +65,8 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             continue
         # They were read before the versions were listed: of a version that came after, they say so by now.
         index_entries.drop_entries(vault, key, entries)
-        if unread is not None and visit.erase and unread != outcome.kept_version:
-            archived.forget_unread(vault, key, unread)
+        if note is not None and visit.erase and note.version_id != outcome.kept_version:
+            vault_notes.forget(vault, key, note.version_id)
         if dataset.index == "scan":
             scans.note_checked(vault, dataset, key, outcome.kept_version)
         return outcome
@@ -106,6 +111,27 @@ def _mark_new_version(vault: Vault, key: str, outcome: Outcome, journal: Journal
     if outcome.indexed and outcome.new_version is not None:
         marker = Marker.from_note(journal.facts["marker"])
         index_entries.mark_indexed(vault, key, replace(marker, version_id=outcome.new_version))
+
+
+def _carry_note(vault: Vault, key: str, outcome: Outcome) -> None:
+    """Make a note about the version that was rewritten one about what came out of it, before that one
+    goes."""
+    if outcome.new_version is None or outcome.old_version is None:
+        return
+    note = vault_notes.read(vault, key)
+    if note is None or note.version_id != outcome.old_version:
+        return
+    what = replace(note.what, unused=False)  # these went with the version that was rewritten
+    if what.reason == "unused-values":
+        vault_notes.forget(vault, key, note.version_id)
+        return
+    if what.reason in _OF_ROWS:
+        if not outcome.unparsed_count:
+            vault_notes.forget(vault, key, note.version_id)
+            return
+        what = replace(what, rows=outcome.unparsed_count, line=None)
+    carried = replace(note, version_id=outcome.new_version, what=what)
+    vault_notes.put_over(vault, carried, note.version_id)
 
 
 def _entries_of_erased(vault: Vault, visit: Visit, found: Outcome, outcome: Outcome) -> dict[str, str]:

@@ -48,6 +48,7 @@ class Outcome(Edited):
         """Note what was done to the object's rows."""
         self.rows_dropped, self.rows_changed = edited.rows_dropped, edited.rows_changed
         self.unparsed, self.unparsed_count = edited.unparsed, edited.unparsed_count
+        self.unattributed_count = edited.unattributed_count
         self.erased, self.spared, self.left = edited.erased, edited.spared, edited.left
         self.unused_dropped, self.unnamed = edited.unused_dropped, edited.unnamed
 
@@ -64,6 +65,7 @@ class Outcome(Edited):
             "sha256_after": self.sha256_after,
             "unparsed": self.unparsed,
             "unparsed_count": self.unparsed_count,
+            "unattributed_count": self.unattributed_count,
             "damaged": self.damaged,
             "archived": self.archived,
             "unproven": self.unproven,

@@ -54,7 +54,7 @@ def _holds(vault: Vault, dataset: Dataset, key: str, version: Version, erase: fr
         found = index_subjects.subjects(vault, dataset, stored)
     except (LineTooLongError, ObjectArchivedError):
         return True
-    return found.unreadable > 0 or found.has_unused or not erase.isdisjoint(found.rows)
+    return found.unreadable > 0 or found.unattributed is not None or not erase.isdisjoint(found.rows)
 
 
 def is_checked(vault: Vault, dataset: Dataset, stored: StoredObject) -> bool:

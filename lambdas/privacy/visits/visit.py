@@ -62,10 +62,14 @@ class Visit:
 
 @dataclass(slots=True)
 class RunNotes:
-    """Everything a run has written down: its visits, and the problems of requests as a whole."""
+    """Everything a run has written down: its visits, and the problems of requests as a whole.
+
+    `datasets` are those of files that a correction is about, by request.
+    """
 
     visits: list[Visit] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
+    datasets: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def of(self, request_id: str) -> list[Visit]:
         """Return the visits that the request is concerned with."""

@@ -23,6 +23,7 @@ FUNCTIONS = {
     "replay": "replay-erasures",
     "export": "export-vault",
     "fetch": "get-export",
+    "list": "list-unattributed-files",
     "destroy": "empty-bucket",
     "witness": "verify-destruction",
 }
@@ -45,6 +46,7 @@ def attempts(
     where = {"Bucket": vault.bucket, "Key": key}
     table = {"TableName": vault.table}
     query = {"KeyConditionExpression": "pk = :p", "ExpressionAttributeValues": {":p": {"S": "vault"}}}
+    notes = {**query, "ExpressionAttributeValues": {":p": {"S": "unattributed"}}}
     by_object = {
         "IndexName": "objects",
         "KeyConditionExpression": "#o = :o",
@@ -74,6 +76,7 @@ def attempts(
         "dynamodb:UpdateItem": lambda: dynamodb.update_item(**table, Key=item, **update),
         "dynamodb:DeleteItem": lambda: dynamodb.delete_item(**table, Key=item),
         "dynamodb:Query": lambda: dynamodb.query(**table, **query),
+        "dynamodb:Query notes": lambda: dynamodb.query(**table, **notes),
         "dynamodb:Query objects": lambda: dynamodb.query(**table, **by_object),
         "dynamodb:Scan": lambda: dynamodb.scan(**table),
         "dynamodb:BatchGetItem": lambda: dynamodb.batch_get_item(
@@ -178,6 +181,7 @@ def test_a_session_for_one_customer_opens_nothing_of_another(
         ("replay", "dynamodb:GetItem"),
         ("export", "dynamodb:Scan"),
         ("fetch", "s3:GetObject"),
+        ("list", "dynamodb:Query notes"),
         ("destroy", "s3:ListBucketMultipartUploads"),
         ("witness", "dynamodb:DescribeTable"),
     ],

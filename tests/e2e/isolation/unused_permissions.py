@@ -24,6 +24,7 @@ _FUNCTIONS: Final = (
     "index-objects",
     "list-export-files",
     "list-requests",
+    "list-unattributed-files",
     "plan-reindex",
     "plan-run",
     "put-record",

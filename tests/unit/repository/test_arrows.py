@@ -26,6 +26,7 @@ ARROWS: Mapping[str, Mapping[str, str]] = {
         "identifiers": "",
         "nesting": "",
         "timestamps": "",
+        "unattributed": "",
         "aws": "",
         "customers": "aws",
         "requests": "aws",
@@ -106,7 +107,7 @@ ROOTS: Mapping[str, set[str]] = {
 }
 
 BESIDE = {
-    "lambdas/privacy": {"environment", "identifiers", "nesting", "timestamps"},
+    "lambdas/privacy": {"environment", "identifiers", "nesting", "timestamps", "unattributed"},
     "components": {"naming", "ground"},
 }
 """Modules beside the wings that every wing may import: they know no wing."""

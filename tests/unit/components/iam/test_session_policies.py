@@ -110,6 +110,7 @@ NEEDS: dict[Purpose, dict[str, set[str]]] = {
         "key through DynamoDB": {OPEN},
     },
     "fetch": {**everywhere({"s3:GetObject"}), "key through S3": {OPEN}},
+    "list": {"table": {"dynamodb:Query"}, "key through DynamoDB": {OPEN}},
     "destroy": {
         **everywhere(_DESTROY),
         "bucket": {"s3:GetBucketTagging", "s3:ListBucketMultipartUploads", LIST},

@@ -249,6 +249,7 @@ def test_the_metric_of_failed_requests_counts_the_line_that_the_function_logs(
     monkeypatch.setattr(run_complete, "request_values", Mock())
     lock: Any = Mock()
     vault: Any = SimpleNamespace(customer=SimpleNamespace(id="acme"))
+    monkeypatch.setattr(run_complete.LeftOver, "of", lambda _: run_complete.LeftOver())
     run_complete.complete_run(vault, requests, lock, "r", error=error)
     assert len(lines) == 2
     assert counted("RequestsFailed", lines) == expected
@@ -293,9 +294,9 @@ def test_lines_are_counted_in_the_logs_of_their_functions(deployment: Deployment
         for made in deployment.of("aws:cloudwatch/logMetricFilter:LogMetricFilter")
         if made.inputs["name"] != PACKED_SIZE
     }
-    assert set(filters) == {line.metric for line in LINES}
+    assert set(filters) == {line.name or line.metric for line in LINES}
     for line in LINES:
-        made = filters[line.metric]
+        made = filters[line.name or line.metric]
         function = line.function.replace("_", "-")
         assert made["logGroupName"] == f"/aws/lambda/{deployment.prefix}-{function}"
         assert made["pattern"] == line.pattern

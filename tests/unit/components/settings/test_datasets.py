@@ -161,3 +161,29 @@ def test_a_mistake_in_a_csv_dataset_is_said(config: dict[str, Any], changes: obj
     assert isinstance(changes, dict)
     acme(config)["datasets"].append({**CSV, **changes})
     assert any(f"customers[0].datasets[4]{said}" in problem for problem in problems(config))
+
+
+def test_a_dataset_may_accept_what_nobody_can_attribute_and_says_why(config: dict[str, Any]) -> None:
+    acme(config)["datasets"] += [{**CSV, "unattributed": {"accept": True, "reason": "machines only"}}]
+    dataset = parse_settings(config, project="gdpr", stack="eu-west").customers[0].datasets[-1]
+    assert dataset.unattributed is not None
+    assert dataset.unattributed.reason == "machines only"
+
+
+@pytest.mark.parametrize(
+    ("said", "problem"),
+    [
+        ({"accept": True}, "unattributed.reason"),
+        ({"reason": "machines only"}, "unattributed.accept"),
+        ({"accept": False, "reason": "machines only"}, "unattributed.accept"),
+        ({"accept": True, "reason": "ana@example.org"}, "unattributed.reason"),
+    ],
+)
+def test_nothing_is_accepted_without_a_reason(config: dict[str, Any], said: object, problem: str) -> None:
+    acme(config)["datasets"].append({**CSV, "unattributed": said})
+    assert problem in str(problems(config))
+
+
+def test_records_have_nothing_that_nobody_can_attribute(config: dict[str, Any]) -> None:
+    acme(config)["datasets"][0]["unattributed"] = {"accept": True, "reason": "machines only"}
+    assert "records lie in the vault's table" in str(problems(config))

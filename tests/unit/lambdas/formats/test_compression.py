@@ -161,3 +161,42 @@ def test_content_that_unpacks_to_a_multiple_comes_in_bounded_pieces(pack: Callab
     sizes = [len(piece) for piece in pieces]
     assert sum(sizes) == 100_000_000
     assert max(sizes) <= 20_000_000
+
+
+def flipped(stored: bytes, place: int) -> bytes:
+    changed = bytearray(stored)
+    changed[place] ^= 0xFF
+    return bytes(changed)
+
+
+_SUMMED = zstandard.ZstdCompressor(write_checksum=True)
+DAMAGED: dict[str, Callable[[bytes], bytes]] = {
+    "gzip, checksum": lambda rows: flipped(gzip.compress(rows), -8),
+    "gzip, something behind it": lambda rows: gzip.compress(rows) + b"behind",
+    "gzip, second member": lambda rows: gzip.compress(rows) + flipped(gzip.compress(b"lost"), -8),
+    "zstd, checksum": lambda rows: flipped(_SUMMED.compress(rows), -1),
+    "zstd, something behind it": lambda rows: zstandard.compress(rows) + b"\n",
+    "zstd, second frame": lambda rows: _SUMMED.compress(rows) + flipped(_SUMMED.compress(b"lost"), -1),
+    "zstd, second block": lambda rows: flipped(zstandard.compress(rows.ljust(131_072) + _NOISE), -9),
+}
+_NOISE = b"".join(b"%d " % (n * n) for n in range(30_000))
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096, 1 << 20])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_all_that_stands_before_the_damage_comes_out(name: str, size: int) -> None:
+    rows = row(BOB) + row(ANNA)
+    stored = DAMAGED[name](rows)
+    _, pieces = compression.unpacked(stored[start : start + size] for start in range(0, len(stored), size))
+    found: list[bytes] = []
+    with pytest.raises(compression.DamagedContentError, match="damaged"):
+        found.extend(pieces)
+    assert b"".join(found).startswith(rows)
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_with_the_person_before_the_damage_is_not_done(world: "World", name: str) -> None:
+    world.put("feedback/a", DAMAGED[name](row(BOB) + row(ANNA)))
+    request = world.erase(ANNA)
+    world.run()
+    assert world.request(request).state == "failed"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ANNA, BOB = "anna@example.org", "bob@example.org"
 HEAD = b"no,email,name,text\r\n"
-TOO_SHORT = "has no field for the subject's column"
+TOO_SHORT = "has no field for the subject"
 
 
 def cut(content: bytes, size: int) -> list[bytes]:
@@ -106,7 +106,7 @@ def test_rows_that_cannot_be_read_stay_and_are_reported_with_their_line(world: "
     assert [(entry["line"], entry["reason"]) for entry in done.detail["unparsed"]] == [
         (2, "quotes or carriage returns out of place"),
         (5, "quotes or carriage returns out of place"),
-        (6, "has no field for the subject's column"),
+        (6, "has no field for the subject"),
         (7, "not in the dataset's encoding"),
         (8, "quotes or carriage returns out of place"),
     ]

@@ -55,7 +55,7 @@ def read(content: bytes, dialect: CsvDialect, size: int = 1000) -> list[tuple[by
         # The end of text as CP/M and DOS had it.
         (b"ann,x\r\n\x1a", ["ann", None]),
         (b"ann,x\r\n\x1a\r\n", ["ann", None]),
-        (b"ann,x\n\x1abob,y\n", ["ann", "\x1abob"]),
+        (b"ann,x\n\x1abob,y\n", ["ann", csv_rows._NOT_TEXT]),
         (b"ann,x\x1a", ["ann"]),
         (b'ann,"x"\x1a', ["ann"]),
     ],

@@ -1,5 +1,6 @@
 """Rows with several fields that name a person, such as sender and recipient: any of them counts."""
 
+import hashlib
 import json
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from privacy.customers.customer import CsvDialect, Dataset
-from privacy.formats.blocks import Subject, Unreadable
+from privacy.formats.blocks import NO_FIELD, Subject, Unreadable
 from privacy.formats.csv_rows import CsvRows
 from privacy.formats.jsonl import JsonLines
 
@@ -172,7 +173,12 @@ def test_elements_go_from_every_list_that_names_the_person(world: "World") -> No
     [
         (b'{"a":"x","b":{"id":"y"}}', ("x", "y")),
         (b'{"a":"x","b":{"id":"x"}}', "x"),
-        (b'{"a":"x"}', "x"),
+        (b'{"a":"x"}', Unreadable(NO_FIELD, ("x",))),
+        (b'{"b":{"id":"y"}}', Unreadable(NO_FIELD, ("y",))),
+        (b'{"a":"x","b":null}', "x"),
+        (b'{"a":"x","b":{"id":null}}', "x"),
+        (b'{"a":"x","b":{"name":"y"}}', Unreadable(NO_FIELD, ("x",))),
+        (b'{"c":"x"}', Unreadable(NO_FIELD)),
         (b'{"b":{"id":7},"a":null}', "7"),
         (b"{}", None),
         (b'{"a":"x","b":"y"}', Unreadable("parent of the subject field is not an object", ("x",))),
@@ -187,13 +193,37 @@ def test_whose_a_json_row_is(row: bytes, subject: Subject) -> None:
             assert set(block.subjects) == {subject}
 
 
+def test_who_is_named_in_a_row_without_the_other_field_goes_or_is_corrected(world: "World") -> None:
+    """Nobody can tell such a row from one whose field was renamed: it is told, and done all the same."""
+    lacking = json.dumps({"from": {"email": ANNA, "name": "?"}}).encode() + b"\n"
+    world.put("messages/a", lacking + message(BOB, CARL))
+    request = world.correct(ANNA, [{"dataset": "messages", "set": {"from.name": "Anna Right"}}])
+    world.run()
+    digest = hashlib.sha256(b"messages/a").hexdigest()[:12]
+    assert b'"name":"Anna Right"' in world.read("messages/a")
+    assert world.request(request).state == "partial"
+    assert world.request(request).detail == {
+        "unparsed": [{"dataset": "messages", "line": 1, "reason": NO_FIELD, "object": digest}],
+        "unparsed_count": 1,
+        "unattributed": [{"dataset": "messages", "files": 1}],
+        "unattributed_count": 1,
+    }  # fmt: skip
+    world.erase(ANNA)
+    world.run()
+    assert world.contents("messages/a") == [message(BOB, CARL)]
+    assert world.deliver() == []
+    last = world.erase(BOB)
+    world.run()
+    assert world.request(last).state == "completed"
+
+
 @pytest.mark.parametrize(
     ("content", "subjects"),
     [
         (b"a,n,b\nx,1,y\nx,1,x\n,1,y\n,,\n", [None, ("x", "y"), "x", "y", None]),
         (b'b,a\n"y",x\ny,"x"\n', [None, ("y", "x"), ("y", "x")]),
         (b"a,n\nx,1\n", [Unreadable("header without the subject's column"), "x"]),
-        (b"a,n,b\nx,1\n", [None, Unreadable("has no field for the subject's column", ("x",))]),
+        (b"a,n,b\nx,1\n", [None, Unreadable(NO_FIELD, ("x",))]),
     ],
 )
 @pytest.mark.parametrize("size", [1, 1000])

@@ -31,7 +31,9 @@ def test_an_object_that_cannot_be_read_is_reported_and_its_entries_stay(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.put("feedback/a.jsonl", row(ANNA))
-    unreadable = world.put("feedback/a.jsonl", row(BOB) + b"x" * 3 * vault_objects.READ_BYTES, indexed=False)
+    unreadable = world.put(
+        "feedback/a.jsonl", b"x" * 3 * vault_objects.READ_BYTES + b"\n" + row(BOB), indexed=False
+    )
     world.events.clear()
     world.put("feedback/a.jsonl", row(CARL))
     add = f"subject#{world.ref(BOB)}"
@@ -40,7 +42,8 @@ def test_an_object_that_cannot_be_read_is_reported_and_its_entries_stay(
     monkeypatch.setattr("privacy.formats.blocks.MAX_LINE_BYTES", 1000)
     before = index(world)
     done = reindex(world)
-    (difference,) = reported(world, done)
+    note, difference = sorted(reported(world, done), key=lambda each: str(each["kind"]))
+    assert (note["kind"], note["error"], note["repaired"]) == ("missing-note", "line-too-long", True)
     assert difference["kind"] == "unreadable-object", difference
     assert difference["object_version"] == unreadable
     assert difference["error"] == "LineTooLongError"
@@ -165,7 +168,8 @@ def test_an_archived_upload_that_the_index_missed_is_reported_and_visited_by_eve
     reindex(world, dry_run=True)
     assert world.items() == before
     done = reindex(world)
-    (difference,) = reported(world, done)
+    note, difference = sorted(reported(world, done), key=lambda each: str(each["kind"]))
+    assert (note["kind"], note["error"]) == ("missing-note", "archived")
     assert (difference["kind"], difference["error"]) == ("unreadable-object", "ObjectArchivedError")
     assert difference["object_version"] == version
     assert done["counts"]["remaining"] == 1
@@ -185,7 +189,7 @@ def test_an_archived_upload_that_was_missed_is_indexed_once_it_is_back(world: "W
     world.erase(ANNA)
     world.run()
     world.s3.restore_object(Bucket=world.customer.bucket, Key=key, RestoreRequest={"Days": 1})
-    assert kinds(world, reindex(world)) == {"missing-entry": 2, "unmarked-version": 1}
+    assert kinds(world, reindex(world)) == {"missing-entry": 2, "unmarked-version": 1, "stale-note": 1}
     (follow_up,) = world.requests.pending("acme", 10)
     world.run()
     assert world.request(follow_up.id).state == "completed"

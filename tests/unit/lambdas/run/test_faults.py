@@ -172,7 +172,7 @@ SCENARIOS = {
             Step(upload), Step(hold_back), ERASE_ANNA, SETTLE, Step(release), SETTLE,
             Step(remove_what_was_uploaded), SETTLE,
         ),
-        {"erasure of Anna": "partial"}, follow_ups=2,
+        {"erasure of Anna": "partial"}, follow_ups=2, follow_ups_end="partial",
         functions=frozenset({"index_objects"}), chunks=2, floor=400,
     ),
     "a late arrival in somebody else's visit": Scenario(

@@ -174,6 +174,7 @@ def test_only_what_failed_is_redriven(world: "World", monkeypatch: pytest.Monkey
     assert "failed" in states
     assert redrive(world, run)["requests"] == states.count("failed")
     assert world.request(partial) == before
+    world.put("feedback/c.jsonl", row(BOB))  # mended: otherwise every answer counts it
     execute(world)
     assert_done(world, completed, correction)
 

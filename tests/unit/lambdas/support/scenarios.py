@@ -43,6 +43,7 @@ class Scenario:
     steps: tuple[Step, ...]
     ends: dict[str, str]
     follow_ups: int = 0
+    follow_ups_end: str = "completed"
     start: int = 0
     functions: frozenset[str] = frozenset(faulty_region.FUNCTIONS) - {"redrive_run", "replay_erasures"}
     broken: Callable[[str, Any], str | None] = lambda _function, _event: None
@@ -56,7 +57,9 @@ class Scenario:
     @property
     def all_ends(self) -> list[tuple[str, str]]:
         failures = [(label, "failed") for label in self.ends] if self.redriven else []
-        return sorted([*self.ends.items(), *failures]) + [("follow-up", "completed")] * self.follow_ups
+        return (
+            sorted([*self.ends.items(), *failures]) + [("follow-up", self.follow_ups_end)] * self.follow_ups
+        )
 
 
 def undisturbed(region: Region, scenario: Scenario) -> list[Moment]:
