@@ -166,6 +166,15 @@ class World:
         view = self.view("eu-west", "acme")
         wait_for(lambda: view.entries_of(key, version) >= subjects, f"the index of {key}")
 
+    def remove(self, key: str) -> None:
+        """Delete every version of one of acme's files; return once the list of what to mend is empty."""
+        s3, bucket = self.emulator.client("s3", "eu-west-1"), self.stacks["eu-west"].vaults["acme"].bucket
+        listed = s3.list_object_versions(Bucket=bucket, Prefix=key)
+        for version in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
+            s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+        api = self.api("eu-west", "acme")
+        wait_for(lambda: not list(api.unattributed_files()), "the end of the notes")
+
     def newest(self, key: str) -> str:
         """Id of the newest version of one of acme's objects."""
         s3 = self.emulator.client("s3", "eu-west-1")

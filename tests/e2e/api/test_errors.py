@@ -222,7 +222,7 @@ def test_an_upload_url_takes_one_put(world: World) -> None:
     first, rival = place(), place()
     assert [put(first, b"{}\n"), put(first, b"{}\n"), put(rival, b"{}\n")] == [200, 412, 412]
     again = place()
-    assert [put(again, b"[]\n"), put(again, b"{}\n"), put(first, b"{}\n")] == [200, 412, 412]
+    assert [put(again, b"{ }\n"), put(again, b"{}\n"), put(first, b"{}\n")] == [200, 412, 412]
     assert [put({**place(), "headers": {}}, b"{}\n"), put({**first, "headers": {}}, b"{}\n")] == [403, 403]
 
 

@@ -21,8 +21,9 @@ def permitted(purpose: Purpose, attempt: str) -> bool:
     """Whether a purpose is meant to do in its own vault what an attempt tries there, on a dataset's file."""
     action, _, index = attempt.partition(" ")
     action, rights = AS.get(action, action), PURPOSES[purpose]
-    if index:
+    if index == "objects":
         return action in rights.objects_index
+    # The emulator does not know `dynamodb:LeadingKeys`: whoever reads one partition reads all of them here.
     if action == "kms:Decrypt":
         return purpose in SECRET_READING_PURPOSES
     if action == "kms:GenerateDataKeyWithoutPlaintext":
@@ -142,8 +143,6 @@ def test_the_size_of_a_sessions_policy_is_logged_where_its_metric_looks(
     lines = logs.filter_log_events(logGroupName=group, filterPattern='"session opened:"')["events"]
     opened = {line["message"].partition("session opened: ")[2].strip(' "}\n') for line in lines}
     assert any(line.startswith("customer=acme purpose=plan packed=0") for line in opened), opened
-    (made,) = logs.describe_metric_filters(logGroupName=group)["metricFilters"]
-    assert (made["filterName"], made["metricTransformations"][0]["metricValue"]) == (
-        "PackedPolicySize",
-        "$.packedPolicySize",
-    )
+    filters = logs.describe_metric_filters(logGroupName=group)["metricFilters"]
+    made = {each["filterName"]: each["metricTransformations"][0]["metricValue"] for each in filters}
+    assert made["PackedPolicySize"] == "$.packedPolicySize"

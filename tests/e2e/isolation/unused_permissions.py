@@ -123,6 +123,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
             "purpose-close",
             "purpose-export",
             "purpose-fetch",
+            "purpose-list",
             "purpose-plan",
             "purpose-replay",
             "purpose-verify",

@@ -163,6 +163,14 @@ def test_a_line_that_cannot_be_read_stays_and_is_reported(world: World) -> None:
     assert ended.detail["unparsed"][0]["line"] == 2
     assert ended.detail["unparsed"][0]["dataset"] == "feedback"
     assert view.body(key) == kept + broken + kept
+    (listed,) = api.unattributed_files()
+    assert (listed["key"], listed["reason"], listed["lines"]) == (key, "unreadable-rows", 1)
+    # Whoever else asks may be in that line.
+    other = api.wait(api.request_erasure([somebody()]).id)
+    assert other.detail == {"unattributed": [{"dataset": "feedback", "files": 1}], "unattributed_count": 1}
+    world.send_file(key, kept, 1)
+    wait_for(lambda: not list(api.unattributed_files()), "the end of the note")
+    completed(api, api.request_erasure([somebody()]))
 
 
 def test_a_record_sent_again_under_another_subject_moves_there(world: World) -> None:

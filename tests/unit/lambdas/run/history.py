@@ -19,6 +19,7 @@ from privacy.visits import records as record_visits
 from ..support.faults import Fault, Faults, Killed
 from ..support.world import World
 from .history_rows import (
+    ALIEN,
     CORRECTED,
     HEAD,
     PARQUET,
@@ -114,6 +115,12 @@ class History:
             self._put(key, made, parquet(codec, PARQUET[dataset], made))
             return
         self._put(key, made, packed(codec, HEAD.get(dataset, b"") + b"".join(row.line for row in made)))
+
+    def upload_alien(self, which: int) -> None:
+        """Put content that nobody can attribute under a key."""
+        key = self._key(which)
+        if key.split("/")[0] not in PARQUET:
+            self._put(key, [], ALIEN)
 
     def _put(self, key: str, made: list[Row], body: bytes, **more: Any) -> None:  # noqa: ANN401
         version = self.world.s3.put_object(Bucket=self.world.customer.bucket, Key=key, Body=body, **more)

@@ -13,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from privacy.index import entries as index_entries
+from privacy.vault import notes as vault_notes
 from privacy.vault import readings, sessions
 from tests.properties import examples
 
 from ..support.faults import Fault, Faults
 from .history import Clock, History, Upload, empty, keep_time
 from .history_rows import (
+    ALIEN,
     CORRECTED,
     ELEMENTS,
     FILES,
@@ -96,19 +98,44 @@ class JudgedHistory(History):
         self.check_index()
         for asked in self.erasures + self.corrections:
             state = self.world.request(asked.id).state
-            bad = any(UNREADABLE.encode() in row.line for upload in self.uploads for row in upload.rows)
+            bad = any(map(self.is_unattributed, self.uploads))
             assert state in ({"completed", "partial"} if bad else {"completed"})
+        self.check_notes()
+
+    @staticmethod
+    def is_unattributed(upload: Upload) -> bool:
+        """Whether an upload held something that nobody can attribute."""
+        return upload.body == ALIEN or any(UNREADABLE.encode() in row.line for row in upload.rows)
+
+    def check_notes(self) -> None:
+        """Whatever nobody can attribute is noted, and counted by who asks now; nothing else is."""
+        noted = list(vault_notes.all_notes(sessions.open_vault(self.world.customer, "plan")))
+        there = {key for key, hidden in self.hidden.items() if not hidden and self.world.versions(key)}
+        unattributed = {key for key in there if self.is_unattributed(self.last(key))}
+        indexed = {key for key in unattributed if key.split("/")[0] not in WALKED}
+        assert {note.key for note in noted if note.is_to_mend} == indexed
+        for note in noted:
+            if note.superseded:
+                assert note.version_id in {version for key, version, _ in self.world.versions(note.key)}
+        request = self.world.erase("stranger@example.org")
+        while self.world.request(request).state in {"pending", "running"}:
+            self.advance()
+        done = self.world.request(request)
+        assert done.state == ("partial" if unattributed else "completed")
+        assert (done.detail or {}).get("unattributed_count", 0) == len(unattributed)
 
     def _stays(self, upload: Upload) -> bool:
         return all(self.fate(upload, row, p) == "stays" for row in upload.rows for p in row.people)
 
     def touched(self, key: str) -> bool:
         """Whether a request may have been about the key."""
+        mine = [upload for upload in self.uploads if upload.key == key]
+        if self.erasures and any(map(self.is_unattributed, mine)):
+            return True  # an erasure purges what nobody can attribute once something else took its place
         return any(
             self.fate(upload, row, person) != "stays"
             or (row.name is not None and self.values(upload, row, person) != {row.name})
-            for upload in self.uploads
-            if upload.key == key
+            for upload in mine
             for row in upload.rows
             for person in row.people
         )
@@ -116,6 +143,9 @@ class JudgedHistory(History):
     def check_version(self, upload: Upload, body: bytes, latest: bool) -> None:
         dataset = upload.key.split("/")[0]
         found = found_rows(upload.key, upload.rows, body)
+        if upload.body == ALIEN:
+            assert body == ALIEN, "what nobody can attribute has changed"
+            return
         if dataset in HEAD:
             assert unpacked(body).startswith(HEAD[dataset])
         present = {row.number: row for row in found}
@@ -241,6 +271,7 @@ operations = st.one_of(
     fault,
     st.tuples(st.just("correct"), st.integers(0, 2), st.sampled_from(sorted(CORRECTED))),
     st.tuples(st.just("delete"), st.integers(0, 2)),
+    st.tuples(st.just("upload_alien"), st.integers(0, 2)),
     st.tuples(st.just("copy"), st.integers(0, 2), st.integers(0, 2)),
     st.tuples(st.just("record"), st.integers(0, 2), st.integers(0, 2)),
 )
