@@ -173,6 +173,8 @@ class History:
             marker = self.world.s3.delete_object(Bucket=self.world.customer.bucket, Key=key)
             self.versions[key].append(marker["VersionId"])
             self.hidden[key] = True
+            if key.split("/")[0] not in WALKED:
+                self.world.notify("ObjectRemoved:DeleteMarkerCreated", key, marker["VersionId"])
 
     def record(self, record: int, person: int) -> None:
         who = PEOPLE[person % len(PEOPLE)]

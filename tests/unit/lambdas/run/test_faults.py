@@ -113,6 +113,24 @@ def remove_what_was_uploaded(region: Region) -> None:
         region.delete_version("acme", key)
 
 
+ALIEN = b"PK\x03\x04 whose this is, nobody can tell\n"
+
+
+def upload_what_nobody_can_attribute(region: Region) -> None:
+    for key in ("mended", "deleted", "hidden"):
+        region.put("acme", f"feedback/{key}.jsonl", ALIEN)
+    region.put("acme", "letters/without-subject", b"dear sirs")
+    region.put("acme", "stray/a", b"below no dataset's prefix")
+    region.put("acme", "feedback/b.jsonl", row(BOB) + row(ANNA))
+
+
+def mend_what_nobody_could_attribute(region: Region) -> None:
+    region.put("acme", "feedback/mended.jsonl", row(DORA))
+    region.hide("acme", "feedback/hidden.jsonl")
+    for key in ("feedback/deleted.jsonl", "letters/without-subject", "stray/a"):
+        region.delete_version("acme", key)
+
+
 def hold_back(region: Region) -> None:
     region.progress.held, region.progress.messages = region.progress.messages, []
 
@@ -199,6 +217,15 @@ SCENARIOS = {
             "erasure of Anna": "completed",
         },
         start=4, functions=frozenset({"visit_objects", "index_objects"}), floor=150,
+    ),
+    "what nobody can attribute, and what becomes of it": Scenario(
+        (
+            Step(upload_what_nobody_can_attribute), INDEX, ERASE_ANNA, SETTLE,
+            Step(mend_what_nobody_could_attribute), INDEX, ERASE_BOB, SETTLE,
+        ),
+        {"erasure of Anna": "partial", "erasure of Bob": "completed"},
+        start=1, functions=frozenset({"index_objects", "plan_run", "visit_objects", "complete_run"}),
+        chunks=2, floor=400,
     ),
     "a run that is abandoned": Scenario(
         (Step(furnish), INDEX, ERASE_ANNA, SETTLE), {"erasure of Anna": "failed"},

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -124,7 +124,9 @@ class Region:
 
     def hide(self, customer: str, key: str) -> None:
         """Put a delete marker on the key."""
-        boto3.client("s3").delete_object(Bucket=f"vault-{customer}", Key=key)
+        bucket = f"vault-{customer}"
+        marker = boto3.client("s3").delete_object(Bucket=bucket, Key=key)
+        self._queue([("ObjectRemoved:DeleteMarkerCreated", (bucket, key, marker["VersionId"]))])
 
     def put_record(self, customer: str, record_id: str, subject: str, **fields: object) -> None:
         opened = sessions.open_vault(self.customer(customer), "ingest")
@@ -293,9 +295,12 @@ class Region:
     def notify(self, before: Sequence[Version]) -> None:
         """Queue the bucket events of what changed."""
         after = versions()
-        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         changes = [("ObjectCreated:Put", version) for version in after if version not in before]
         changes += [("ObjectRemoved:Delete", version) for version in before if version not in after]
+        self._queue(changes)
+
+    def _queue(self, changes: Iterable[tuple[str, Version]]) -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self.progress.messages += [
             {
                 "eventTime": at,
