@@ -12,9 +12,10 @@ from .language import State, step
 EXECUTION_SECONDS: Final = 90 * 24 * 3600
 """An execution's limit: the longest wait for a key is 30 days, and Step Functions allows a year."""
 
-MOST_PREFIXES_AT_ONCE: Final = 8
+MOST_PREFIXES_AT_ONCE: Final = 7
 """Prefixes of a large bucket that are emptied side by side: S3's limits count for each of them. The map
-is not distributed, so that what its items do is in the history of the execution itself."""
+is not distributed, so that what its items do is in the history of the execution itself, which has to hold
+the tries of all of them where Lambda has no room."""
 
 LONGEST_WAIT: Final = 3_600
 """Seconds between two tries where Lambda has no room: an end that may take 90 days can wait, and its history

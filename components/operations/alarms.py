@@ -46,6 +46,9 @@ LINES: Final = (
     LineSpec(metric="RequestsDueSoon", function="sweep_runs", pattern='"requests due soon:"'),
     LineSpec(metric="DestructionsHeld", function="watch_contracts", pattern='"destruction held:"'),
     LineSpec(metric="ContractEndsOverdue", function="watch_contracts", pattern='"contract end overdue:"'),
+    LineSpec(
+        metric="ContractEndExceptions", function="verify_destruction", pattern='"contract end exception:"'
+    ),
 )
 """CloudWatch Logs finds quoted terms in any line, JSON too (User Guide, "Filter pattern syntax")."""
 
@@ -255,6 +258,12 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             namespace="AWS/States",
             metric="ExecutionsAborted",
             dimensions=contract_end,
+        ),
+        AlarmSpec(
+            name="contract-end-exception",
+            why="Something of a vault was gone before its end came to it, or S3 refuses to delete versions.",
+            namespace=names.prefix,
+            metric="ContractEndExceptions",
         ),
         AlarmSpec(
             name="contract-end-overdue",

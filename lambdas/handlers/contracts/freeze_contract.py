@@ -3,11 +3,17 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from privacy.aws.failures import StepFailedError, reported
+from privacy.aws.failures import reported
 from privacy.contracts import destruction_mark
 from privacy.contracts import events as contract_events
 from privacy.contracts.destroy_vault import check_owner
-from privacy.contracts.destruction_steps import DestructionInputError, Found, look_up
+from privacy.contracts.destruction_steps import (
+    ContractChangedError,
+    DestructionInputError,
+    EntryChangedError,
+    Found,
+    look_up,
+)
 from privacy.contracts.freeze import freeze
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
@@ -16,14 +22,6 @@ from privacy.vault.sessions import open_vault
 
 _requests: Final = RequestStore.from_environment()
 _lock: Final = RunLock.from_environment()
-
-
-class ContractChangedError(StepFailedError):
-    """Held or renewed in the moment before the freeze: nothing was touched. Its text is the reason."""
-
-
-class EntryChangedError(StepFailedError):
-    """Somebody deployed in the moment of the freeze: nothing was touched. Another look says what is so."""
 
 
 @reported("freeze")

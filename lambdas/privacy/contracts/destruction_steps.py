@@ -34,6 +34,14 @@ class DestructionHeldError(StepFailedError):
     """The contract is held (`contract.hold`). Once it is not, the watch over contracts starts again."""
 
 
+class ContractChangedError(StepFailedError):
+    """Held or renewed in the moment before the freeze: nothing was touched. Its text is the reason."""
+
+
+class EntryChangedError(StepFailedError):
+    """Somebody deployed in the moment of the freeze: nothing was touched. Another look says what is so."""
+
+
 class NotOfThisCustomerError(StepFailedError):
     """What is to be destroyed does not say that it is this customer's. Nothing of it was touched."""
 

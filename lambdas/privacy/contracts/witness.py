@@ -121,7 +121,9 @@ def witness(step: DestructionStep, requests: RequestStore, remaining: Callable[[
     at = mark.destruction.key_deletion if mark is not None else None
     if mark is None or at is None:
         return None  # a hold has taken back the order meanwhile
-    exceptions = _exceptions(step.customer.id, seen.absent(mark))
+    exceptions = _exceptions(absent := seen.absent(mark))
+    for what in absent:  # an alarm counts these lines
+        _log.error("contract end exception: customer=%s %s=not-found", step.customer.id, what)
     # The first order to delete the key has the plain name; each other one has its day, and so its own entry.
     name = "scheduled" if at == mark.first_key_deletion else f"scheduled-{_digits(at)}"
     _write(step, "scheduled", name, now, {**_read_back(step, seen, at, now), "exceptions": exceptions})
@@ -129,10 +131,8 @@ def witness(step: DestructionStep, requests: RequestStore, remaining: Callable[[
     return at
 
 
-def _exceptions(customer: str, absent: Iterable[str]) -> list[dict[str, Any]]:
-    """Return what the evidence says of what something else had taken; an alarm counts the lines logged."""
-    for what in absent:
-        _log.error("contract end exception: customer=%s %s=not-found", customer, what)
+def _exceptions(absent: Iterable[str]) -> list[dict[str, Any]]:
+    """Return what the evidence says of what something else had taken."""
     return [{"what": what, "problem": "not-found"} for what in absent]
 
 
@@ -229,7 +229,7 @@ def confirm(step: DestructionStep) -> str | None:
         return timestamp(max(key_deletion, now + LOOK_AGAIN))
     if state != "Gone":
         raise KeyDeletionCancelledError(f"the key's state is {state}")
-    exceptions = _exceptions(customer.id, {"key"} - step.mark.begun)
+    exceptions = _exceptions({"key"} - step.mark.begun)
     _write(step, "destroyed", "destroyed", now, {"key": key, "exceptions": exceptions})
     _tell(step, "destroyed", exceptions=len(exceptions))
     destruction_mark.finish(table, customer.id)

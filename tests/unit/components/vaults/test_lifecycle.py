@@ -222,7 +222,7 @@ def test_under_a_hold_every_current_version_outside_the_exports_stays(
 def test_a_hold_after_the_night_of_the_destruction_keeps_all_that_was_there(
     contract: Contract, what: list[tuple[int, str, str]], days: int, long: int
 ) -> None:
-    """That night has hidden every file behind a delete marker. Nothing that the rule for it did is for good."""
+    """That night has hidden every file behind a delete marker: nothing that it did is for good."""
     facts = {"starts": contract.starts, "ends": contract.ends, "graceDays": contract.grace_days}
     bucket = Bucket(rules_of(Contract(**facts)))
     end = datetime.combine(contract.destruction, datetime.min.time(), UTC)

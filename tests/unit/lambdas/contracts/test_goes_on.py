@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ..support.contract_region import ENDED, NOTHING, Region
-from ..support.contract_watch import DAY, HOUR, Hours
 from ..support.state_machine import TaskFailedError
+from .hours import DAY, HOUR, Hours
 
 STEPS = ["Freeze", "EmptyBucket", "DeleteTable", "DeleteClients", "ScheduleKeyDeletion", "Verify"]
 

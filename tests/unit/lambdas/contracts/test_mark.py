@@ -12,7 +12,7 @@ from privacy.contracts import destruction_mark
 
 from ..region import ACCOUNT, REGION
 from ..support.contract_region import ENDED, NOTHING, REGISTRY, Region
-from ..support.contract_watch import in_place_of, registry_item
+from .hours import in_place_of, registry_item
 
 RENEWED = date(2099, 12, 31)
 CHANGES: dict[str, dict[str, Any]] = {

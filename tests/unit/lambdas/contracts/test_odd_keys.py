@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import parse_qs, quote_plus, urlsplit
 from xml.etree import ElementTree
 
 import pytest
@@ -21,8 +22,8 @@ from privacy.vault import deletions, objects, sessions
 
 from ..region import ACCOUNT
 from ..support.contract_region import ENDED, NOTHING, Region
-from ..support.contract_watch import DAY, HOUR, Hours, in_place_of
 from ..support.listing import Pages
+from .hours import DAY, HOUR, Hours, in_place_of
 
 ODD = ["feedback/a\x01", "feedback/\x10foo.jpg", "feedback/\x1f", "feedback/\x0b", "feedback/\ufffe", "\x08"]
 EVEN = ["feedback/a\r", "a\nb", "\t", "feedback/ ", "a+b %41", "'\"<>&;", "ü/😀", "../..", "a//b/"]
@@ -31,7 +32,7 @@ _AWS = BaseClient._make_api_call
 
 
 class StrictXml:
-    """S3 as to XML: it refuses a call whose body is none, and its lists are in URL encoding, which moto's is not."""
+    """S3 as to XML: it refuses a call whose body is none, and lists any key, which moto does not."""
 
     def __init__(self) -> None:
         self.together: list[str] = []
@@ -44,11 +45,7 @@ class StrictXml:
             if operation == "DeleteObjects":
                 keys = [each["Key"] for each in parameters["Delete"]["Objects"]]
                 if not all(map(self._parses, keys)):
-                    response = {
-                        "Error": {"Code": "MalformedXML"},
-                        "ResponseMetadata": {"HTTPStatusCode": 400},
-                    }
-                    raise ClientError(response, operation)  # type: ignore[arg-type]  # all of it that counts
+                    raise ClientError({"Error": {"Code": "MalformedXML"}}, operation)
                 self.together += keys
             return _AWS(of, operation, parameters)
 
@@ -172,8 +169,6 @@ def s3_lists_uploads(region: Region, keys: list[str], page: int) -> Iterator[lis
 
     def answer(request: Any, **_: Any) -> AWSResponse:  # noqa: ANN401 - botocore's
         assert "encoding-type=url" in request.url, "unreadable without"
-        from urllib.parse import parse_qs, quote_plus, urlsplit
-
         asked = parse_qs(urlsplit(request.url).query)
         after = asked.get("key-marker", [""])[0]
         found = [(number, key) for number, key in left if key > after]
@@ -291,7 +286,7 @@ def test_pages_of_which_nothing_can_go_are_no_end_of_it(
     put(hours.region, *kept)
     pages, refuse = Pages(4), refusing("AccessDenied", *kept)
 
-    def answer(aws: Any, parameters: Any) -> Any:  # noqa: ANN401 - as it is
+    def answer(_aws: Any, parameters: Any) -> Any:  # noqa: ANN401 - as it is
         return pages(hours.region.aws("s3"), "ListObjectVersions", parameters)
 
     with in_place_of("ListObjectVersions", answer), refuse:

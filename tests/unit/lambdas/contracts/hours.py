@@ -1,4 +1,4 @@
-"""A region in which hours pass: the watch over contracts is called, and Step Functions and KMS do their part."""
+"""A region in which hours pass: the watch over contracts is called, Step Functions and KMS do their part."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,8 +14,8 @@ from moto.backends import get_backend
 from privacy.contracts.watch import watch
 
 from ..region import ACCOUNT, REGION, client
-from .contract_region import CONTRACT_END, REGISTRY, Region
-from .state_machine import EXECUTIONS, Execution, Invoke
+from ..support.contract_region import CONTRACT_END, REGISTRY, Region
+from ..support.state_machine import EXECUTIONS, Execution, Invoke
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MOST_STEPS = 300
