@@ -135,9 +135,7 @@ def watch(
 
 
 def _watch(registry: Registry, state_machine_arn: str, customer_id: str, now: datetime) -> bool:
-    customer = registry.customer(customer_id)
-    if customer is None:
-        raise CustomerUnknownError("no entry")
+    customer = registry.customer(customer_id) or _marked(registry, customer_id)
     destruction = registry.destruction(customer_id)
     found = list(findings(customer, destruction, now))
     for finding in found:
@@ -162,6 +160,14 @@ def _watch(registry: Registry, state_machine_arn: str, customer_id: str, now: da
         arn = executions.arn(state_machine_arn, name)
         destruction_mark.take_up(registry.table, customer_id, arn)
     return True
+
+
+def _marked(registry: Registry, customer_id: str) -> Customer:
+    """Return a customer that has no entry as its mark notes it. Raises CustomerUnknownError without one."""
+    mark = destruction_mark.read(registry.table, customer_id)
+    if mark is None or mark.vault is None:
+        raise CustomerUnknownError("no entry")
+    return mark.vault.customer
 
 
 def _attempt(destruction: Destruction | None, now: datetime) -> int | None:

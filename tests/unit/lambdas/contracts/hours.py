@@ -118,11 +118,11 @@ class Hours:
                 return
         raise AssertionError(f"no end: {self.last.done[-20:]}")
 
-    def pass_by(self, time: timedelta) -> list[list[str]]:
-        """Let as many hours pass; return whom the watch started in each."""
+    def pass_by(self, time: timedelta, step: timedelta = HOUR) -> list[list[str]]:
+        """Let so much time pass, with a watch every hour, or less often; return whom each watch started."""
         started = []
-        for _ in range(time // HOUR):
-            self.later += HOUR
+        for _ in range(time // step):
+            self.later += step
             self._delete_keys()
             self.settle()
             started.append(watch(self.region.registry, CONTRACT_END, clock=lambda: self.now))

@@ -50,7 +50,7 @@ def before_the_day(hours: Hours) -> None:
 
 
 def after_midnight(hours: Hours) -> None:
-    """S3 has hidden every file; the rule that would remove what is hidden rests from the hold's deployment on."""
+    """S3 has hidden every file; the rule that would remove what is hidden rests under the hold."""
     s3, bucket = hours.region.aws("s3"), hours.region.bucket("acme")
     for key in {key for key, _, _ in hours.region.contents("acme")["versions"]}:
         s3.delete_object(Bucket=bucket, Key=key)
