@@ -219,13 +219,21 @@ def schedule_without_key(table: str, customer_id: str, seen_at: str) -> None:
     )
 
 
-def keep_key(table: str, customer_id: str) -> None:
-    """Note that the order to delete the key was taken back, because of a hold."""
+def keep_key(table: str, customer_id: str, now: datetime) -> None:
+    """Note that the order to delete the key was taken back, because of a hold.
+
+    The stack's program sees by `kept_at` that the key is none to be made anew.
+    """
     _write(
         table,
         customer_id,
-        "SET #state = :destroying REMOVE key_deletion DELETE begun :key",
-        {":destroying": {"S": "destroying"}, ":destroyed": {"S": "destroyed"}, ":key": {"SS": ["key"]}},
+        "SET #state = :destroying, kept_at = :now REMOVE key_deletion DELETE begun :key",
+        {
+            ":destroying": {"S": "destroying"},
+            ":destroyed": {"S": "destroyed"},
+            ":now": {"S": timestamp(now)},
+            ":key": {"SS": ["key"]},
+        },
         condition="attribute_exists(#state) AND #state <> :destroyed",
     )
 

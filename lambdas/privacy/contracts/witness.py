@@ -39,6 +39,9 @@ LOOK_AGAIN: Final = timedelta(hours=6)
 _TABLE_BACKUP: Final = timedelta(days=35)
 """How long DynamoDB keeps the last backup of a deleted table that had point-in-time recovery."""
 
+_EVENTS_KEPT: Final = timedelta(days=14)
+"""How long the queues of bucket events keep a message, which names an object's key: SQS's own limit."""
+
 _OF_REFUSED: Final = {"versions", "delete-markers", "usable-keys"}
 
 _log: Final = logging.getLogger("privacy")
@@ -158,12 +161,13 @@ def keep(step: DestructionStep) -> bool:
     """
     if not step.is_held():
         return False
+    now = datetime.now(UTC)
     deletion = keep_key(step.open("keep"))
     at = timestamp(deletion) if deletion is not None else step.mark.destruction.key_deletion
     if at is not None:
         told = {"key": {"arn": step.customer.key_arn, "deletion_cancelled": at}}
-        _write(step, "key-kept", f"key-kept-{_digits(at)}", datetime.now(UTC), told)
-    destruction_mark.keep_key(step.registry.table, step.customer.id)
+        _write(step, "key-kept", f"key-kept-{_digits(at)}", now, told)
+    destruction_mark.keep_key(step.registry.table, step.customer.id, now)
     return True
 
 
@@ -206,6 +210,7 @@ def _read_back(step: DestructionStep, seen: _Seen, at: str, now: datetime) -> di
         # The key goes no later than the backup, which nobody can read without it.
         "backup_kept_by_dynamodb_until": timestamp(now + _TABLE_BACKUP),
         "backup_unreadable_from": at,
+        "events_kept_by_sqs_until": timestamp(now + _EVENTS_KEPT),
     }
 
 

@@ -213,6 +213,36 @@ def test_while_the_key_is_there_nothing_is_called_destroyed(world: World) -> Non
     assert registry(world, f"destruction#{LEAVING}")["state"]["S"] == "scheduled"
 
 
+@pytest.mark.usefixtures("destroyed")
+def test_a_hold_while_the_key_waits_keeps_it_until_it_is_lifted(world: World) -> None:
+    stack = world.stacks[STACK]
+    kms, key = world.emulator.client("kms", stack.region), stack.vaults[LEAVING].key_arn
+    dynamodb = world.emulator.client("dynamodb", stack.region)
+    entry = {"TableName": f"{stack.prefix}-registry", "Key": {"pk": {"S": f"customer#{LEAVING}"}}}
+
+    def state() -> str:
+        return str(kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"])
+
+    def stages(stage: str) -> list[str]:
+        return [name for name, found in evidence(world, LEAVING).items() if found.get("stage") == stage]
+
+    dynamodb.update_item(
+        **entry,
+        UpdateExpression="SET #hold = :why",
+        ExpressionAttributeNames={"#hold": "hold"},
+        ExpressionAttributeValues={":why": {"S": "litigation, case 1"}},
+    )
+    # The watch needs what it has on its role: it looks at the execution that waits, and starts another.
+    assert _call(world, "watch-contracts", LEAVING) == {"started": 1}
+    wait_for(lambda: state() != "PendingDeletion", "the key to be kept")
+    wait_for(lambda: stages("key-kept"), "that to be on record")
+    names = {"#hold": "hold"}
+    dynamodb.update_item(**entry, UpdateExpression="REMOVE #hold", ExpressionAttributeNames=names)
+    start(world, customer=LEAVING)
+    wait_for(lambda: state() == "PendingDeletion", "the key to go again")
+    wait_for(lambda: len(stages("scheduled")) == 2, "that to be on record, too")
+
+
 def test_the_dry_run_had_counted_all_of_it(world: World, destroyed: Ended) -> None:
     bucket = destroyed.counted["bucket"]
     found = {name: bucket[name] for name in ("versions", "delete_markers", "unfinished_uploads")}
