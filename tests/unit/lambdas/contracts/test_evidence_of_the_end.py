@@ -78,7 +78,7 @@ def test_what_its_own_steps_have_destroyed_is_no_exception(hours: Hours) -> None
     for number in range(3):
         hours.start(f"again-{number}")
         hours.settle()
-    hours.pass_by(8 * DAY)
+    hours.pass_by(8 * DAY, DAY / 4)
     hours.start("once more")
     hours.settle()
     assert set(stages(hours.region)) == {"scheduled", "destroyed"}
@@ -108,7 +108,7 @@ def test_a_deletion_that_is_ordered_anew_has_its_own_entry(hours: Hours) -> None
     assert mark["key_deletion"]["S"] == second["backup_unreadable_from"]
     due = second["backup_unreadable_from"].replace("-", "").replace(":", "").replace("T", "").rstrip("Z")
     assert set(stages(region)) == {"scheduled", f"scheduled-{due}"}
-    hours.pass_by(8 * DAY)
+    hours.pass_by(8 * DAY, DAY / 4)
     assert stages(region)["destroyed"]["key"]["state"] == "Gone"
 
 
@@ -141,7 +141,7 @@ def test_a_hold_that_kept_the_key_is_on_record_and_so_is_the_order_after_it(hour
     hours.pass_by(HOUR)
     anew = [name for name, each in stages(region).items() if each["stage"] == "scheduled"]
     assert len(anew) == 2
-    hours.pass_by(8 * DAY)
+    hours.pass_by(8 * DAY, DAY / 4)
     assert "destroyed" in stages(region)
 
 
