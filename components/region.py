@@ -89,7 +89,10 @@ class Region(pulumi.ComponentResource):
             ObjectEventsArgs(ground=ground, functions=functions, at_once=limits.index_concurrency),
             child,
         )
-        vaults = customer_vaults(name, ground, customers, purposes.arns, events.queue_arn, destroyed, child)
+        today = args.now.astimezone(UTC).date()
+        vaults = customer_vaults(
+            name, ground, customers, purposes.arns, events.queue_arn, destroyed, today, child
+        )
         Registry(
             f"{name}-registry",
             RegistryArgs(ground=ground, customers=customers, vaults=vaults, identity=identity),

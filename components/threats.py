@@ -83,13 +83,19 @@ WORST_CASES: Final[Mapping[str, str]] = {
     "empty_bucket": _DESTROYS,
     "delete_table": _DESTROYS,
     "schedule_key_deletion": _DESTROYS,
+    "keep_key": (
+        "keep the keys of destroyed vaults from being deleted, and so the last backups of their tables "
+        f"readable; {_FALSE_EVIDENCE}"
+    ),
     "delete_clients": "delete OAuth2 clients of any customer: IAM knows no resource smaller than the pool",
     "verify_destruction": (
         "count versions; see clients with their secrets; call a destruction complete that is not; "
         f"{_FALSE_EVIDENCE}"
     ),
     "confirm_key_deletion": f"call a key gone that is not; {_FALSE_EVIDENCE}",
-    "watch_contracts": "start a contract's end, which judges for itself",
+    "watch_contracts": (
+        "start a contract's end, which judges for itself; set a customer's mark, and so freeze it"
+    ),
     "remind_contract": "tell falsehoods about contracts' dates",
     "sweep_runs": "start runs; write anything into the request table, and so make or end requests",
     "redrive_run": "start runs; write anything into the request table, and so make or end requests",
@@ -127,6 +133,7 @@ def _has(spec: FunctionSpec) -> str:
         "starts exports": spec.starts_exports,
         "starts contract ends": spec.ends_contracts,
         "marks destructions": spec.marks_destruction,
+        "checks contracts": spec.checks_contract,
         "puts events": spec.puts_events,
         f"clients: {_verbs(spec.clients)}": bool(spec.clients),
     }
@@ -136,6 +143,7 @@ def _has(spec: FunctionSpec) -> str:
 
 _VERBS: Final = {
     "Abort": "delete",
+    "Cancel": "write",
     "Delete": "delete",
     "Describe": "read",
     "Get": "read",

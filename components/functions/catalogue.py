@@ -29,9 +29,10 @@ class FunctionSpec:
 
     `memory` and `disk` (/tmp; Lambda's own 512 where None) are in MiB and `timeout` in seconds. `requests`
     are DynamoDB actions on the request table; a function that starts runs also takes and returns a
-    customer's run lock there. `clients` are Cognito actions on OAuth2 clients. One that ends contracts starts
-    the machine that does it; one that puts events puts them on the bus of contracts. `evidence` are the kinds
-    of evidence that it writes.
+    customer's run lock there. One that `checks_contract` sets a mark only where the contract is as it was
+    read. `clients` are Cognito actions on OAuth2 clients. One that ends contracts starts the machine that
+    does it; one that puts events puts them on the bus of contracts. `evidence` are the kinds of evidence
+    that it writes.
     """
 
     wing: Wing
@@ -44,6 +45,7 @@ class FunctionSpec:
     registry: bool = True
     requests: tuple[str, ...] = ()
     marks_destruction: bool = False
+    checks_contract: bool = False
     clients: tuple[str, ...] = ()
     starts_runs: bool = False
     stops_runs: bool = False
@@ -288,8 +290,10 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
         marks_destruction=True,
+        checks_contract=True,
         puts_events=True,
         stops_runs=True,
+        purpose="witness",
     ),
     FunctionSpec(
         wing="contracts",
@@ -307,6 +311,7 @@ _FUNCTIONS: Final = (
         package="runs",
         why="Delete the table of a vault whose customer's contract is over.",
         timeout=60,
+        marks_destruction=True,
         purpose="destroy",
     ),
     FunctionSpec(
@@ -323,7 +328,18 @@ _FUNCTIONS: Final = (
         package="runs",
         why="Order the deletion of the key of a vault that was destroyed.",
         timeout=60,
+        marks_destruction=True,
         purpose="destroy",
+    ),
+    FunctionSpec(
+        wing="contracts",
+        module="keep_key",
+        package="runs",
+        why="Take back the order to delete a vault's key, because a hold has come.",
+        timeout=60,
+        marks_destruction=True,
+        evidence=("contract-end",),
+        purpose="keep",
     ),
     FunctionSpec(
         wing="contracts",
@@ -376,6 +392,7 @@ _FUNCTIONS: Final = (
         package="runs",
         why="End the contracts that are due and that nobody ended; tell of those that are held or late.",
         timeout=60,
+        marks_destruction=True,
         ends_contracts=True,
     ),
     FunctionSpec(

@@ -69,6 +69,21 @@ def _destruction_mark(names: RegionNames, spec: FunctionSpec) -> list[Statement]
             actions=["dynamodb:UpdateItem"],
             resources=[names.arn("dynamodb", f"table/{names.registry_table}")],
             conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "destruction#*"}},
+        ),
+        *_contract_check(names, spec),
+    ]
+
+
+def _contract_check(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    if not spec.checks_contract:
+        return []
+    return [
+        Statement(
+            sid="ContractCheck",
+            why="Set the mark only where the contract is still as it was read.",
+            actions=["dynamodb:ConditionCheckItem"],
+            resources=[names.arn("dynamodb", f"table/{names.registry_table}")],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "customer#*"}},
         )
     ]
 
@@ -185,6 +200,14 @@ def _contracts(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
                 why="End a contract that is due.",
                 actions=["states:StartExecution"],
                 resources=[names.machine_arn("contract-end")],
+            )
+        )
+        statements.append(
+            Statement(
+                sid="WatchContractEnd",
+                why="See whether the end of a contract that has begun is still going on, or failed and when.",
+                actions=["states:DescribeExecution"],
+                resources=[names.arn("states", f"execution:{names.name('contract-end')}:*")],
             )
         )
     if spec.puts_events:

@@ -26,6 +26,7 @@ Purpose = Literal[
     "replay",
     "destroy",
     "witness",
+    "keep",
     "export",
     "fetch",
     "list",
@@ -159,10 +160,14 @@ PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
         key=("kms:DescribeKey", "kms:ListResourceTags", "kms:ScheduleKeyDeletion"),
     ),
     "witness": VaultRights(
-        why="Count what is in a vault, and read back what a contract's end has left of it.",
-        bucket=("s3:ListBucketMultipartUploads", "s3:ListBucketVersions"),
-        table=("dynamodb:DescribeTable",),
-        key=("kms:DescribeKey",),
+        why="Count what is in a vault, see whose it is, and read back what a contract's end has left of it.",
+        bucket=("s3:GetBucketTagging", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions"),
+        table=("dynamodb:DescribeTable", "dynamodb:ListTagsOfResource"),
+        key=("kms:DescribeKey", "kms:ListResourceTags"),
+    ),
+    "keep": VaultRights(
+        why="Take back the order to delete the key of a vault, because a hold has come.",
+        key=("kms:CancelKeyDeletion", "kms:DescribeKey"),
     ),
     "export": VaultRights(
         why="Write all of a customer's records and a list of its files below the prefix of exports.",

@@ -94,6 +94,7 @@ _MACHINES: Final = (
             "key": "schedule_key_deletion",
             "verify": "verify_destruction",
             "confirm": "confirm_key_deletion",
+            "keep": "keep_key",
         },
         definition=lambda arns, at_once: contract_end_definition(ContractEndSteps(**arns), at_once),
         redriven=True,

@@ -12,9 +12,10 @@ from .language import State, step
 EXECUTION_SECONDS: Final = 90 * 24 * 3600
 """An execution's limit: the longest wait for a key is 30 days, and Step Functions allows a year."""
 
-MOST_PREFIXES_AT_ONCE: Final = 8
+MOST_PREFIXES_AT_ONCE: Final = 7
 """Prefixes of a large bucket that are emptied side by side: S3's limits count for each of them. The map
-is not distributed, so that what its items do is in the history of the execution itself."""
+is not distributed, so that what its items do is in the history of the execution itself, which has to hold
+the tries of all of them where Lambda has no room."""
 
 LONGEST_WAIT: Final = 3_600
 """Seconds between two tries where Lambda has no room: an end that may take 90 days can wait, and its history
@@ -22,6 +23,19 @@ has to hold the tries of all its steps."""
 
 TABLE_SECONDS: Final = 15
 """Between two looks at a table that is being deleted, which takes DynamoDB up to some minutes."""
+
+PERMANENT: Final = (
+    "ContractChangedError",
+    "DestructionHeldError",
+    "DestructionInputError",
+    "HoldTooLateError",
+    "KeyDeletionCancelledError",
+    "NotFrozenError",
+    "NotOfThisCustomerError",
+    "SomethingLeftError",
+    "VersionsRefusedError",
+)
+"""Errors of the steps that the same call a moment later would end with as well."""
 
 _IDS: Final = {"customer.$": "$.customer", "round.$": "$.round"}
 
@@ -39,6 +53,7 @@ class ContractEndSteps:
     key: str
     verify: str
     confirm: str
+    keep: str
 
 
 def contract_end_definition(steps: ContractEndSteps, at_once: int) -> State:
@@ -47,7 +62,8 @@ def contract_end_definition(steps: ContractEndSteps, at_once: int) -> State:
     So many prefixes of a large bucket are emptied `at_once`, or fewer.
 
     A dry run counts instead. A step that fails for good ends the execution under the error's own name; what
-    is done stays done, and a redrive or another execution goes on with the rest.
+    is done stays done, and a redrive or another execution goes on with the rest: the watch over contracts
+    starts one, later each time. Where a hold stands, the order to delete the key is taken back.
     """
     return {
         "Comment": "Destroys all data of one customer once its contract and grace days are over.",
@@ -63,9 +79,12 @@ def contract_end_definition(steps: ContractEndSteps, at_once: int) -> State:
                 "Counted",
             ),
             "Counted": {"Type": "Succeed"},
-            "IsDue": _choice("proceed", then="Freeze", otherwise="Stopped"),
+            "IsDue": _choice("proceed", then="Freeze", otherwise="IsKeyOrdered"),
+            # A hold that has come while the key waited for its end.
+            "IsKeyOrdered": _choice("keep_key", then="KeepKey", otherwise="Stopped"),
+            "KeepKey": _step(steps.keep, _IDS, "Stopped"),
             "Stopped": {"Type": "Succeed"},
-            "Freeze": _step(steps.freeze, _IDS, "IsFrozen"),
+            "Freeze": _step(steps.freeze, {**_IDS, "execution.$": "$$.Execution.Id"}, "IsFrozen"),
             "IsFrozen": _choice("done", then="EmptyBucket", otherwise="Freeze"),
             "EmptyBucket": _step(steps.empty, _IDS, "IsEmpty"),
             "IsEmpty": _choice("done", then="DeleteTable", otherwise="EmptyPrefixes"),
@@ -88,7 +107,8 @@ def contract_end_definition(steps: ContractEndSteps, at_once: int) -> State:
             "IsClean": _choice("clean", then="WaitForKey", otherwise="Freeze"),
             "WaitForKey": {"Type": "Wait", "TimestampPath": "$.look_at", "Next": "Confirm"},
             "Confirm": _step(steps.confirm, _IDS, "IsKeyGone"),
-            "IsKeyGone": _choice("gone", then="Destroyed", otherwise="WaitForKey"),
+            "IsKeyGone": _choice("gone", then="Destroyed", otherwise="IsHeld"),
+            "IsHeld": _choice("held", then="KeepKey", otherwise="WaitForKey"),
             "Destroyed": {"Type": "Succeed"},
         },
     }
@@ -102,7 +122,7 @@ def _prefix(empty: str) -> State:
         "StartAt": "EmptyPrefix",
         "States": {
             "EmptyPrefix": {
-                **step(empty, emptied, longest_wait=LONGEST_WAIT),
+                **step(empty, emptied, longest_wait=LONGEST_WAIT, permanent=PERMANENT),
                 "ResultSelector": {"done.$": "$.Payload.done"},
                 "ResultPath": "$.emptied",
                 "Next": "IsPrefixEmpty",
@@ -115,7 +135,7 @@ def _prefix(empty: str) -> State:
 
 def _step(function: str, payload: State, then: str) -> State:
     """Return a state that calls a function and passes its answer to the state `then`."""
-    called = step(function, payload, longest_wait=LONGEST_WAIT)
+    called = step(function, payload, longest_wait=LONGEST_WAIT, permanent=PERMANENT)
     return {**called, "OutputPath": "$.Payload", "Next": then}
 
 

@@ -45,12 +45,14 @@ def step(
     *,
     longest_wait: int = LONGEST_WAIT,
     failures: Failures = Failures(),
+    permanent: Sequence[str] = (),
     **rest: object,
 ) -> State:
     """Return a state that calls a function, and calls it again where it failed.
 
     Where Lambda has no room it is tried for as long as a run may last, at most `longest_wait` seconds apart.
-    An execution's history takes 25,000 events (Step Functions quotas), and each try is three.
+    An execution's history takes 25,000 events (Step Functions quotas), and each try is three. Errors that
+    are `permanent` end it at once: a retrier without attempts, which comes before those that any error meets.
     """
     return {
         "Type": "Task",
@@ -58,6 +60,7 @@ def step(
         "Parameters": {"FunctionName": function, "Payload": payload},
         "TimeoutSeconds": STEP_SECONDS,
         "Retry": [
+            *([{"ErrorEquals": list(permanent), "MaxAttempts": 0}] if permanent else []),
             _retry(_NO_ROOM, 2, tries(longest_wait), 2, MaxDelaySeconds=longest_wait),
             _retry(_REFUSED, 2, 8, 2, MaxDelaySeconds=120),
             # Every step can be repeated: it finds what it did before and goes on from there.
@@ -81,6 +84,10 @@ def _retry(errors: Sequence[str], first_wait: int, attempts: int, rate: int, **r
 def catch(state: str) -> list[State]:
     """Return a `Catch`: after any error go on with `state`, with the input kept and `failure` added to it.
 
+    `States.ALL` stands alone in its catcher, and is all but an answer that is too large (Step Functions
+    Developer Guide, "Handling errors", States.DataLimitExceeded).
+
     Not in a machine that people redrive: a redrive goes on at the state that the execution ended in.
     """
-    return [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.failure", "Next": state}]
+    caught = {"ResultPath": "$.failure", "Next": state}
+    return [{"ErrorEquals": errors, **caught} for errors in (["States.DataLimitExceeded"], ["States.ALL"])]

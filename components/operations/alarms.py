@@ -63,6 +63,9 @@ LINES: Final = (
         pattern='"objects outside datasets:"',
         name="ContentUnattributed-outside",
     ),
+    LineSpec(
+        metric="ContractEndExceptions", function="verify_destruction", pattern='"contract end exception:"'
+    ),
 )
 """CloudWatch Logs finds quoted terms in any line, JSON too (User Guide, "Filter pattern syntax")."""
 
@@ -278,6 +281,12 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             namespace="AWS/States",
             metric="ExecutionsAborted",
             dimensions=contract_end,
+        ),
+        AlarmSpec(
+            name="contract-end-exception",
+            why="Something of a vault was gone before its end came to it, or S3 refuses to delete versions.",
+            namespace=names.prefix,
+            metric="ContractEndExceptions",
         ),
         AlarmSpec(
             name="contract-end-overdue",

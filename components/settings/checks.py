@@ -57,6 +57,9 @@ And what `eu` may do to its vaults would reach all that begins with `eu-vault-`.
 LAST_YEAR: Final = 9990
 """Last year in which a contract may end: grace days and the key's end come after it, and 9999 is the last."""
 
+FIRST_YEAR: Final = 1900
+"""First year in which a contract may start: reminders go out before its end, and the calendar begins in 1."""
+
 _LONGEST_FUNCTION: Final = "create-correction-request"
 
 Place = tuple[str | int, ...]
@@ -173,7 +176,11 @@ def _contract(place: Place, contract: object) -> Iterator[Problem]:
 
 
 def _calendar(place: Place, contract: object) -> Iterator[Problem]:
-    """Find contracts whose last days lie beyond the calendar (the year 9999)."""
+    """Find contracts whose first or last days lie beyond the calendar (the years 1 and 9999)."""
+    starts = _day(contract.get("starts")) if isinstance(contract, Mapping) else None
+    if starts is not None and starts.year < FIRST_YEAR:
+        fix = f"lies too far back; give a day from {FIRST_YEAR}-01-01 on"
+        yield Problem(path_of((*place, "starts")), shown(starts.isoformat()), fix)
     ends = _day(contract.get("ends")) if isinstance(contract, Mapping) else None
     if ends is not None and ends.year > LAST_YEAR:
         fix = f"lies too far ahead; give a day up to {LAST_YEAR}-12-31, and renew the contract before it ends"

@@ -4,6 +4,7 @@ S3 acts at midnight UTC: days are counted from the object's time and rounded up 
 rule acts from its date's midnight on (S3 User Guide, "Lifecycle configuration elements"). Nothing goes early.
 """
 
+from datetime import date
 from typing import Final
 
 from pulumi_aws import s3
@@ -26,12 +27,15 @@ EXPORT_DAYS: Final = 7
 """Days that a copy made for a data subject or the customer can be fetched."""
 
 
-def lifecycle_rules(contract: Contract) -> list[s3.BucketLifecycleConfigurationRuleArgs]:
-    """Return the bucket's rules; the last one moves with the contract, and rests while a hold stands.
+def lifecycle_rules(contract: Contract, today: date) -> list[s3.BucketLifecycleConfigurationRuleArgs]:
+    """Return the bucket's rules on a day (UTC); the last one moves with the contract, and rests under a hold.
 
     At its date every current version gets a delete marker and becomes noncurrent, so the last byte goes
-    LAST_BYTE_DAYS later. The contract-end workflow does not wait for that.
+    LAST_BYTE_DAYS later. The contract-end workflow does not wait for that. Under a hold that stands on that
+    day or later, older versions stay, too: among them is what the night of that day has hidden.
     """
+    held = contract.hold is not None
+    hidden = held and today >= contract.destruction
     everything = s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
     exports = s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=EXPORTS)
     return [
@@ -51,7 +55,7 @@ def lifecycle_rules(contract: Contract) -> list[s3.BucketLifecycleConfigurationR
         ),
         s3.BucketLifecycleConfigurationRuleArgs(
             id="older-versions",
-            status="Enabled",
+            status="Disabled" if hidden else "Enabled",
             filter=everything,
             noncurrent_version_expiration=s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
                 noncurrent_days=NONCURRENT_DAYS
@@ -68,7 +72,7 @@ def lifecycle_rules(contract: Contract) -> list[s3.BucketLifecycleConfigurationR
         ),
         s3.BucketLifecycleConfigurationRuleArgs(
             id="contract-end",
-            status="Disabled" if contract.hold is not None else "Enabled",
+            status="Disabled" if held else "Enabled",
             filter=everything,
             expiration=s3.BucketLifecycleConfigurationRuleExpirationArgs(
                 date=f"{contract.destruction}T00:00:00Z"

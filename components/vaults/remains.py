@@ -110,25 +110,30 @@ def destroyed_vaults(
             raise ReturnedCustomerError(customer.id)
         entry = _item(names, f"customer#{customer.id}")
         if entry is not None:
-            found[customer.id] = _remains(customer, entry["key_arn"]["S"], mark["state"]["S"])
+            # The key that is going is the one that the mark notes, wherever the entry leads by now.
+            found[customer.id] = _remains(customer, mark.get("key_arn", entry["key_arn"])["S"], mark)
             _tell(customer)
     return found
 
 
-def _remains(customer: Customer, key_arn: str, state: str) -> Remains:
-    """Return what is left of a vault in this state of its destruction.
+def _remains(customer: Customer, key_arn: str, mark: Mapping[str, Any]) -> Remains:
+    """Return what is left of a vault whose destruction has come as far as the mark says.
 
     A key whose deletion was ordered is never declared again. Pulumi may have let go of it and would make
     another; the registry would lead to that one, and nobody would delete the one that sealed the data.
     """
+    state = mark["state"]["S"]
     key_state = None if state == "destroyed" else _key_state(key_arn)
     if key_state is None:
         return Remains(key_arn=key_arn, key_declared=False, alias_declared=False)
-    ordered = state == "scheduled" or key_state == "Disabled"  # what KMS leaves of a key that was to go
-    if ordered and key_state not in _GOING:
+    # Disabled is what KMS leaves of a key that was to go; under a hold somebody may enable it, to read.
+    ordered = state == "scheduled" or "kept_at" in mark or key_state == "Disabled"
+    # A hold has it taken back by the watch over contracts, which orders it anew once the hold is lifted.
+    if ordered and key_state not in _GOING and customer.contract.hold is None:
         pulumi.log.warn(
             f"customer {customer.id}: somebody took back the order to delete the key of its destroyed vault "
-            f"({key_arn} is {key_state}). Start the state machine contract-end for it, which orders it anew"
+            f"({key_arn} is {key_state}). Start the state machine contract-end for it, which orders it anew; "
+            "or wait for the watch over contracts to do so two days after the key's day"
         )
     return Remains(key_arn=key_arn, key_declared=not ordered and key_state not in _GOING, alias_declared=True)
 

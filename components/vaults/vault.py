@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import pulumi
@@ -37,10 +38,14 @@ def indexed_files(customer: Customer) -> list[Dataset]:
 
 @dataclass(frozen=True, kw_only=True)
 class CustomerVaultArgs:
-    """Whose vault it is, who may use its key, where its bucket's events go; what is left, once destroyed."""
+    """Whose vault it is, who may use its key, where its bucket's events go; what is left, once destroyed.
+
+    `today` is the UTC day of this deployment.
+    """
 
     ground: Ground
     customer: Customer
+    today: date
     remains: Remains | None = None
     purpose_roles: Mapping[str, pulumi.Input[str]]
     events_queue_arn: pulumi.Input[str]
@@ -175,7 +180,7 @@ class CustomerVault(pulumi.ComponentResource):
                     destruction=destruction.isoformat(),
                 )
             ),
-            rules=lifecycle_rules(customer.contract),
+            rules=lifecycle_rules(customer.contract, args.today),
             protect=protect,
         )
         indexed = indexed_files(customer)
@@ -204,6 +209,7 @@ def customer_vaults(
     purpose_roles: Mapping[str, pulumi.Input[str]],
     events_queue_arn: pulumi.Input[str],
     destroyed: Mapping[str, Remains],
+    today: date,
     opts: pulumi.ResourceOptions,
 ) -> Mapping[str, CustomerVault]:
     """Declare a vault for each customer, or what is left of it; return them by the customers' ids."""
@@ -213,6 +219,7 @@ def customer_vaults(
             CustomerVaultArgs(
                 ground=ground,
                 customer=customer,
+                today=today,
                 remains=destroyed.get(customer.id),
                 purpose_roles=purpose_roles,
                 events_queue_arn=events_queue_arn,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from privacy.aws.failures import reported
-from privacy.contracts.destruction_steps import DestructionInputError, find_customer, reason_to_stop
+from privacy.contracts.destruction_steps import DestructionInputError, look_up
 from privacy.contracts.witness import KIND
 from privacy.evidence import store as evidence_store
 from privacy.timestamps import timestamp
@@ -12,29 +12,31 @@ from privacy.timestamps import timestamp
 
 @reported("check-contract-end")
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """{input: {customer, dry_run?}} → {customer, round, dry_run, proceed, reason, due}.
+    """{input: {customer, dry_run?}} → {customer, round, dry_run, proceed, keep_key, reason, due}.
 
     `reason` says why nothing is destroyed (`held`, `not-due`), which is kept as evidence, or is null.
+    `keep_key` says that it is held, and that an order to delete the key is to be taken back.
     """
     dry_run = event["input"].get("dry_run", False)
     if not isinstance(dry_run, bool):
         raise DestructionInputError("dry_run is neither true nor false: give one of them, or leave it out")
-    registry, customer = find_customer(event["input"])
+    found = look_up(event["input"])
     now = datetime.now(UTC)
-    reason = reason_to_stop(customer, registry.destruction(customer.id), now)
-    due = timestamp(customer.destruction)
+    reason = found.reason_to_stop(now)
+    due = timestamp(found.customer.destruction)
     if reason is not None and not dry_run:
         evidence_store.put(
             KIND,
-            customer.id,
+            found.id,
             f"stopped/{now:%Y%m%d%H%M%S}",
-            {"customer": customer.id, "at": timestamp(now), "reason": reason, "due": due},
+            {"customer": found.id, "at": timestamp(now), "reason": reason, "due": due},
         )
     return {
-        "customer": customer.id,
+        "customer": found.id,
         "round": 0,
         "dry_run": dry_run,
         "proceed": reason is None,
+        "keep_key": reason == "held" and found.mark is not None and found.mark.destruction.key_ordered,
         "reason": reason,
         "due": due,
     }

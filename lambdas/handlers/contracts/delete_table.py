@@ -11,4 +11,4 @@ from privacy.contracts.destruction_steps import open_destruction
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """{customer, round} → {customer, round, done}; until it is done, call again a moment later."""
     step = open_destruction(event)
-    return {**step.ids, "done": delete_table(step.open("destroy"))}
+    return {**step.ids, "done": delete_table(step, step.open("destroy"))}

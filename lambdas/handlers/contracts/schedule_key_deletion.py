@@ -11,5 +11,5 @@ from privacy.contracts.destruction_steps import open_destruction
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """{customer, round} → {customer, round}."""
     step = open_destruction(event)
-    schedule_key_deletion(step.open("destroy"))
+    schedule_key_deletion(step, step.open("destroy"))
     return step.ids

@@ -1,7 +1,10 @@
 """Executions of the region's state machines: their ARNs, whether they are still going, and their end."""
 
 import contextlib
-from typing import Final
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
 
 from privacy.aws import clients as aws_clients
 
@@ -11,14 +14,38 @@ def arn(state_machine_arn: str, name: str) -> str:
     return f"{state_machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
 
 
-def is_going(execution_arn: str) -> bool:
-    """Return whether Step Functions is carrying out the execution: not where it ended or never began."""
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An execution as Step Functions knows it. `error` is the name with which it failed, where it did."""
+
+    is_going: bool
+    ended_at: datetime | None
+    error: str | None
+    input: dict[str, Any]
+
+
+def describe(execution_arn: str) -> Known | None:
+    """Return what Step Functions knows of the execution; None where it never began, or was forgotten.
+
+    It forgets 90 days after the end (Step Functions quotas, "execution history retention time").
+    """
     client = aws_clients.stepfunctions()
     try:
         execution = client.describe_execution(executionArn=execution_arn)
     except client.exceptions.ExecutionDoesNotExist:
-        return False
-    return execution["status"] in {"RUNNING", "PENDING_REDRIVE"}
+        return None
+    return Known(
+        is_going=execution["status"] in {"RUNNING", "PENDING_REDRIVE"},
+        ended_at=execution.get("stopDate"),
+        error=execution.get("error"),
+        input=json.loads(execution.get("input", "{}")),
+    )
+
+
+def is_going(execution_arn: str) -> bool:
+    """Return whether Step Functions is carrying out the execution: not where it ended or never began."""
+    known = describe(execution_arn)
+    return known is not None and known.is_going
 
 
 def stop(execution_arn: str, why: str) -> None:

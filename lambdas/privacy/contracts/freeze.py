@@ -8,7 +8,6 @@ import logging
 from datetime import datetime
 from typing import Final
 
-from privacy.contracts import destruction_mark
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 
@@ -18,13 +17,12 @@ REJECTED_AT_ONCE: Final = 500
 """Requests that one call rejects; the next call goes on."""
 
 
-def freeze(registry_table: str, requests: RequestStore, lock: RunLock, customer: str, now: datetime) -> bool:
-    """Freeze the customer; return whether all of its requests have ended. Otherwise call again.
+def freeze(requests: RequestStore, lock: RunLock, customer: str, now: datetime) -> bool:
+    """Freeze a customer that has the mark; return whether its requests have ended. Otherwise call again.
 
     The order matters: whoever passed the check of the mark a moment before it was set may still write a
     request, which is found here or when the destruction is verified; no run takes it up, whenever it comes.
     """
-    destruction_mark.begin(registry_table, customer, now)
     lock.hold_for_contract_end(customer)
     open_requests = requests.pending(customer, REJECTED_AT_ONCE, waiting=True)
     for request in open_requests:

@@ -2,38 +2,55 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
 from privacy.aws.time_left import RESERVE_MILLISECONDS
+from privacy.vault.deletions import unfinished_uploads
 from privacy.vault.sessions import Vault
 
 
 @dataclass(slots=True)
 class Files:
-    """What the bucket holds; `complete` is False where there was no time to list all of it."""
+    """What the bucket holds; `complete` is False where there was no time to list all of it.
+
+    A bucket that is not there has the state `GONE`, and holds nothing.
+    """
 
     versions: int = 0
     bytes: int = 0
     delete_markers: int = 0
     unfinished_uploads: int = 0
     complete: bool = True
+    state: Literal["THERE", "GONE"] = "THERE"
 
 
 def of_bucket(vault: Vault, remaining: Callable[[], int]) -> Files:
     """Count all versions, markers and uploads, for as long as the function has time."""
-    files, bucket = Files(), vault.customer.bucket
-    for listed in vault.s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+    files = Files()
+    try:
+        files.complete = _count(vault, files, remaining)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
+        return Files(state="GONE")
+    return files
+
+
+def _count(vault: Vault, files: Files, remaining: Callable[[], int]) -> bool:
+    """Add up what the bucket holds; return whether there was time for all of it."""
+    for listed in vault.s3.get_paginator("list_object_versions").paginate(Bucket=vault.customer.bucket):
         files.versions += len(listed.get("Versions", []))
         files.bytes += sum(version["Size"] for version in listed.get("Versions", []))
         files.delete_markers += len(listed.get("DeleteMarkers", []))
         if remaining() < RESERVE_MILLISECONDS:
-            files.complete = False
-            return files
-    for uploads in vault.s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
-        files.unfinished_uploads += len(uploads.get("Uploads", []))
-    return files
+            return False
+    for _ in unfinished_uploads(vault):
+        files.unfinished_uploads += 1
+        if remaining() < RESERVE_MILLISECONDS:
+            return False
+    return True
 
 
 def of_table(vault: Vault) -> dict[str, Any]:

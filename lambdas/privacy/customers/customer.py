@@ -140,9 +140,15 @@ class Destruction:
     """How far the destruction of a customer's data has come.
 
     `destroying` from the freeze on, `scheduled` when nothing is left but the key, whose end is
-    `key_deletion`, and `destroyed` when that is gone, too. Times are RFC 3339 texts. There is no way back.
+    `key_deletion`, and `destroyed` when that is gone, too. Times are RFC 3339 texts. There is no way back
+    but one: a hold that comes while the key waits makes `destroying` of `scheduled`, until it is lifted.
+
+    `execution` is the ARN of the execution that was the last to take it up. `key_ordered` says whether the
+    key's deletion was ordered, or was about to be.
     """
 
     state: Literal["destroying", "scheduled", "destroyed"]
     since: str
     key_deletion: str | None = None
+    execution: str | None = None
+    key_ordered: bool = False

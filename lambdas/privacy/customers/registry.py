@@ -42,8 +42,16 @@ class Registry:
 
     def customer(self, customer_id: str) -> Customer | None:
         """Return the customer of that id, or None."""
-        item = self._item(f"customer#{customer_id}")
+        item = self._item(entry_key(customer_id))
         return _customer(item) if item else None
+
+    def entry(self, customer_id: str) -> "Entry | None":
+        """Return the customer's entry, or None: strongly consistent, and asked anew.
+
+        For whoever destroys: a hold that was answered is seen.
+        """
+        item = self._read(entry_key(customer_id), consistent=True)
+        return Entry(item) if item else None
 
     def customer_of_bucket(self, bucket: str) -> Customer | None:
         """Return the customer whose vault has this bucket, or None."""
@@ -58,8 +66,7 @@ class Registry:
         item = self._item(destruction_key(customer_id), consistent=True)
         if not item:
             return None
-        key_deletion = item.get("key_deletion", {}).get("S")
-        return Destruction(item["state"]["S"], item["since"]["S"], key_deletion)  # type: ignore[arg-type]  # ours
+        return destruction_of(item)
 
     def customer_ids(self) -> list[str]:
         """Return the ids of every customer of the region."""
@@ -72,21 +79,57 @@ class Registry:
         known = self._entries.get(pk)
         if known and now - known[0] < CACHE_SECONDS:
             return known[1]
-        item = (
-            aws_clients.dynamodb()
-            .get_item(TableName=self.table, Key={"pk": {"S": pk}}, ConsistentRead=consistent)
-            .get("Item", {})
-        )
+        item = self._read(pk, consistent=consistent)
         # Absence is asked again each time: a customer just added must not wait, and the keys
         # come from verified tokens and from the stack's own buckets, so they are few.
         if item:
             self._entries[pk] = (now, item)
         return item
 
+    def _read(self, pk: str, *, consistent: bool) -> "dict[str, AttributeValueTypeDef]":
+        return (
+            aws_clients.dynamodb()
+            .get_item(TableName=self.table, Key={"pk": {"S": pk}}, ConsistentRead=consistent)
+            .get("Item", {})
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The item of the registry that says what is so of a customer."""
+
+    item: "Mapping[str, AttributeValueTypeDef]"
+
+    @property
+    def customer(self) -> Customer:
+        """The customer that it describes."""
+        return _customer(self.item)
+
+    @property
+    def held(self) -> bool:
+        """Whether a hold stands: nothing else of the item is looked at."""
+        return "hold" in self.item
+
+
+def entry_key(customer_id: str) -> str:
+    """Return the key of the customer's entry."""
+    return f"customer#{customer_id}"
+
 
 def destruction_key(customer_id: str) -> str:
     """Return the key of the item that says how far the destruction of the customer's data has come."""
     return f"destruction#{customer_id}"
+
+
+def destruction_of(item: "Mapping[str, AttributeValueTypeDef]") -> Destruction:
+    """Return how far the destruction has come that the item is about."""
+    return Destruction(
+        state=item["state"]["S"],  # type: ignore[arg-type]  # ours
+        since=item["since"]["S"],
+        key_deletion=item.get("key_deletion", {}).get("S"),
+        execution=item.get("execution", {}).get("S"),
+        key_ordered="key" in item.get("begun", {}).get("SS", ()),
+    )
 
 
 def _customer(item: "Mapping[str, AttributeValueTypeDef]") -> Customer:

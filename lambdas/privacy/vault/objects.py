@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from privacy.vault import deletions
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ COPY_BYTES: Final = 1024 * 1024
 RESTORED_DAYS: Final = 3
 """How long an archived object can be read once S3 has brought it back."""
 
-_DELETE_LIMIT: Final = 1000  # versions in one DeleteObjects
 _GONE: Final = {"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405"}
 _REFUSED: Final = {"AccessDenied", "403"}
 _ARCHIVED: Final = "InvalidObjectState"
@@ -173,20 +173,12 @@ def describe_version(vault: Vault, key: str, version_id: str) -> StoredObject | 
 
 def purge(vault: Vault, key: str, gone: list[str]) -> None:
     """Delete the versions and markers of the key that have these ids. Raises PurgeIncompleteError."""
-    for start in range(0, len(gone), _DELETE_LIMIT):
-        answer = vault.s3.delete_objects(
-            Bucket=vault.customer.bucket,
-            Delete={
-                "Objects": [
-                    {"Key": key, "VersionId": version_id}
-                    for version_id in gone[start : start + _DELETE_LIMIT]
-                ],
-                "Quiet": True,
-            },
-        )
-        errors = [error["Code"] for error in answer.get("Errors", []) if error["Code"] not in _GONE]
-        if errors:
-            raise PurgeIncompleteError(errors[0])
+    for start in range(0, len(gone), deletions.MOST_AT_ONCE):
+        some = gone[start : start + deletions.MOST_AT_ONCE]
+        errors = deletions.delete(vault, [{"Key": key, "VersionId": version_id} for version_id in some])
+        refused = [code for code in errors.values() if code not in _GONE]
+        if refused:
+            raise PurgeIncompleteError(refused[0])
 
 
 def restore(vault: Vault, key: str, storage_class: str) -> None:

@@ -73,6 +73,7 @@ PURPOSES: Final[Mapping[str, Sequence[Kind]]] = {
     "list": ("table",),
     "destroy": ("bucket", "objects", "table"),
     "witness": ("bucket", "table"),
+    "keep": (),
 }
 """Every purpose and what it works on, beside the vault's key. The purposes' roles say what is done there."""
 

@@ -197,7 +197,8 @@ def test_the_evidence_says_what_was_read_back(world: World) -> None:
     scheduled = evidence(world, LEAVING)["scheduled.json"]
     nothing = {"versions": 0, "bytes": 0, "delete_markers": 0, "unfinished_uploads": 0, "complete": True}
     vault = world.stacks[STACK].vaults[LEAVING]
-    assert scheduled["read_back"]["bucket"] == {"name": vault.bucket, **nothing}
+    assert scheduled["read_back"]["bucket"] == {"name": vault.bucket, "state": "THERE", **nothing}
+    assert scheduled["exceptions"] == []
     assert scheduled["read_back"]["table"] == {"name": vault.table, "state": "GONE"}
     assert scheduled["read_back"]["key"]["state"] == "PendingDeletion"
     assert scheduled["clients_deleted"] == len(world.stacks[STACK].clients[LEAVING])
@@ -210,6 +211,36 @@ def test_while_the_key_is_there_nothing_is_called_destroyed(world: World) -> Non
     assert answer["gone"] is False
     assert "destroyed.json" not in evidence(world, LEAVING)
     assert registry(world, f"destruction#{LEAVING}")["state"]["S"] == "scheduled"
+
+
+@pytest.mark.usefixtures("destroyed")
+def test_a_hold_while_the_key_waits_keeps_it_until_it_is_lifted(world: World) -> None:
+    stack = world.stacks[STACK]
+    kms, key = world.emulator.client("kms", stack.region), stack.vaults[LEAVING].key_arn
+    dynamodb = world.emulator.client("dynamodb", stack.region)
+    entry = {"TableName": f"{stack.prefix}-registry", "Key": {"pk": {"S": f"customer#{LEAVING}"}}}
+
+    def state() -> str:
+        return str(kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"])
+
+    def stages(stage: str) -> list[str]:
+        return [name for name, found in evidence(world, LEAVING).items() if found.get("stage") == stage]
+
+    dynamodb.update_item(
+        **entry,
+        UpdateExpression="SET #hold = :why",
+        ExpressionAttributeNames={"#hold": "hold"},
+        ExpressionAttributeValues={":why": {"S": "litigation, case 1"}},
+    )
+    # The watch needs what it has on its role: it looks at the execution that waits, and starts another.
+    assert _call(world, "watch-contracts", LEAVING) == {"started": 1}
+    wait_for(lambda: state() != "PendingDeletion", "the key to be kept")
+    wait_for(lambda: stages("key-kept"), "that to be on record")
+    names = {"#hold": "hold"}
+    dynamodb.update_item(**entry, UpdateExpression="REMOVE #hold", ExpressionAttributeNames=names)
+    start(world, customer=LEAVING)
+    wait_for(lambda: state() == "PendingDeletion", "the key to go again")
+    wait_for(lambda: len(stages("scheduled")) == 2, "that to be on record, too")
 
 
 def test_the_dry_run_had_counted_all_of_it(world: World, destroyed: Ended) -> None:
@@ -264,14 +295,38 @@ def test_with_another_customers_resources_in_its_hands_it_fails(world: World, im
     before = of_others(world)
     execution = ended(world, start(world, customer=impostor))
     assert execution["status"] == "FAILED"
-    assert "the bucket in the registry has another customer's tag" in execution["cause"]
-    # The first step that would destroy something ends it; those that come after would have refused as well.
+    assert "the bucket has no tag of this customer's" in execution["cause"]
+    assert registry(world, f"destruction#{impostor}") == {}, "it is not even marked"
+    # Had it been, each step that destroys something would have refused as well.
+    _mark(world, impostor)
     for function, what in AFTER_THE_FREEZE.items():
         answer = _call(world, function, impostor)
-        assert f"the {what} in the registry has another customer's tag" in answer["errorMessage"], answer
+        assert f"the {what} has no tag of this customer's" in answer["errorMessage"], answer
     assert of_others(world) == before
     assert world.stacks[STACK].client(NEIGHBOUR).token()
     assert evidence(world, impostor) == {}
+
+
+def _mark(world: World, customer: str) -> None:
+    """Mark a customer by hand, with the resources of its neighbour."""
+    stack = world.stacks[STACK]
+    theirs, vault = registry(world, f"customer#{NEIGHBOUR}"), stack.vaults[NEIGHBOUR]
+    texts = {
+        "pk": f"destruction#{customer}",
+        "state": "destroying",
+        "since": "2026-02-01T00:00:00Z",
+        "bucket_arn": f"arn:aws:s3:::{vault.bucket}",
+        "table_arn": f"arn:aws:dynamodb:{stack.region}:{stack.account}:table/{vault.table}",
+        "key_arn": vault.key_arn,
+        "prefixes": "[]",
+        "contract_starts": "2026-01-01",
+        "contract_ends": "2026-01-31",
+    }
+    facts = {name: theirs[name] for name in ("user_pool", "clients", "grace_days", "key_deletion_days")}
+    world.emulator.client("dynamodb", stack.region).put_item(
+        TableName=f"{stack.prefix}-registry",
+        Item={**{name: {"S": text} for name, text in texts.items()}, **facts},
+    )
 
 
 def _call(world: World, function: str, customer: str) -> dict[str, Any]:

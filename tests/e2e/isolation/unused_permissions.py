@@ -22,6 +22,7 @@ _FUNCTIONS: Final = (
     "get-export",
     "get-request",
     "index-objects",
+    "keep-key",
     "list-export-files",
     "list-requests",
     "list-unattributed-files",
@@ -189,6 +190,9 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
 """Reason by role (without its stack's prefix) and action."""
 
 NOT_IN_EVERY_RUN: Final[dict[tuple[str, str], str]] = {
+    ("watch-contracts", "states:DescribeExecution"): (
+        "Sees whether the end of a contract that has begun goes on; one is destroyed between two watches."
+    ),
     ("watch-contracts", "states:StartExecution"): (
         "Ends a contract that is due where nobody has done it before the hour is over."
     ),

@@ -323,7 +323,9 @@ def customers_alone(config: Mapping[str, Any]) -> Deployment:
             "gdpr-eu-west-identity", IdentityArgs(ground=GROUND, customers=customers, destroyed=())
         )
         roles = {purpose: f"arn:mock:Role:gdpr-eu-west-purpose-{purpose}" for purpose in PURPOSES}
-        vaults = customer_vaults("gdpr-eu-west", GROUND, customers, roles, "arn:mock:Queue:events", {}, opts)
+        vaults = customer_vaults(
+            "gdpr-eu-west", GROUND, customers, roles, "arn:mock:Queue:events", {}, NOW.date(), opts
+        )
         Registry(
             "gdpr-eu-west-registry",
             RegistryArgs(ground=GROUND, customers=customers, vaults=vaults, identity=identity),

@@ -121,10 +121,11 @@ NEEDS: dict[Purpose, dict[str, set[str]]] = {
         **{way: {"kms:DescribeKey", "kms:ListResourceTags", "kms:ScheduleKeyDeletion"} for way in WAYS},
     },
     "witness": {
-        "bucket": {"s3:ListBucketMultipartUploads", LIST},
-        "table": {"dynamodb:DescribeTable"},
-        **{way: {"kms:DescribeKey"} for way in WAYS},
+        "bucket": {"s3:GetBucketTagging", "s3:ListBucketMultipartUploads", LIST},
+        "table": {"dynamodb:DescribeTable", "dynamodb:ListTagsOfResource"},
+        **{way: {"kms:DescribeKey", "kms:ListResourceTags"} for way in WAYS},
     },
+    "keep": {way: {"kms:CancelKeyDeletion", "kms:DescribeKey"} for way in WAYS},
 }
 NEEDS |= {
     purpose: {"list of a key": needed["bucket"], **needed}

@@ -4,15 +4,20 @@ The numbers are computed from the definitions. A try that finds no room is three
 history (TaskScheduled, TaskStarted, TaskFailed), and its wait is on average half of what the retrier says.
 """
 
+import importlib
 import json
 import math
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from components.machines.catalogue import MACHINES
+from components.machines.contract_end import PERMANENT
 from components.machines.language import RUN_SECONDS
+from privacy import contracts
+from privacy.aws.failures import StepFailedError
 
 from ..programs import Deployment
 
@@ -129,7 +134,7 @@ def test_every_map_has_as_many_calls_going_as_the_config_says(at_once: int) -> N
     assert fanned == {
         "run-VisitAll": at_once,
         "reindex-CompareAll": at_once,
-        "contract-end-EmptyPrefixes": min(at_once, 8),
+        "contract-end-EmptyPrefixes": min(at_once, 7),
     }
 
 
@@ -154,3 +159,21 @@ def test_a_new_accounts_ten_leave_some_for_the_api(deployment: Deployment) -> No
     assert taken + len(recurring) < 10
     for function in deployment.of("aws:lambda/function:Function"):
         assert "reservedConcurrentExecutions" not in function.inputs
+
+
+def test_what_would_fail_again_a_moment_later_ends_a_step_of_a_contracts_end_at_once() -> None:
+    """All of its own errors but those that another try can cure."""
+    for module in pkgutil.iter_modules(contracts.__path__, f"{contracts.__name__}."):
+        importlib.import_module(module.name)
+    curable = {"EntryChangedError", "EventNotPutError", "ListingIncompleteError"}
+    of_contracts = {
+        error.__name__
+        for error in StepFailedError.__subclasses__()
+        if error.__module__.startswith(f"{contracts.__name__}.")
+    }
+    watchs = {"CustomerUnknownError", "WatchIncompleteError"}
+    assert set(PERMANENT) == of_contracts - curable - watchs
+    for name, task in TASKS.items():
+        if name.startswith("contract-end-"):
+            assert retrier(task, "DestructionHeldError")["MaxAttempts"] == 0
+            assert retrier(task, "SomethingElseError")["MaxAttempts"] == 3

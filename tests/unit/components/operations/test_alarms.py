@@ -27,6 +27,7 @@ from components.operations.alarms import (
 from components.schedules.catalogue import RECURRING_CALLS
 from components.settings.settings import parse_settings
 from privacy.aws import clients as aws_clients
+from privacy.aws import executions
 from privacy.contracts import watch as contract_watch
 from privacy.customers.customer import Customer, Destruction
 from privacy.requests import sweep as request_sweep
@@ -276,11 +277,18 @@ def test_the_metric_of_due_dates_counts_the_line_that_the_sweep_logs(
     ],
 )
 def test_the_metrics_of_contracts_count_the_lines_that_the_watch_logs(
-    lines: list[str], hold: str | None, since: str | None, held: int, overdue: int
+    lines: list[str],
+    hold: str | None,
+    since: str | None,
+    held: int,
+    overdue: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    going = executions.Known(is_going=True, ended_at=None, error=None, input={})
+    monkeypatch.setattr(executions, "describe", lambda _: going)
     ends = date(2026, 12, 31) if since else date(2030, 12, 31)
     customer = Customer("acme", "b", "t", "k", date(2026, 1, 1), ends, 30, "email", (), hold=hold)
-    mark = Destruction("destroying", since) if since else None
+    mark = Destruction("destroying", since, execution="arn:execution") if since else None
     registry: Any = SimpleNamespace(
         customer_ids=lambda: ["acme"], customer=lambda _: customer, destruction=lambda _: mark
     )

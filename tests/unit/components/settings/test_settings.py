@@ -298,6 +298,7 @@ def change(config: dict[str, Any], path: tuple[str | int, ...], value: object) -
             "A\nB",
             r"customers[0].controller is 'A\nB': write 1 to 200 characters in one line",
         ),
+        (("contract", "starts"), "0001-01-01", "contract.starts is '0001-01-01': lies too far back"),
         (("contract", "ends"), "9999-12-31", "contract.ends is '9999-12-31': lies too far ahead"),
         (("datasets", 1, "prefix"), "../", "datasets[1].prefix is '../': write a key prefix"),
         (("datasets", 1, "prefix"), "./", "datasets[1].prefix is './': write a key prefix"),

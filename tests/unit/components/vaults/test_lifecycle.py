@@ -55,9 +55,12 @@ class Rule:
     lone_markers: bool
 
 
-def rules_of(contract: Contract) -> list[Rule]:
-    """The rules of a vault's bucket, read once: each look into Pulumi's own objects takes long."""
-    return [_read(rule) for rule in lifecycle_rules(contract)]
+def rules_of(contract: Contract, today: date | None = None) -> list[Rule]:
+    """The rules of a vault's bucket, read once: each look into Pulumi's own objects takes long.
+
+    As they are deployed `today`, or before the contract's data is to be destroyed.
+    """
+    return [_read(rule) for rule in lifecycle_rules(contract, today or contract.starts)]
 
 
 def _read(rule: Any) -> Rule:  # noqa: ANN401 -- Pulumi types its properties as inputs
@@ -215,6 +218,46 @@ def test_under_a_hold_every_current_version_outside_the_exports_stays(
         assert any(not version.marker for version in bucket.keys[key]) == (kind == "put")
 
 
+@given(contracts, happenings, st.integers(0, 29), st.integers(1, 400))
+def test_a_hold_after_the_night_of_the_destruction_keeps_all_that_was_there(
+    contract: Contract, what: list[tuple[int, str, str]], days: int, long: int
+) -> None:
+    """That night has hidden every file behind a delete marker: nothing that it did is for good."""
+    facts = {"starts": contract.starts, "ends": contract.ends, "graceDays": contract.grace_days}
+    bucket = Bucket(rules_of(Contract(**facts)))
+    end = datetime.combine(contract.destruction, datetime.min.time(), UTC)
+    for seconds, _, key in sorted(what, reverse=True):
+        bucket.put(key, end - timedelta(seconds=min(seconds, 6 * 24 * 3600)))
+    for number in range(days + 1):
+        bucket.night(end + number * DAY)
+    held = Contract(**facts, hold="litigation, case 2026-114")
+    before = {
+        key: [version for version in versions if not version.marker] for key, versions in bucket.keys.items()
+    }
+    bucket.rules = rules_of(held, contract.destruction + timedelta(days=days))
+    for number in range(days + 1, days + 1 + long):
+        bucket.night(end + number * DAY)
+    for key, versions in before.items():
+        if not key.startswith("exports/"):
+            assert [version for version in bucket.keys[key] if not version.marker] == versions
+    # Once it is lifted, everything goes.
+    bucket.rules = rules_of(Contract(**facts), contract.destruction)
+    for number in range(days + 1 + long, days + long + 40):
+        bucket.night(end + number * DAY)
+    assert not any(bucket.keys.values())
+
+
+def test_a_hold_from_the_day_of_the_destruction_on_lets_older_versions_be() -> None:
+    held = Contract(starts=date(2024, 1, 1), ends=date(2027, 12, 31), hold="litigation")
+    statuses = {
+        day: {rule.id: rule.status for rule in lifecycle_rules(held, day)}["older-versions"]
+        for day in (date(2028, 1, 30), date(2028, 1, 31), date(2030, 1, 1))
+    }
+    assert list(statuses.values()) == ["Enabled", "Disabled", "Disabled"]
+    free = Contract(starts=date(2024, 1, 1), ends=date(2027, 12, 31))
+    assert all(rule.status == "Enabled" for rule in lifecycle_rules(free, date(2028, 1, 31)))
+
+
 @given(contracts)
 def test_the_bounds_are_reached_so_that_the_documented_days_are_not_too_many(contract: Contract) -> None:
     bucket = lived(contract, [(1, "put", KEYS[0])])
@@ -241,9 +284,9 @@ def test_the_model_rounds_as_the_user_guides_example_does() -> None:
     assert due(created, 3) == datetime(2014, 1, 19, tzinfo=UTC)
 
 
-def test_only_the_contracts_rule_rests_while_a_hold_stands() -> None:
+def test_only_the_contracts_rule_rests_while_a_hold_stands_before_the_destruction() -> None:
     held = Contract(starts=date(2024, 1, 1), ends=date(2027, 12, 31), hold="litigation")
-    assert {rule.id: rule.status for rule in lifecycle_rules(held)} == {
+    assert {rule.id: rule.status for rule in lifecycle_rules(held, date(2028, 1, 30))} == {
         "unfinished-uploads": "Enabled",
         "lone-delete-markers": "Enabled",
         "older-versions": "Enabled",

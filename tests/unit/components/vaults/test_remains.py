@@ -24,8 +24,9 @@ DEPLOYED = {"pk": {"S": "customers"}, "ids": {"S": '["acme", "globex"]'}}
 ENTRY = {"pk": {"S": "customer#acme"}, "key_arn": {"S": ARN}}
 
 
-def mark(state: str) -> dict[str, Any]:
-    return {"pk": {"S": "destruction#acme"}, "state": {"S": state}}
+def mark(state: str, **more: str) -> dict[str, Any]:
+    texts = {"pk": "destruction#acme", "state": state, **more}
+    return {name: {"S": text} for name, text in texts.items()}
 
 
 def registry(*items: dict[str, Any]) -> Mapping[str, Mapping[str, Any]]:
@@ -33,10 +34,16 @@ def registry(*items: dict[str, Any]) -> Mapping[str, Mapping[str, Any]]:
 
 
 def deploy(
-    tables: Mapping[str, Mapping[str, Any]], *, key: str = "PendingDeletion", status: str = "active"
+    tables: Mapping[str, Mapping[str, Any]],
+    *,
+    key: str = "PendingDeletion",
+    status: str = "active",
+    hold: str | None = None,
 ) -> Deployment:
     config = stack_config("eu-west")
     config["gdpr:customers"][0]["contract"]["status"] = status
+    if hold is not None:
+        config["gdpr:customers"][0]["contract"]["hold"] = hold
     return run_program(
         lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
         config=config,
@@ -187,3 +194,26 @@ def test_the_operator_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> Non
     assert text.startswith("customer acme: its contract's end has deleted its table")
     assert "run pulumi refresh" in text
     assert "set contract.status: terminated" in text
+
+
+@pytest.mark.parametrize("key", ["Disabled", "Enabled"])
+def test_a_key_that_a_hold_keeps_is_neither_made_anew_nor_complained_of(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """Somebody may have enabled it, to read the table's last backup."""
+    told: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", told.append)
+    kept = mark("destroying", kept_at="2028-02-01T00:00:00Z")
+    deployment = deploy(registry(DEPLOYED, kept, ENTRY), key=key, hold="litigation, case 1")
+    assert names(deployment, "aws:kms/key:Key") == set()
+    assert names(deployment, "aws:kms/alias:Alias") == {ALIAS}
+    assert not [text for text in told if "took back" in text]
+    told.clear()
+    deploy(registry(DEPLOYED, kept, ENTRY), key=key)
+    assert [text for text in told if "took back" in text]
+
+
+def test_the_key_that_is_going_is_the_one_that_the_mark_notes() -> None:
+    elsewhere = {**ENTRY, "key_arn": {"S": ARN.replace("0001", "0002")}}
+    deployment = deploy(registry(DEPLOYED, mark("scheduled", key_arn=ARN), elsewhere))
+    assert deployment.outputs["vaults"]["acme"]["keyArn"] == ARN

@@ -226,7 +226,7 @@ def test_everything_expires_when_contract_and_grace_days_are_over(deployment: De
 @pytest.mark.parametrize("grace", [0, 1, 30, 365])
 def test_nothing_expires_before_the_last_second_of_the_last_grace_day(ends: date, grace: int) -> None:
     contract = Contract(starts=date(2026, 1, 1), ends=ends, graceDays=grace)
-    (rule,) = [rule for rule in lifecycle_rules(contract) if rule.id == "contract-end"]
+    (rule,) = [rule for rule in lifecycle_rules(contract, contract.starts) if rule.id == "contract-end"]
     assert isinstance(rule.expiration, object)
     stated = getattr(rule.expiration, "date")  # noqa: B009 -- typed as an input that may be an output
     moment = datetime.fromisoformat(stated)

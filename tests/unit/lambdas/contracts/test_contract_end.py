@@ -64,6 +64,9 @@ def test_both_stages_are_evidence_read_back_from_aws(region: Region) -> None:
     )
     assert (seen["key"]["state"], seen["key"]["deletion"]) == ("PendingDeletion", execution.waiting_until)
     assert scheduled["backup_unreadable_from"] < scheduled["backup_kept_by_dynamodb_until"]
+    # As long as a message in the queues of bucket events may name a key of the customer's.
+    keys = datetime.fromisoformat(scheduled["events_kept_by_sqs_until"])
+    assert keys - datetime.fromisoformat(scheduled["seen_at"]) == timedelta(days=14)
     region.remove_key("acme")
     region.carry_out(execution)
     stages = {key.rpartition("/")[2]: document for key, document in region.evidence().items()}

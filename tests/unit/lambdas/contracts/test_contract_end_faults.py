@@ -1,99 +1,38 @@
 """A contract's end with each AWS call going wrong once in each way: the end is always the same."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from privacy.aws import clients as aws_clients
-from privacy.contracts import empty_bucket
-from privacy.requests import store as request_store
 from privacy.requests.run_lock import CONTRACT_END, RunLock
-from privacy.vault import sessions
 from tests import properties
 
 from ..support import destroyed_state
-from ..support.contract_region import EVIDENCE, MACHINE, NOTHING, REQUESTS, STEPS, Region
-from ..support.faults import Fault, Faults, Killed, thinned
-from ..support.listing import Pages
-from ..support.state_machine import Execution, TaskFailedError
+from ..support.contract_region import ENDED, MACHINE, NOTHING, REQUESTS, STEPS, Region
+from ..support.faults import Fault, thinned
+from ..support.state_machine import Execution
+from .disturbed import World, disturbed
 
 pytestmark = pytest.mark.faults
 
 CHUNKS = 4
-PAGE = 4
-FLOOR = 430
+FLOOR = 520
 """Fault points there are at least, all kinds counted."""
 
+FLOOR_HELD = 52
+
 MOST_STEPS = 60
-FUNCTIONS = set(STEPS.values()) - {"take_inventory"}
-
-
-class OneByOne(Executor):
-    """Carries out what it is given at once, so that the number of a call always means the same call."""
-
-    def __init__(self, _workers: int) -> None: ...
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **more: Any) -> Future[Any]:  # noqa: ANN401
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **more))
-        except BaseException as error:  # noqa: BLE001 - as a pool does: whoever asks for the result gets it
-            future.set_exception(error)
-        return future
-
-
-@dataclass
-class World:
-    """The region, and the faults of the calls of its functions."""
-
-    region: Region
-    faults: Faults
-    invoked: str | None = None
-    broken: str | None = None
-    """A function that fails whenever it is called."""
-
-    def start(self) -> Execution:
-        return self.region.start()
-
-    def advance(self, execution: Execution) -> None:
-        """Let at most one function be called; where the key is waited for, it goes."""
-        if execution.waiting_until is not None:
-            self.region.remove_key("acme")
-        execution.advance(self.invoke)
-
-    def invoke(self, function: str, event: Any) -> Any:  # noqa: ANN401 - JSON
-        """Call a function in a new process."""
-        if function == self.broken:
-            raise TaskFailedError("Lambda.Unknown")
-        aws_clients.forget()
-        sessions.forget()
-        self.invoked = function
-        try:
-            with self.faults.function():
-                return self.region.invoke(function, event)
-        except Killed:
-            raise TaskFailedError("Lambda.Unknown") from None
-
-    def view(self, execution: Execution) -> str:
-        return destroyed_state.written_down(self.region, execution)
+FUNCTIONS = set(STEPS.values()) - {"take_inventory", "keep_key"}
+HELD = {"confirm_key_deletion", "keep_key"}
+"""Functions that are called where a hold comes while the key waits for its end."""
 
 
 @pytest.fixture
 def world(region: Region, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A bucket of several pages, a request that is open, a run that goes on."""
-    monkeypatch.setattr(empty_bucket, "PAGES_ALONE", 1)
-    monkeypatch.setattr(empty_bucket, "ThreadPoolExecutor", OneByOne)
-    monkeypatch.setattr(request_store, "pause", lambda _: None)
-    region.aws("s3").put_bucket_versioning(Bucket=EVIDENCE, VersioningConfiguration={"Status": "Enabled"})
-    for customer in ("acme", "globex"):
-        region.ask(customer)
-    assert RunLock(REQUESTS, MACHINE).start_run("acme")
-    faults = Faults({"s3": Pages(PAGE)})
-    with faults.installed():
-        yield World(region, faults)
+    with disturbed(region, monkeypatch) as made:
+        yield made
 
 
 @dataclass(frozen=True)
@@ -107,9 +46,9 @@ class Moment:
     calls: tuple[str, ...]
 
 
-def undisturbed(world: World) -> list[Moment]:
+def undisturbed(world: World, execution: Execution | None = None) -> list[Moment]:
     """Carry out an execution to its end; return all of its moments, the end as the last."""
-    moments, execution = [], world.start()
+    moments, execution = [], execution or world.start()
     while execution.status == "RUNNING":
         saved, view, counted = (
             destroyed_state.save(execution),
@@ -125,10 +64,12 @@ def undisturbed(world: World) -> list[Moment]:
     return [*moments, end]
 
 
-def points_of(moments: list[Moment], floor: int) -> list[tuple[Moment, int, Fault]]:
+def points_of(
+    moments: list[Moment], floor: int, functions: set[str] = FUNCTIONS
+) -> list[tuple[Moment, int, Fault]]:
     """Every kind of fault at every call."""
     places = [moment for moment in moments if moment.calls]
-    assert {moment.function for moment in places} == FUNCTIONS
+    assert {moment.function for moment in places} == functions
     points = [
         (moment, number, fault)
         for moment in places
@@ -194,6 +135,30 @@ def test_a_call_that_goes_wrong_changes_nothing_in_the_end(
         assert destroyed_state.neighbour(world.region) == before
         covered += 1
     record_testsuite_property(f"fault points: a contract's end, {chunk}", covered)
+    assert not deviations, "\n".join(deviations)
+
+
+def test_a_call_that_goes_wrong_keeps_no_key_from_being_kept(
+    world: World, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    """A hold comes while the key waits for its end."""
+    execution = world.region.carry_out(world.start())
+    world.region.register("acme", contract_ends=ENDED, hold="litigation, case 1")
+    world.held = True
+    before = destroyed_state.neighbour(world.region)
+    moments = undisturbed(world, execution)
+    assert world.region.contents("acme")["key"] == "Disabled"
+    assert "key-kept" in moments[-1].view
+    deviations, covered = [], 0
+    for moment, number, fault in points_of(moments, FLOOR_HELD, HELD):
+        execution = destroyed_state.put_back(moment.saved)
+        world.faults.choose(number, fault)
+        other = deviation(world, execution, moments)
+        if other is not None:
+            deviations.append(f"{what(moment, number, fault)}: {other}")
+        assert destroyed_state.neighbour(world.region) == before
+        covered += 1
+    record_testsuite_property("fault points: a hold while the key waits", covered)
     assert not deviations, "\n".join(deviations)
 
 

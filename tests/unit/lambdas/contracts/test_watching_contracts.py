@@ -84,17 +84,17 @@ def test_renewed_a_second_before_is_renewed_and_a_second_after_is_renewed_too_wh
     [
         (None, DUE + DAY - SECOND, [("due", "")]),
         (None, DUE + DAY, [("due", ""), ("late", "not-begun")]),
-        (Destruction("destroying", "2028-01-31T00:01:00Z"), DUE + DAY, []),
+        (Destruction("destroying", "2028-01-31T00:01:00Z"), DUE + DAY, [("due", "")]),
         (
             Destruction("destroying", "2028-01-31T00:01:00Z"),
             DUE + DAY + timedelta(minutes=1),
-            [("late", "destroying")],
+            [("due", ""), ("late", "destroying")],
         ),
         (Destruction("scheduled", "2028-01-31T00:01:00Z", "2028-03-01T00:05:00Z"), DUE + 31 * DAY, []),
         (
             Destruction("scheduled", "2028-01-31T00:01:00Z", "2028-03-01T00:05:00Z"),
             datetime(2028, 3, 3, 0, 5, tzinfo=UTC),
-            [("late", "scheduled")],
+            [("due", ""), ("late", "scheduled")],
         ),
         (Destruction("destroyed", "2028-01-31T00:01:00Z", "2028-03-01T00:05:00Z"), DUE + 400 * DAY, []),
     ],
@@ -113,18 +113,47 @@ def test_a_hold_is_told_of_for_as_long_as_it_stands_and_ends_nothing(now: dateti
     assert list(findings(held, begun, now)) == [Finding("held", DUE)]
 
 
-def test_a_terminated_contract_is_let_be_where_its_data_is_destroyed() -> None:
+@pytest.mark.parametrize(
+    ("key_deletion", "now", "kept"),
+    [
+        (None, DUE + 400 * DAY, True),
+        ("2028-03-01T00:05:00Z", DUE, True),
+        ("2028-03-01T00:05:00Z", datetime(2028, 3, 2, 0, 4, tzinfo=UTC), True),
+        # KMS has deleted it by then.
+        ("2028-03-01T00:05:00Z", datetime(2028, 3, 2, 0, 5, tzinfo=UTC), False),
+    ],
+)
+@pytest.mark.parametrize("terminated", [False, True])
+def test_a_hold_keeps_a_key_whose_deletion_is_ordered(
+    key_deletion: str | None, now: datetime, kept: bool, terminated: bool
+) -> None:
+    held = customer(hold="litigation", terminated=terminated)
+    mark = Destruction("scheduled", "2028-01-31T00:01:00Z", key_deletion, key_ordered=True)
+    assert (("keep", "") in kinds(findings(held, mark, now))) is kept
+    over = Destruction("destroyed", "2028-01-31T00:01:00Z", key_deletion, key_ordered=True)
+    assert kinds(findings(held, over, now)) == []
+
+
+def test_a_terminated_contract_is_let_be_while_its_key_waits_and_once_it_is_gone() -> None:
     over = customer(terminated=True)
-    for state in ("scheduled", "destroyed"):
+    for state, now in (("scheduled", DUE + 31 * DAY), ("destroyed", DUE + 400 * DAY)):
         mark = Destruction(state, "2028-01-31T00:01:00Z", "2028-03-01T00:05:00Z")  # type: ignore[arg-type]
-        assert kinds(findings(over, mark, DUE + 400 * DAY)) == []
+        assert kinds(findings(over, mark, now)) == []
+
+
+def test_of_a_terminated_contract_a_key_that_is_overdue_is_looked_for() -> None:
+    mark = Destruction("scheduled", "2028-01-31T00:01:00Z", "2028-03-01T00:05:00Z")
+    late = kinds(findings(customer(terminated=True), mark, datetime(2028, 3, 3, 0, 5, tzinfo=UTC)))
+    assert late == [("due", ""), ("late", "scheduled")]
 
 
 def test_a_contract_that_was_called_terminated_too_early_is_told_of_and_not_ended() -> None:
     over = customer(terminated=True)
     assert kinds(findings(over, None, DUE - 400 * DAY)) == [("late", "terminated")]
+    # What has begun goes on.
     assert kinds(findings(over, Destruction("destroying", "2028-01-31T00:01:00Z"), DUE)) == [
-        ("late", "terminated")
+        ("late", "terminated"),
+        ("due", ""),
     ]
 
 
@@ -153,10 +182,10 @@ def started(machine: str) -> list[dict[str, Any]]:
     ]
 
 
-def mark(cloud: Cloud, name: str, state: str, since: str) -> None:
+def mark(cloud: Cloud, name: str, state: str, since: str, **more: str) -> None:
+    texts = {"pk": destruction_key(name), "state": state, "since": since, **more}
     client("dynamodb").put_item(
-        TableName=cloud.registry_table,
-        Item={"pk": {"S": destruction_key(name)}, "state": {"S": state}, "since": {"S": since}},
+        TableName=cloud.registry_table, Item={name: {"S": text} for name, text in texts.items()}
     )
 
 
@@ -200,11 +229,15 @@ def test_an_execution_of_that_hour_that_has_ended_is_no_failure(
     assert watched(cloud, machine, DUE) == ["acme"]
 
 
-def test_a_contract_whose_end_has_begun_is_not_ended_again(cloud: Cloud, machine: str) -> None:
+def test_a_contract_whose_end_is_going_on_is_not_ended_again(cloud: Cloud, machine: str) -> None:
+    stepfunctions = client("stepfunctions")
     for name in ("acme", "zenith"):
-        mark(cloud, name, "destroying", "2028-01-31T00:01:00Z")
+        execution = stepfunctions.start_execution(stateMachineArn=machine, name=name)["executionArn"]
+        mark(cloud, name, "destroying", "2028-01-31T00:01:00Z", execution=execution)
     assert watched(cloud, machine, DUE + timedelta(hours=1)) == []
-    assert started(machine) == []
+    assert {execution["name"] for execution in started(machine)} == {"acme", "zenith"}
+    stepfunctions.stop_execution(executionArn=execution)
+    assert watched(cloud, machine, DUE + timedelta(hours=1)) == ["zenith"]
 
 
 def test_a_hold_that_is_lifted_after_the_day_lets_the_next_watch_end_the_contract(
@@ -232,7 +265,8 @@ def test_what_is_late_is_told_of_with_customer_and_state_and_nothing_else(
         (
             logging.ERROR,
             "contract end overdue: customer=acme state=destroying since=2028-01-31T00:01:00Z",
-        )
+        ),
+        (logging.WARNING, "contract end started by the watch: customer=acme attempt=1"),
     ]
 
 

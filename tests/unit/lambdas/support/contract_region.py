@@ -28,6 +28,7 @@ from .state_machine import Execution, TaskFailedError
 
 REGISTRY, REQUESTS, EVIDENCE = "gdpr-eu-west-registry", "gdpr-eu-west-requests", "gdpr-eu-west-evidence"
 MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:gdpr-eu-west-run"
+CONTRACT_END = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:gdpr-eu-west-contract-end"
 BUS = "gdpr-eu-west-contracts"
 CUSTOMERS = ("acme", "globex")
 PROGRAMS = ("dpo", "support")
@@ -41,6 +42,7 @@ STEPS = {
     "key": "schedule_key_deletion",
     "verify": "verify_destruction",
     "confirm": "confirm_key_deletion",
+    "keep": "keep_key",
 }
 DATASETS = [
     {"name": "profiles", "format": "records", "prefix": None, "subject": None, "personal": {"name": "name"}},
@@ -73,8 +75,10 @@ class Region:
         client("events").create_event_bus(Name=BUS)
         make_bucket(EVIDENCE, versioned=False)
         make_state_machine("gdpr-eu-west-run", seconds=900)
+        make_state_machine("gdpr-eu-west-contract-end")
         for customer in CUSTOMERS:
             self._make_vault(customer)
+        self.enter("customers", ids=json.dumps(CUSTOMERS))
         self.register("acme", contract_ends=ENDED)
         self.register("globex", contract_ends=date(2099, 12, 31))
 
@@ -164,6 +168,13 @@ class Region:
             if execution.status != "RUNNING" or execution.waiting_until is not None:
                 return execution
         raise AssertionError(f"no end: {execution.done[-20:]}")
+
+    def until(self, execution: Execution, step: str) -> Execution:
+        """Carry it out until it has done a step."""
+        while step not in execution.done:
+            execution.advance(self.invoke)
+            assert execution.status == "RUNNING", f"it ended before {step}: {execution.done}"
+        return execution
 
     def remove_key(self, customer: str) -> None:
         """Let the key's last day pass, if it has not."""

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+EXECUTIONS = "arn:aws:states:eu-west-1:123456789012:execution:gdpr-eu-west-contract-end"
+"""What the ARN of an execution begins with, for a machine that passes it on."""
+
 Invoke = Callable[[str, Any], Any]
 """Function and event → what the function returns. Raises TaskFailedError."""
 
@@ -38,6 +41,8 @@ class Execution:
     status: str = "RUNNING"
     done: list[str] = field(default_factory=list)
     waiting_until: str | None = None
+    error: str | None = None
+    """The name of the error that a step failed with last."""
 
     @classmethod
     def start(cls, definition: dict[str, Any], name: str, data: Any) -> "Execution":  # noqa: ANN401
@@ -62,7 +67,7 @@ class Execution:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke"
         context = {
             "State": {"RetryCount": sum(frame.retries.values())},
-            "Execution": {"Name": self.name, "Id": f"arn:execution:{self.name}"},
+            "Execution": {"Name": self.name, "Id": f"{EXECUTIONS}:{self.name}"},
         }
         parameters = _filled(state["Parameters"], frame.data, context)
         try:
@@ -80,6 +85,7 @@ class Execution:
         self._next(frame, state["Next"])
 
     def _failed(self, frame: Frame, state: dict[str, Any], error: str) -> None:
+        self.error = error
         for number, retry in enumerate(state["Retry"]):
             if _matches(retry["ErrorEquals"], error):
                 frame.retries[number] += 1
@@ -148,9 +154,9 @@ class Execution:
 
 
 def _matches(names: list[str], error: str) -> bool:
-    if "States.TaskFailed" in names and error != "States.Timeout":
+    if "States.TaskFailed" in names and error not in {"States.Timeout", "States.DataLimitExceeded"}:
         return True
-    return error in names or "States.ALL" in names
+    return error in names or ("States.ALL" in names and error != "States.DataLimitExceeded")
 
 
 def _filled(template: dict[str, Any], data: Any, context: Any) -> dict[str, Any]:  # noqa: ANN401
