@@ -74,11 +74,15 @@ WORST_CASES: Final[Mapping[str, str]] = {
         "read all ledgers of the region (references and times); make requests for whoever is in them; "
         "write and delete items"
     ),
+    "begin_vault": (
+        "read and overwrite items of any customer of the region, subject secrets among them: nobody would be "
+        f"found any more, and whoever needs a secret refuses; list all requests; {_FALSE_EVIDENCE}"
+    ),
     "check_contract_end": f"stop a contract's end by a false answer; {_FALSE_EVIDENCE}",
     "take_inventory": "count versions and items of any customer; no content",
     "freeze_contract": "freeze any customer for good; stop runs; end requests",
     "empty_bucket": _DESTROYS,
-    "delete_table": _DESTROYS,
+    "delete_table": f"{_DESTROYS}; delete sealed secrets from the registry, which their tables have, too",
     "schedule_key_deletion": _DESTROYS,
     "delete_clients": "delete OAuth2 clients of any customer: IAM knows no resource smaller than the pool",
     "verify_destruction": (
@@ -126,6 +130,7 @@ def _has(spec: FunctionSpec) -> str:
         "marks destructions": spec.marks_destruction,
         "puts events": spec.puts_events,
         f"clients: {_verbs(spec.clients)}": bool(spec.clients),
+        f"sealed secrets: {_verbs(spec.secrets)}": bool(spec.secrets),
     }
     parts += [what for what, given in flags.items() if given]
     return ", ".join(parts) or "nothing"

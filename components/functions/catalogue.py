@@ -31,7 +31,7 @@ class FunctionSpec:
     are DynamoDB actions on the request table; a function that starts runs also takes and returns a
     customer's run lock there. `clients` are Cognito actions on OAuth2 clients. One that ends contracts starts
     the machine that does it; one that puts events puts them on the bus of contracts. `evidence` are the kinds
-    of evidence that it writes.
+    of evidence that it writes. `secrets` are DynamoDB actions on the vaults' sealed secrets in the registry.
     """
 
     wing: Wing
@@ -43,6 +43,7 @@ class FunctionSpec:
     timeout: int = API_TIMEOUT
     registry: bool = True
     requests: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     marks_destruction: bool = False
     clients: tuple[str, ...] = ()
     starts_runs: bool = False
@@ -78,6 +79,9 @@ _PENDING: Final = ("dynamodb:BatchGetItem", "dynamodb:Query")
 _TAKE_LOCK: Final = ("dynamodb:DeleteItem", "dynamodb:PutItem")
 """To take a customer's run lock, and to give it back where no run could be started."""
 
+_READ_SECRET: Final = ("dynamodb:GetItem",)
+"""To read the sealed secret behind a vault's subject references."""
+
 _FUNCTIONS: Final = (
     FunctionSpec(
         wing="api",
@@ -88,10 +92,20 @@ _FUNCTIONS: Final = (
         registry=False,
     ),
     FunctionSpec(
-        wing="api", module="put_record", package="api", why="Store a database record.", purpose="ingest"
+        wing="api",
+        module="put_record",
+        package="api",
+        why="Store a database record.",
+        secrets=_READ_SECRET,
+        purpose="ingest",
     ),
     FunctionSpec(
-        wing="api", module="create_upload", package="api", why="Sign the upload of a file.", purpose="ingest"
+        wing="api",
+        module="create_upload",
+        package="api",
+        why="Sign the upload of a file.",
+        secrets=_READ_SECRET,
+        purpose="ingest",
     ),
     FunctionSpec(
         wing="api",
@@ -100,6 +114,7 @@ _FUNCTIONS: Final = (
         why="Take an erasure request and start a run.",
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
+        secrets=_READ_SECRET,
         purpose="intake",
     ),
     FunctionSpec(
@@ -109,6 +124,7 @@ _FUNCTIONS: Final = (
         why="Take a correction request and start a run.",
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
+        secrets=_READ_SECRET,
         purpose="intake",
     ),
     FunctionSpec(
@@ -165,6 +181,7 @@ _FUNCTIONS: Final = (
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
         reads_events=True,
+        secrets=_READ_SECRET,
         purpose="index",
     ),
     FunctionSpec(
@@ -176,6 +193,7 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=(*_PENDING, "dynamodb:GetItem", "dynamodb:UpdateItem"),
         evidence=("ledger",),
+        secrets=_READ_SECRET,
         purpose="plan",
     ),
     FunctionSpec(
@@ -186,6 +204,7 @@ _FUNCTIONS: Final = (
         memory=1769,  # one whole CPU (Lambda Developer Guide, "Configure Lambda function memory")
         disk=LARGEST_DISK,
         timeout=LONGEST_TIMEOUT,
+        secrets=_READ_SECRET,
         purpose="visit",
     ),
     FunctionSpec(
@@ -227,6 +246,7 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
+        secrets=_READ_SECRET,
         purpose="reindex",
     ),
     FunctionSpec(
@@ -256,7 +276,20 @@ _FUNCTIONS: Final = (
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
         evidence=("replay",),
+        secrets=_READ_SECRET,
         purpose="replay",
+    ),
+    # The deployment calls it, once a vault.
+    FunctionSpec(
+        wing="contracts",
+        module="begin_vault",
+        package="runs",
+        why="See to it that a vault has its subject secret, before anybody uses the vault.",
+        timeout=LONGEST_TIMEOUT,
+        requests=("dynamodb:Query",),
+        secrets=("dynamodb:GetItem", "dynamodb:PutItem"),
+        evidence=("secret",),
+        purpose="begin",
     ),
     FunctionSpec(
         wing="contracts",
@@ -300,6 +333,7 @@ _FUNCTIONS: Final = (
         package="runs",
         why="Delete the table of a vault whose customer's contract is over.",
         timeout=60,
+        secrets=("dynamodb:DeleteItem",),
         purpose="destroy",
     ),
     FunctionSpec(
@@ -325,6 +359,7 @@ _FUNCTIONS: Final = (
         why="Read back that nothing is left of a vault but a key that is about to go.",
         timeout=LONGEST_TIMEOUT,
         requests=_PENDING,
+        secrets=_READ_SECRET,
         marks_destruction=True,
         puts_events=True,
         clients=("cognito-idp:DescribeUserPoolClient",),

@@ -45,6 +45,7 @@ class _Seen:
 
     files: Files
     table: dict[str, Any]
+    sealed_secrets: int
     key_state: str
     key_deletion: datetime | None
     clients: int
@@ -57,6 +58,7 @@ class _Seen:
             "delete-markers": self.files.delete_markers,
             "unfinished-uploads": self.files.unfinished_uploads,
             "tables": int(self.table["state"] != "GONE"),
+            "sealed-secrets": self.sealed_secrets,
             "clients": self.clients,
             "open-requests": self.open_requests,
             "usable-keys": int(self.key_state not in {"PendingDeletion", "Gone"}),
@@ -92,6 +94,7 @@ def _look(step: DestructionStep, requests: RequestStore, remaining: Callable[[],
     return _Seen(
         files=files,
         table=table,
+        sealed_secrets=int(step.registry.sealed_secret(step.customer.id) is not None),
         key_state=state,
         key_deletion=key_deletion,
         clients=clients_left(step, aws_clients.cognito()),
@@ -107,6 +110,7 @@ def _read_back(step: DestructionStep, seen: _Seen, at: str, now: datetime) -> di
         "read_back": {
             "bucket": {"name": customer.bucket, **asdict(seen.files)},
             "table": {"name": customer.table, **seen.table},
+            "sealed_secrets": seen.sealed_secrets,
             "clients": seen.clients,
             "key": {"arn": customer.key_arn, "state": seen.key_state, "deletion": at},
         },

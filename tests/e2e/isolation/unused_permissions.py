@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 _FUNCTIONS: Final = (
+    "begin-vault",
     "check-contract-end",
     "clear-reindex",
     "complete-run",
@@ -119,6 +120,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     # -- what S3 and DynamoDB do with a vault's key on the caller's behalf; the emulator does not ask ------
     **_rows(
         (
+            "purpose-begin",
             "purpose-close",
             "purpose-export",
             "purpose-fetch",
@@ -157,9 +159,6 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     ),
     ("index-objects", "sqs:ChangeMessageVisibility"): (
         "Lets an event that could not be taken come again soon; all of them were taken."
-    ),
-    ("purpose-reindex", "kms:GenerateDataKeyWithoutPlaintext"): (
-        "Makes the vault's subject secret where the index was lost before anybody needed one."
     ),
     **_rows(
         ("create-export", "get-export"),

@@ -23,6 +23,7 @@ from ..region import (
     ACCOUNT,
     REGION,
     Functions,
+    begin_vault,
     client,
     enter_customer,
     make_bucket,
@@ -324,6 +325,7 @@ def make_vault() -> str:
     make_table(REQUESTS)
     make_table(TABLE, objects_index=True)
     _enter(key_arn, DATASETS)
+    begin_vault(REGISTRY, "acme", table=TABLE, key_arn=key_arn)
     make_state_machine("gdpr-eu-west-run")
     # A vault that has been in use: its index knows all files there are.
     opened = sessions.open_vault(world_of(key_arn).customer, "reindex")

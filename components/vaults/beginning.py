@@ -1,0 +1,36 @@
+"""The call with which a deployment has a vault begun: its subject secret is made, or found to be there."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+import pulumi
+from pulumi_aws import lambda_
+
+from ..functions.function import PrivacyFunction
+from ..settings.settings import Customer
+from .vault import CustomerVault
+
+
+def begin_vaults(
+    name: str,
+    customers: Iterable[Customer],
+    vaults: Mapping[str, CustomerVault],
+    function: PrivacyFunction,
+    *,
+    after: Sequence[pulumi.Resource],
+    parent: pulumi.Resource,
+) -> None:
+    """Have the function called once for each vault, and again when it gets another table or key.
+
+    `after` is what the function works with. A failed call fails the deployment: nobody could be found in such
+    a vault.
+    """
+    for customer in customers:
+        vault = vaults[customer.id]
+        lambda_.Invocation(
+            f"{name}-vault-{customer.id}-beginning",
+            function_name=function.function_name,
+            input=json.dumps({"customer": customer.id}),
+            triggers={"table": vault.table, "key": vault.key_arn},
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=[*after, vault, function]),
+        )
