@@ -101,8 +101,8 @@ class Region(pulumi.ComponentResource):
             name,
             living,
             vaults,
-            functions["begin_vault"],
-            after=(purposes, evidence, registry, requests),
+            functions["begin_vault"].function_name,
+            after=(functions["begin_vault"], purposes, evidence, registry, requests),
             parent=self,
         )
         machines = state_machines(name, ground, functions, limits.run_concurrency, child)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import pulumi
 from pulumi_aws import lambda_
 
-from ..functions.function import PrivacyFunction
 from ..settings.settings import Customer
 from .vault import CustomerVault
 
@@ -15,22 +14,22 @@ def begin_vaults(
     name: str,
     customers: Iterable[Customer],
     vaults: Mapping[str, CustomerVault],
-    function: PrivacyFunction,
+    function: pulumi.Input[str],
     *,
     after: Sequence[pulumi.Resource],
     parent: pulumi.Resource,
 ) -> None:
-    """Have the function called once for each vault, and again when it gets another table or key.
+    """Have the function of that name called once for each vault, and again for another table or key.
 
-    `after` is what the function works with. A failed call fails the deployment: nobody could be found in such
-    a vault.
+    `after` is what the function is, and works with. A failed call fails the deployment: nobody could be found
+    in such a vault.
     """
     for customer in customers:
         vault = vaults[customer.id]
         lambda_.Invocation(
             f"{name}-vault-{customer.id}-beginning",
-            function_name=function.function_name,
+            function_name=function,
             input=json.dumps({"customer": customer.id}),
             triggers={"table": vault.table, "key": vault.key_arn},
-            opts=pulumi.ResourceOptions(parent=parent, depends_on=[*after, vault, function]),
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=[*after, vault]),
         )
