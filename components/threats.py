@@ -71,8 +71,8 @@ WORST_CASES: Final[Mapping[str, str]] = {
     "report_reindex": f"read and delete items; {_FALSE_EVIDENCE}",
     "clear_reindex": "read and delete items",
     "replay_erasures": (
-        "read all ledgers of the region (references and times); make requests for whoever is in them; "
-        "write and delete items"
+        "read all ledgers and requests of the region (references and times); make requests for whoever is in "
+        "them; write and delete items"
     ),
     "begin_vault": (
         "read and overwrite items of any customer of the region, subject secrets among them: nobody would be "
@@ -89,7 +89,7 @@ WORST_CASES: Final[Mapping[str, str]] = {
         "count versions; see clients with their secrets; call a destruction complete that is not; "
         f"{_FALSE_EVIDENCE}"
     ),
-    "confirm_key_deletion": f"call a key gone that is not; {_FALSE_EVIDENCE}",
+    "confirm_key_deletion": f"call a key gone that is not; {_WRITES_REQUESTS}; {_FALSE_EVIDENCE}",
     "watch_contracts": "start a contract's end, which judges for itself",
     "remind_contract": "tell falsehoods about contracts' dates",
     "sweep_runs": "start runs; write anything into the request table, and so make or end requests",

@@ -16,6 +16,10 @@ class MalformedInputError(StepFailedError):
     """What somebody gave the execution is no input of a reindex. Its text names the field and the fix."""
 
 
+class FrozenError(StepFailedError):
+    """The customer's data is being destroyed: there is no index to put right any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReindexStep:
     """A reindex and the opened vault of its customer; `dry_run` where nothing is to be put right."""
@@ -38,7 +42,8 @@ class ReindexStep:
 def open_reindex(registry: Registry, event: dict[str, Any], purpose: str) -> ReindexStep:
     """Open the vault of the customer that the state machine names.
 
-    Raises UnknownCustomerError, and MalformedInputError where what somebody typed in is no input.
+    Raises UnknownCustomerError, FrozenError, and MalformedInputError where what somebody typed in is no
+    input.
     """
     customer_id, dry_run = event.get("customer"), event.get("dry_run", False)
     if not isinstance(customer_id, str):
@@ -50,4 +55,6 @@ def open_reindex(registry: Registry, event: dict[str, Any], purpose: str) -> Rei
     customer = registry.customer(customer_id)
     if customer is None:
         raise UnknownCustomerError
+    if registry.destruction(customer_id) is not None:
+        raise FrozenError("the customer's contract is over, and its data is being destroyed")
     return ReindexStep(open_vault(customer, purpose), event["reindex_id"], dry_run)

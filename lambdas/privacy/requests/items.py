@@ -115,7 +115,8 @@ def reopening(table: str, customer: str, request_id: str, run_id: str) -> "list[
             "Update": {
                 "TableName": table,
                 "Key": key(customer, f"request#{request_id}"),
-                "UpdateExpression": "SET #state = :pending, redriven_from = :run_id"
+                "UpdateExpression": "SET #state = :pending, redriven_from = :run_id,"
+                " first_failed_in = if_not_exists(first_failed_in, :run_id)"
                 " REMOVE run_id, completed_at, detail",
                 "ConditionExpression": "#state = :failed AND run_id = :run_id",
                 "ExpressionAttributeNames": {"#state": "state"},
