@@ -9,7 +9,7 @@ from privacy.customers.registry import Registry, UnknownCustomerError
 from privacy.reindex.items import Comparisons
 from privacy.vault.sessions import Vault, open_vault
 
-_EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")  # it becomes a part of the evidence's keys
+_EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")  # it becomes a part of the evidence's keys
 
 
 class MalformedInputError(StepFailedError):
@@ -37,6 +37,16 @@ class ReindexStep:
     def ids(self) -> dict[str, Any]:
         """What every step passes on."""
         return {"customer": self.vault.customer.id, "reindex_id": self.reindex_id, "dry_run": self.dry_run}
+
+
+def unique_id(name: str, started: str | None) -> str:
+    """Return an id for an execution of this name, which Step Functions lets people use again after 90 days.
+
+    `started` is when it was started, as Step Functions writes moments; None where the workflow is of before
+    it told. Evidence of an earlier execution would stand in the way of a later one's, and what it had written
+    down would be taken for the later one's.
+    """
+    return f"{name}-{''.join(filter(str.isdigit, started))[:17]}" if started else name
 
 
 def open_reindex(registry: Registry, event: dict[str, Any], purpose: str) -> ReindexStep:

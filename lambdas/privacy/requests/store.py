@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     Item = dict[str, AttributeValueTypeDef]
 
 _BATCH_GET_LIMIT: Final = 100  # items in one BatchGetItem
+_MARKERS: Final = 1000  # read in one query where some may wait: some 100 KB
 _LIST_QUERIES: Final = 10  # at most 10 MB read for one page of a filtered list
 
 _LAST_ID: Final = "~"
@@ -217,6 +218,8 @@ class RequestStore:
             "Limit": limit,
         }
         if not waiting:
+            # DynamoDB counts before it filters: with a limit of one, each that waits would be a query.
+            query["Limit"] = max(limit, _MARKERS)
             query["FilterExpression"] = "attribute_not_exists(not_before) OR not_before <= :now"
             query["ExpressionAttributeValues"][":now"] = {"S": timestamp(datetime.now(UTC))}
         ids: list[str] = []

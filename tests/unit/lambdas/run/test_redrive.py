@@ -411,12 +411,6 @@ def test_corrections_that_failed_together_are_redriven_in_their_order(world: "Wo
     assert record["fields"]["S"] == '{"name":"Bob"}'
 
 
-def past_the_second() -> None:
-    """Wait until S3's whole seconds tell before from after."""
-    now = datetime.now(UTC)
-    time.sleep(1 - now.microsecond / 1_000_000)
-
-
 @pytest.mark.parametrize("times", [1, 2])
 def test_who_was_erased_since_and_came_back_keeps_what_is_new(world: "World", times: int) -> None:
     """However often the older erasure fails and is redriven; who was not erased since is erased by it."""
@@ -429,7 +423,7 @@ def test_who_was_erased_since_and_came_back_keeps_what_is_new(world: "World", ti
     execute(world)
     assert world.request(newer).state == "completed"
     erased_at = tombstone_of(world, ANNA)
-    past_the_second()
+    world.past_the_second()
     world.put("feedback/new.jsonl", row(ANNA, "new life") + row(carl))
     world.put_record("2", ANNA, name="Anna anew")
     for _ in range(times - 1):
@@ -470,7 +464,7 @@ def test_older_versions_that_the_failed_run_left_go_although_a_later_erasure_kne
     world.deliver()
     newer = world.erase(ANNA)
     execute(world)
-    past_the_second()
+    world.past_the_second()
     world.put("feedback/a.jsonl", row(ANNA, "new life"))
     redrive(world, cut)
     execute(world)
@@ -514,7 +508,7 @@ def test_a_replays_request_that_is_redriven_takes_nothing_of_who_was_erased_sinc
     content = world.read("feedback/a.jsonl")
     world.erase(ANNA)
     execute(world)
-    past_the_second()
+    world.past_the_second()
     moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     world.put("feedback/a.jsonl", content)
     start = {"input": {"customer": "acme", "restored_from": moment}}
@@ -525,7 +519,7 @@ def test_a_replays_request_that_is_redriven_takes_nothing_of_who_was_erased_sinc
     else:
         world.call("replay_erasures", start)
     execute(world)
-    past_the_second()
+    world.past_the_second()
     world.put("feedback/new.jsonl", row(ANNA, "new life"))
     redrive(world, failed)
     execute(world)

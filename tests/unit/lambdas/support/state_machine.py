@@ -38,6 +38,7 @@ class Execution:
     status: str = "RUNNING"
     done: list[str] = field(default_factory=list)
     waiting_until: str | None = None
+    started: str = "2026-05-01T10:00:00.000Z"
 
     @classmethod
     def start(cls, definition: dict[str, Any], name: str, data: Any) -> "Execution":  # noqa: ANN401
@@ -62,7 +63,11 @@ class Execution:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke"
         context = {
             "State": {"RetryCount": sum(frame.retries.values())},
-            "Execution": {"Name": self.name, "Id": f"arn:execution:{self.name}"},
+            "Execution": {
+                "Name": self.name,
+                "Id": f"arn:execution:{self.name}",
+                "StartTime": self.started,
+            },
         }
         parameters = _filled(state["Parameters"], frame.data, context)
         try:

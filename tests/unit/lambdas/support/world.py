@@ -1,6 +1,7 @@
 """One customer's vault with a dataset of each kind, and what happens to it."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -266,6 +267,10 @@ class World:
             self.run()
             assert self.deliver() == []
         return step
+
+    def past_the_second(self) -> None:
+        """Wait until S3's whole seconds tell before from after."""
+        time.sleep(1 - datetime.now(UTC).microsecond / 1_000_000)
 
     # -- what is there afterwards
 
