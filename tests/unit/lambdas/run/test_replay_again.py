@@ -10,7 +10,7 @@ from privacy.run import replay as run_replay
 from privacy.run.replay import OtherSecretError
 from privacy.vault import subject_secret
 
-from ..support.world import EVIDENCE, REGISTRY
+from ..support.world import DATASETS, EVIDENCE, REGISTRY
 from .test_replay import ANNA, BOB, CARA, Backup, furnish, past_the_second, row
 
 if TYPE_CHECKING:
@@ -141,6 +141,21 @@ def test_another_restoration_is_another_replay(world: "World") -> None:
     world.replay(again)
     assert world.read("feedback/back.jsonl") == row(BOB)
     assert world.read("feedback/new.jsonl") == row(ANNA, "new life")
+
+
+def test_a_dataset_that_goes_between_two_pages_keeps_nobody_from_being_asked_for(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_replay, "PAGE_ENTRIES", 1)
+    furnish(world)
+    for person in (ANNA, BOB):
+        erased(world, person)
+    moment = past_the_second()
+    step = page(world, moment)
+    world.declare(*(each for each in DATASETS if each["name"] != "feedback"))
+    while not step["done"]:
+        step = world.call("replay_erasures", {"input": step})
+    assert sorted(replayed_subjects(world, moment)) == sorted([world.ref(p)] for p in (ANNA, BOB))
 
 
 def test_a_replay_that_cannot_match_an_entry_erases_the_others_and_fails(world: "World") -> None:

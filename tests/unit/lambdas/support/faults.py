@@ -81,6 +81,7 @@ class Faults:
     services: dict[str, Service] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     _chosen: tuple[int, Fault] | None = None
+    _action: tuple[int, Callable[[], object]] | None = None
     _inside: bool = False
     _dead: bool = False
     _mutex: threading.Lock = field(default_factory=threading.Lock)
@@ -112,12 +113,27 @@ class Faults:
         self.calls.clear()
         self._chosen = (number, fault)
 
+    def before(self, number: int, action: Callable[[], object]) -> None:
+        """Let something happen before the call with this number, counted from now, is made."""
+        self.calls.clear()
+        self._action = (number, action)
+
     @property
     def struck(self) -> bool:
         """Whether the chosen call was made."""
-        return self._chosen is None
+        return self._chosen is None and self._action is None
+
+    def _act(self) -> None:
+        if self._action is not None and len(self.calls) >= self._action[0]:
+            (_, action), self._action = self._action, None
+            self._inside = False
+            try:
+                action()
+            finally:
+                self._inside = True
 
     def _call(self, service: Service, client: BaseClient, operation: str, parameters: Any) -> Any:  # noqa: ANN401
+        self._act()
         with self._mutex:
             if self._dead:
                 raise Killed
