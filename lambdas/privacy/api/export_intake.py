@@ -14,8 +14,9 @@ from privacy.identifiers import uuid7
 from privacy.requests.idempotency import Idempotency
 from privacy.requests.store import RequestBusyError
 
-MOST_KEPT: Final = 5
-"""Completed exports that can still be fetched: each is a copy of all records, for seven days."""
+MOST_KEPT: Final = 10
+"""Completed exports that can still be fetched: each is a copy of all records, for seven days. One a
+day, and some more."""
 
 _log: Final = logging.getLogger("privacy")
 
