@@ -102,7 +102,7 @@ class Region(pulumi.ComponentResource):
             living,
             vaults,
             functions["begin_vault"].function_name,
-            after=(functions["begin_vault"], purposes, evidence, registry, requests),
+            after=(functions["begin_vault"], purposes, registry, requests),
             parent=self,
         )
         machines = state_machines(name, ground, functions, limits.run_concurrency, child)

@@ -76,7 +76,7 @@ WORST_CASES: Final[Mapping[str, str]] = {
     ),
     "begin_vault": (
         "read and overwrite items of any customer of the region, subject secrets among them: nobody would be "
-        f"found any more, and whoever needs a secret refuses; list all requests; {_FALSE_EVIDENCE}"
+        "found any more, and whoever needs a secret refuses; list all requests"
     ),
     "check_contract_end": f"stop a contract's end by a false answer; {_FALSE_EVIDENCE}",
     "take_inventory": "count versions and items of any customer; no content",

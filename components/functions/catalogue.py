@@ -288,7 +288,6 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=("dynamodb:Query",),
         secrets=("dynamodb:GetItem", "dynamodb:PutItem"),
-        evidence=("secret",),
         purpose="begin",
     ),
     FunctionSpec(

@@ -7,15 +7,12 @@ so a restored table gets its secret back.
 
 import hashlib
 import logging
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from privacy.aws import clients as aws_clients
 from privacy.aws.conditions import ConditionMayFail
 from privacy.customers.registry import Registry, secret_key
-from privacy.evidence import store as evidence_store
 from privacy.requests.store import RequestStore
-from privacy.timestamps import timestamp
 from privacy.vault import subject_secret
 from privacy.vault.items import subject_pk
 from privacy.vault.session_policies import encryption_context
@@ -27,11 +24,9 @@ if TYPE_CHECKING:
 
 _log: Final = logging.getLogger("privacy")
 
-KIND: Final = "secret"
-
 
 def keep_secret(vault: Vault, registry: Registry, requests: RequestStore) -> str:
-    """Have the vault's subject secret in both places, and its digest as evidence; return the digest.
+    """Have the vault's subject secret in both places; return the digest of the sealed one.
 
     It is made only where there is none and no reference was ever made: neither the table nor a request names
     anybody. Can be done again at any point, and twice at the same time.
@@ -51,14 +46,7 @@ def keep_secret(vault: Vault, registry: Registry, requests: RequestStore) -> str
         in_table = subject_secret.of_table(customer, vault.dynamodb)
     if in_table != kept:
         raise OtherSubjectSecretError("the subject secret in the table is not the one in the registry")
-    digest = hashlib.sha256(kept).hexdigest()
-    evidence_store.put(
-        KIND,
-        customer.id,
-        digest,
-        {"customer": customer.id, "secret": digest, "kept_at": timestamp(datetime.now(UTC))},
-    )
-    return digest
+    return hashlib.sha256(kept).hexdigest()
 
 
 def _names_somebody(vault: Vault, requests: RequestStore) -> bool:

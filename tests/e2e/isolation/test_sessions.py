@@ -142,7 +142,7 @@ def test_the_size_of_a_sessions_policy_is_logged_where_its_metric_looks(
     lines = logs.filter_log_events(logGroupName=group, filterPattern='"session opened:"')["events"]
     opened = {line["message"].partition("session opened: ")[2].strip(' "}\n') for line in lines}
     assert any(line.startswith("customer=acme purpose=plan packed=0") for line in opened), opened
-    (made,) = logs.describe_metric_filters(logGroupName=group)["metricFilters"]
+    (made,) = logs.describe_metric_filters(logGroupName=group, filterNamePrefix="Packed")["metricFilters"]
     assert (made["filterName"], made["metricTransformations"][0]["metricValue"]) == (
         "PackedPolicySize",
         "$.packedPolicySize",

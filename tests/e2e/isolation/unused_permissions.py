@@ -170,8 +170,17 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     ),
     **_rows(
         ("confirm-key-deletion",),
-        ("dynamodb:UpdateItem", "events:PutEvents", "s3:PutObject"),
-        "Says that a vault's key is gone, which takes KMS seven days at least.",
+        (
+            "dynamodb:BatchGetItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:UpdateItem",
+            "events:PutEvents",
+            "s3:PutObject",
+        ),
+        "Says that a vault's key is gone, which takes KMS seven days at least; rejects what came too late.",
+    ),
+    ("sweep-runs", "dynamodb:UpdateItem"): (
+        "Rejects a request that was written after its customer was frozen; none was."
     ),
     ("verify-destruction", "dynamodb:BatchGetItem"): (
         "Looks at requests that are still open after a customer's data is destroyed; there were none."
