@@ -25,6 +25,7 @@ from .shared.evidence import EvidenceBucket, EvidenceBucketArgs
 from .shared.queues import DeadLetters, DeadLettersArgs, ObjectEvents, ObjectEventsArgs
 from .shared.region_key import RegionKey, RegionKeyArgs
 from .shared.tables import Registry, RegistryArgs, RequestStore, RequestStoreArgs
+from .vaults.beginning import begin_vaults
 from .vaults.elsewhere import refuse_elsewhere
 from .vaults.remains import deployed_customers, destroyed_vaults, refuse_unfinished
 from .vaults.removed import refuse_removed
@@ -93,12 +94,20 @@ class Region(pulumi.ComponentResource):
         vaults = customer_vaults(
             name, ground, customers, purposes.arns, events.queue_arn, destroyed, today, child
         )
-        Registry(
+        registry = Registry(
             f"{name}-registry",
             RegistryArgs(ground=ground, customers=customers, vaults=vaults, identity=identity),
             child,
         )
-        RequestStore(f"{name}-requests", RequestStoreArgs(ground=ground), child)
+        requests = RequestStore(f"{name}-requests", RequestStoreArgs(ground=ground), child)
+        begin_vaults(
+            name,
+            living,
+            vaults,
+            functions["begin_vault"].function_name,
+            after=(functions["begin_vault"], purposes, registry, requests),
+            parent=self,
+        )
         machines = state_machines(name, ground, functions, limits.run_concurrency, child)
         recurring_calls(name, ground, functions, child)
         ContractClock(

@@ -74,14 +74,18 @@ WORST_CASES: Final[Mapping[str, str]] = {
     "report_reindex": f"read and delete items; {_FALSE_EVIDENCE}",
     "clear_reindex": "read and delete items",
     "replay_erasures": (
-        "read all ledgers of the region (references and times); make requests for whoever is in them; "
-        "write and delete items"
+        "read all ledgers and requests of the region (references and times); make requests for whoever is in "
+        "them; write and delete items"
+    ),
+    "begin_vault": (
+        "read and overwrite items of any customer of the region, subject secrets among them: nobody would be "
+        "found any more, and whoever needs a secret refuses; list all requests"
     ),
     "check_contract_end": f"stop a contract's end by a false answer; {_FALSE_EVIDENCE}",
     "take_inventory": "count versions and items of any customer; no content",
     "freeze_contract": "freeze any customer for good; stop runs; end requests",
     "empty_bucket": _DESTROYS,
-    "delete_table": _DESTROYS,
+    "delete_table": f"{_DESTROYS}; delete sealed secrets from the registry, which their tables have, too",
     "schedule_key_deletion": _DESTROYS,
     "keep_key": (
         "keep the keys of destroyed vaults from being deleted, and so the last backups of their tables "
@@ -92,7 +96,7 @@ WORST_CASES: Final[Mapping[str, str]] = {
         "count versions; see clients with their secrets; call a destruction complete that is not; "
         f"{_FALSE_EVIDENCE}"
     ),
-    "confirm_key_deletion": f"call a key gone that is not; {_FALSE_EVIDENCE}",
+    "confirm_key_deletion": f"call a key gone that is not; {_WRITES_REQUESTS}; {_FALSE_EVIDENCE}",
     "watch_contracts": (
         "start a contract's end, which judges for itself; set a customer's mark, and so freeze it"
     ),
@@ -136,6 +140,7 @@ def _has(spec: FunctionSpec) -> str:
         "checks contracts": spec.checks_contract,
         "puts events": spec.puts_events,
         f"clients: {_verbs(spec.clients)}": bool(spec.clients),
+        f"sealed secrets: {_verbs(spec.secrets)}": bool(spec.secrets),
     }
     parts += [what for what, given in flags.items() if given]
     return ", ".join(parts) or "nothing"

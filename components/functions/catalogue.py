@@ -32,7 +32,7 @@ class FunctionSpec:
     customer's run lock there. One that `checks_contract` sets a mark only where the contract is as it was
     read. `clients` are Cognito actions on OAuth2 clients. One that ends contracts starts the machine that
     does it; one that puts events puts them on the bus of contracts. `evidence` are the kinds of evidence
-    that it writes.
+    that it writes. `secrets` are DynamoDB actions on the vaults' sealed secrets in the registry.
     """
 
     wing: Wing
@@ -44,6 +44,7 @@ class FunctionSpec:
     timeout: int = API_TIMEOUT
     registry: bool = True
     requests: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
     marks_destruction: bool = False
     checks_contract: bool = False
     clients: tuple[str, ...] = ()
@@ -80,6 +81,9 @@ _PENDING: Final = ("dynamodb:BatchGetItem", "dynamodb:Query")
 _TAKE_LOCK: Final = ("dynamodb:DeleteItem", "dynamodb:PutItem")
 """To take a customer's run lock, and to give it back where no run could be started."""
 
+_READ_SECRET: Final = ("dynamodb:GetItem",)
+"""To read the sealed secret behind a vault's subject references."""
+
 _FUNCTIONS: Final = (
     FunctionSpec(
         wing="api",
@@ -90,10 +94,20 @@ _FUNCTIONS: Final = (
         registry=False,
     ),
     FunctionSpec(
-        wing="api", module="put_record", package="api", why="Store a database record.", purpose="ingest"
+        wing="api",
+        module="put_record",
+        package="api",
+        why="Store a database record.",
+        secrets=_READ_SECRET,
+        purpose="ingest",
     ),
     FunctionSpec(
-        wing="api", module="create_upload", package="api", why="Sign the upload of a file.", purpose="ingest"
+        wing="api",
+        module="create_upload",
+        package="api",
+        why="Sign the upload of a file.",
+        secrets=_READ_SECRET,
+        purpose="ingest",
     ),
     FunctionSpec(
         wing="api",
@@ -102,6 +116,7 @@ _FUNCTIONS: Final = (
         why="Take an erasure request and start a run.",
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
+        secrets=_READ_SECRET,
         purpose="intake",
     ),
     FunctionSpec(
@@ -111,6 +126,7 @@ _FUNCTIONS: Final = (
         why="Take a correction request and start a run.",
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
+        secrets=_READ_SECRET,
         purpose="intake",
     ),
     FunctionSpec(
@@ -174,6 +190,7 @@ _FUNCTIONS: Final = (
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
         reads_events=True,
+        secrets=_READ_SECRET,
         purpose="index",
     ),
     FunctionSpec(
@@ -185,6 +202,7 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=(*_PENDING, "dynamodb:GetItem", "dynamodb:UpdateItem"),
         evidence=("ledger",),
+        secrets=_READ_SECRET,
         purpose="plan",
     ),
     FunctionSpec(
@@ -195,6 +213,7 @@ _FUNCTIONS: Final = (
         memory=1769,  # one whole CPU (Lambda Developer Guide, "Configure Lambda function memory")
         disk=LARGEST_DISK,
         timeout=LONGEST_TIMEOUT,
+        secrets=_READ_SECRET,
         purpose="visit",
     ),
     FunctionSpec(
@@ -236,6 +255,7 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=("dynamodb:GetItem", *_TAKE_LOCK),
         starts_runs=True,
+        secrets=_READ_SECRET,
         purpose="reindex",
     ),
     FunctionSpec(
@@ -262,10 +282,22 @@ _FUNCTIONS: Final = (
         why="After a restoration, ask again for the erasures that it undid.",
         memory=1024,
         timeout=LONGEST_TIMEOUT,
-        requests=("dynamodb:GetItem", *_TAKE_LOCK),
+        requests=("dynamodb:GetItem", "dynamodb:Query", *_TAKE_LOCK),
         starts_runs=True,
         evidence=("replay",),
+        secrets=_READ_SECRET,
         purpose="replay",
+    ),
+    # The deployment calls it, once a vault.
+    FunctionSpec(
+        wing="contracts",
+        module="begin_vault",
+        package="runs",
+        why="See to it that a vault has its subject secret, before anybody uses the vault.",
+        timeout=LONGEST_TIMEOUT,
+        requests=("dynamodb:Query",),
+        secrets=("dynamodb:GetItem", "dynamodb:PutItem"),
+        purpose="begin",
     ),
     FunctionSpec(
         wing="contracts",
@@ -312,6 +344,7 @@ _FUNCTIONS: Final = (
         why="Delete the table of a vault whose customer's contract is over.",
         timeout=60,
         marks_destruction=True,
+        secrets=("dynamodb:DeleteItem",),
         purpose="destroy",
     ),
     FunctionSpec(
@@ -348,6 +381,7 @@ _FUNCTIONS: Final = (
         why="Read back that nothing is left of a vault but a key that is about to go.",
         timeout=LONGEST_TIMEOUT,
         requests=_PENDING,
+        secrets=_READ_SECRET,
         marks_destruction=True,
         puts_events=True,
         clients=("cognito-idp:DescribeUserPoolClient",),
@@ -360,6 +394,7 @@ _FUNCTIONS: Final = (
         package="runs",
         why="See that the key of a vault is gone.",
         timeout=60,
+        requests=(*_PENDING, "dynamodb:DeleteItem", "dynamodb:UpdateItem"),
         marks_destruction=True,
         puts_events=True,
         evidence=("contract-end",),
@@ -382,7 +417,7 @@ _FUNCTIONS: Final = (
         package="runs",
         why="Start what is pending without a run, and free the locks of runs that died.",
         timeout=60,
-        requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK),
+        requests=(*_PENDING, "dynamodb:GetItem", *_TAKE_LOCK, "dynamodb:UpdateItem"),
         starts_runs=True,
         watches_runs=True,
     ),

@@ -6,6 +6,9 @@ from ..iam.documents import Statement, through
 from ..naming import RegionNames
 from .catalogue import FunctionSpec
 
+_LOOKED_UP = ("bucket#*", "client#*", "customer#*", "customers", "destruction#*")
+"""Keys of the registry's items that every function may read."""
+
 
 def function_statements(
     names: RegionNames, spec: FunctionSpec, region_key_arn: str, user_pool_arn: str
@@ -34,6 +37,7 @@ def function_statements(
             ),
         ),
         *_registry(names, spec),
+        *_secrets(names, spec),
         *_destruction_mark(names, spec),
         *_clients(spec, user_pool_arn),
         *_requests(names, spec),
@@ -52,9 +56,24 @@ def _registry(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
     return [
         Statement(
             sid="Registry",
-            why="Look up whose client, bucket or contract it is.",
+            why="Look up whose client, bucket or contract it is, and no sealed secret.",
             actions=["dynamodb:GetItem"],
             resources=[names.arn("dynamodb", f"table/{names.registry_table}")],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": list(_LOOKED_UP)}},
+        )
+    ]
+
+
+def _secrets(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    if not spec.secrets:
+        return []
+    return [
+        Statement(
+            sid="SealedSecrets",
+            why="The sealed secrets behind subject references; each opens under its vault's key alone.",
+            actions=list(spec.secrets),
+            resources=[names.arn("dynamodb", f"table/{names.registry_table}")],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "secret#*"}},
         )
     ]
 

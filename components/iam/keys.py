@@ -38,6 +38,7 @@ SUBJECT_REFERENCE = "subject-reference"
 """Encryption context `purpose` of a vault's subject secret."""
 
 TABLE_PURPOSES = (
+    "begin",
     "ingest",
     "intake",
     "index",
@@ -50,8 +51,8 @@ TABLE_PURPOSES = (
     "replay",
     "export",
 )
-SECRET_MAKING_PURPOSES = ("ingest", "intake", "index", "reindex")
-SECRET_READING_PURPOSES = (*SECRET_MAKING_PURPOSES, "visit")
+SECRET_MAKING_PURPOSES = ("begin",)
+SECRET_READING_PURPOSES = ("ingest", "intake", "index", "reindex", "visit")
 READING_PURPOSES = ("fetch", "index", "reindex", "visit")
 WRITING_PURPOSES = ("export", "ingest", "visit")
 
@@ -168,7 +169,7 @@ def vault_key(
         ),
         Statement(
             sid="MakeSubjectSecret",
-            why="The first to need the vault's subject secret makes it; it is kept only as ciphertext.",
+            why="The vault's subject secret is made when the vault is; it is kept only as ciphertext.",
             actions=["kms:GenerateDataKeyWithoutPlaintext"],
             resources=_THIS_KEY,
             principals=roles(SECRET_MAKING_PURPOSES),

@@ -15,6 +15,7 @@ from ..naming import RegionNames
 from .documents import Conditions, Statement
 
 Purpose = Literal[
+    "begin",
     "ingest",
     "intake",
     "index",
@@ -60,6 +61,10 @@ class VaultRights:
 
 
 PURPOSES: Final[Mapping[Purpose, VaultRights]] = {
+    "begin": VaultRights(
+        why="Make a new vault's subject secret, and see that nobody was ever referred to under another one.",
+        table=("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"),
+    ),
     "ingest": VaultRights(
         why="Put records under their subjects, and sign uploads of files.",
         objects=("s3:PutObject",),

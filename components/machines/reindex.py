@@ -37,7 +37,14 @@ def reindex_definition(steps: ReindexSteps, at_once: int) -> State:
             # The input as a whole: a state cannot name a member that may be absent.
             **_repeated(
                 "Plan",
-                step(steps.plan, {"reindex_id.$": "$$.Execution.Name", "input.$": "$"}),
+                step(
+                    steps.plan,
+                    {
+                        "reindex_id.$": "$$.Execution.Name",
+                        "started.$": "$$.Execution.StartTime",
+                        "input.$": "$",
+                    },
+                ),
                 then="CompareAll",
             ),
             "CompareAll": {

@@ -69,6 +69,9 @@ LINES: Final = (
 )
 """CloudWatch Logs finds quoted terms in any line, JSON too (User Guide, "Filter pattern syntax")."""
 
+SECRETS_UNSAFE: Final = "SubjectSecretsUnsafe"
+"""Metric of the log lines about a vault's subject secret, of every function of a purpose that reads one."""
+
 MOST_REFUSED: Final = 100
 """Calls answered with 4xx in a period before somebody is told: a program is broken, or somebody tries."""
 
@@ -262,6 +265,12 @@ def alarm_specs(names: RegionNames) -> list[AlarmSpec]:
             seconds=SESSION_SECONDS,
         ),
         AlarmSpec(
+            name="subject-secret",
+            why="A vault's subject secret is missing, another one, or kept in one place only.",
+            namespace=names.prefix,
+            metric=SECRETS_UNSAFE,
+        ),
+        AlarmSpec(
             name="contract-end-failed",
             why="The end of a contract failed: the customer's data is not, or not wholly, destroyed.",
             namespace="AWS/States",
@@ -376,6 +385,17 @@ class Alarms(pulumi.ComponentResource):
         for function in args.functions.values():
             if function.spec.purpose is None:
                 continue
+            if function.spec.secrets:
+                cloudwatch.LogMetricFilter(
+                    f"{name}-{SECRETS_UNSAFE}-{function.spec.name}",
+                    name=SECRETS_UNSAFE,
+                    log_group_name=function.log_group,
+                    pattern='"subject secret unsafe:"',
+                    metric_transformation=cloudwatch.LogMetricFilterMetricTransformationArgs(
+                        name=SECRETS_UNSAFE, namespace=names.prefix, value="1", default_value="0"
+                    ),
+                    opts=child,
+                )
             cloudwatch.LogMetricFilter(
                 f"{name}-{PACKED_SIZE}-{function.spec.name}",
                 name=PACKED_SIZE,

@@ -47,7 +47,6 @@ def world(worker_id: str) -> Iterator[World]:
     name = f"e2e-{worker_id}"
     with regions(record_trail=True, name=name, waits=_WAITS, configs=configs) as (emulator, stacks):
         world = World(emulator, {stack.name: stack for stack in stacks}, data)
-        world.make_subject_secrets()
         world.send_everything()
         world.run_everything_once()
         yield world

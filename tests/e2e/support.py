@@ -73,20 +73,6 @@ class World:
         """A customer's vault as the account's root sees it."""
         return VaultView(self.emulator, self.stacks[stack], customer)
 
-    def make_subject_secrets(self) -> None:
-        """Have each vault's subject secret made by another purpose: whoever is first to need it makes it."""
-        api = self.api("us-east", "initech")
-        completed(api, api.request_erasure([somebody()]))
-        stack = self.stacks["us-east"]
-        self.emulator.client("s3", stack.region).put_object(
-            Bucket=stack.vaults["umbra"].bucket,
-            Key="purchases/first.jsonl",
-            Body=b'{"member": {"id": "MBR-1"}}\n',
-        )
-        view = self.view("us-east", "umbra")
-        wait_for(lambda: view.index_entries() == 1, "the first index entry")
-        # Every other vault's: by the first record that is put into it.
-
     def send_everything(self) -> None:
         """Send every customer's data, with records of the first few people, and wait for the index."""
         with ThreadPoolExecutor() as pool:

@@ -1,12 +1,16 @@
 """Last step of a contract's end, days later: see that the key is gone, and with it all that it sealed."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from privacy.aws.failures import reported
 from privacy.contracts.destruction_steps import find_destruction
 from privacy.contracts.witness import LOOK_AGAIN, confirm
+from privacy.requests.contract_over import reject_open
+from privacy.requests.store import RequestStore
 from privacy.timestamps import timestamp
+
+_requests: Final = RequestStore.from_environment()
 
 
 @reported("confirm-key-deletion")
@@ -16,6 +20,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     While the key is not gone, look again then. Where it is `held`, the key is to be kept, and nothing else.
     """
     step = find_destruction(event)
+    reject_open(_requests, step.customer.id, datetime.now(UTC))
     if step.held:
         later = timestamp(datetime.now(UTC) + LOOK_AGAIN)
         return {**step.ids, "gone": False, "held": True, "look_at": later}

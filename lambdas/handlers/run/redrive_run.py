@@ -25,6 +25,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     customer, run_id = event.get("customer"), event.get("run_id")
     if not isinstance(customer, str) or _registry.customer(customer) is None:
         raise RedriveRefusedError("customer: has to be the id of a customer of this stack")
+    if _registry.destruction(customer) is not None:
+        raise RedriveRefusedError("customer: its contract is over, and its data is being destroyed")
     if not isinstance(run_id, str) or not _RUN_ID.fullmatch(run_id):
         raise RedriveRefusedError("run_id: has to be the id of a run, as a failed request's run_id gives it")
     redriven = redrive_run(_requests, _lock, customer, run_id)

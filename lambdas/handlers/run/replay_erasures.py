@@ -21,6 +21,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     customer = _registry.customer(str(started.get("customer", "")))
     if customer is None:
         raise ReplayInputError("customer: not one of this region; write an id from the stack's config")
+    if _registry.destruction(customer.id) is not None:
+        raise ReplayInputError("customer: its contract is over, and its data is being destroyed")
     page = Page.of(started, datetime.now(UTC))
     gone_on, done = replay_page(open_vault(customer, "replay"), _requests, _lock, page)
     return {"customer": customer.id, **asdict(gone_on), "done": done}

@@ -1,4 +1,4 @@
-"""Asking for an export: one at a time."""
+"""Asking for an export: one at a time, and not more than a few are kept."""
 
 import logging
 from datetime import UTC, datetime
@@ -14,6 +14,10 @@ from privacy.identifiers import uuid7
 from privacy.requests.idempotency import Idempotency
 from privacy.requests.store import RequestBusyError
 
+MOST_KEPT: Final = 10
+"""Completed exports that can still be fetched: each is a copy of all records, for seven days. One a
+day, and some more."""
+
 _log: Final = logging.getLogger("privacy")
 
 
@@ -22,8 +26,9 @@ def create_export(
 ) -> dict[str, Any]:
     """Put an export on record and return it as the API shows it; of several calls at once one alone makes it.
 
-    Raises ProblemError (409) where one is running, IdempotencyKeyReusedError where the key came with another
-    call, RequestBusyError where others kept getting in the way.
+    Raises ProblemError (409) where one is running or MOST_KEPT can still be fetched,
+    IdempotencyKeyReusedError where the key came with another call, RequestBusyError where others kept getting
+    in the way.
     """
     customer = call.customer.id
     for attempt in range(ATTEMPTS):
@@ -35,6 +40,12 @@ def create_export(
                 return first
             detail = f"Wait until it has ended: it is the export {latest.id}."
             raise ProblemError(problems.EXPORT_RUNNING, detail)
+        kept = store.kept(customer, now)
+        if len(kept) >= MOST_KEPT:
+            if (first := store.replay(customer, idempotency)) is not None:
+                return first
+            detail = f"Fetch the latest one, {kept[0].id}, or ask again at {kept[-1].fetch_until}."
+            raise ProblemError(problems.TOO_MANY_EXPORTS, detail)
         try:
             created = store.create(customer, uuid7(now), now, idempotency, caller=call.caller, after=after)
         except AnotherExportError:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from privacy.aws import clients as aws_clients
 from privacy.aws.failures import StepFailedError
 from privacy.contracts import destruction_mark
 from privacy.contracts.destruction_steps import (
@@ -15,7 +16,7 @@ from privacy.contracts.destruction_steps import (
     check_table,
 )
 from privacy.customers.customer import Customer
-from privacy.customers.registry import Registry
+from privacy.customers.registry import Registry, secret_key
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
@@ -90,6 +91,13 @@ def delete_table(step: DestructionStep, vault: Vault) -> bool:
         if code != "ResourceInUseException":
             raise
     return False
+
+
+def delete_sealed_secret(step: DestructionStep) -> None:
+    """Delete the sealed secret that the registry keeps: as its own item, outside of the vault."""
+    aws_clients.dynamodb().delete_item(
+        TableName=step.registry.table, Key={"pk": {"S": secret_key(step.customer.id)}}
+    )
 
 
 def delete_clients(step: DestructionStep, cognito: "CognitoIdentityProviderClient") -> None:

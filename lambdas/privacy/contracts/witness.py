@@ -65,6 +65,7 @@ class _Seen:
 
     files: Files
     table: dict[str, Any]
+    sealed_secrets: int
     key_state: str
     key_deletion: datetime | None
     clients: int
@@ -77,6 +78,7 @@ class _Seen:
             "delete-markers": self.files.delete_markers,
             "unfinished-uploads": self.files.unfinished_uploads,
             "tables": int(self.table["state"] != "GONE"),
+            "sealed-secrets": self.sealed_secrets,
             "clients": self.clients,
             "open-requests": self.open_requests,
             "usable-keys": int(self.key_state not in {"PendingDeletion", "Gone"}),
@@ -179,6 +181,7 @@ def _look(step: DestructionStep, requests: RequestStore, remaining: Callable[[],
     return _Seen(
         files=files,
         table=table,
+        sealed_secrets=int(step.registry.sealed_secret(step.customer.id) is not None),
         key_state=state,
         key_deletion=key_deletion,
         clients=clients_left(step, aws_clients.cognito()),
@@ -194,6 +197,7 @@ def _left(step: DestructionStep, seen: _Seen) -> dict[str, Any]:
         "read_back": {
             "bucket": {"name": customer.bucket, **asdict(seen.files)},
             "table": {"name": customer.table, **seen.table},
+            "sealed_secrets": seen.sealed_secrets,
             "clients": seen.clients,
             "key": {"arn": customer.key_arn, "state": seen.key_state},
         },

@@ -1,7 +1,7 @@
 """The registry: which client and which bucket belong to which customer, and the customers' contracts.
 
 The stack's program writes it, the functions read it; only how far the destruction of a customer's data has
-come is written by the functions that destroy it. It holds no personal data.
+come, and the sealed secret of a vault, are written by functions. It holds no personal data.
 """
 
 import json
@@ -40,9 +40,9 @@ class Registry:
         item = self._item(f"client#{client_id}")
         return Program(item["customer"]["S"], item["program"]["S"]) if item else None
 
-    def customer(self, customer_id: str) -> Customer | None:
-        """Return the customer of that id, or None."""
-        item = self._item(entry_key(customer_id))
+    def customer(self, customer_id: str, *, consistent: bool = False) -> Customer | None:
+        """Return the customer of that id, or None; `consistent` where it may just have been written."""
+        item = self._item(entry_key(customer_id), consistent=consistent)
         return _customer(item) if item else None
 
     def entry(self, customer_id: str) -> "Entry | None":
@@ -67,6 +67,14 @@ class Registry:
         if not item:
             return None
         return destruction_of(item)
+
+    def sealed_secret(self, customer_id: str) -> bytes | None:
+        """Return the sealed secret behind the references of the customer's vault, as it is kept here.
+
+        Strongly consistent. None where none is kept: see `privacy.vault.subject_secret`.
+        """
+        item = self._item(secret_key(customer_id), consistent=True)
+        return bytes(item["ciphertext"]["B"]) if item else None
 
     def customer_ids(self) -> list[str]:
         """Return the ids of every customer of the region."""
@@ -130,6 +138,11 @@ def destruction_of(item: "Mapping[str, AttributeValueTypeDef]") -> Destruction:
         execution=item.get("execution", {}).get("S"),
         key_ordered="key" in item.get("begun", {}).get("SS", ()),
     )
+
+
+def secret_key(customer_id: str) -> str:
+    """Return the key of the item that keeps the sealed secret of the customer's vault."""
+    return f"secret#{customer_id}"
 
 
 def _customer(item: "Mapping[str, AttributeValueTypeDef]") -> Customer:

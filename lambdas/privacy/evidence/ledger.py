@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from privacy import environment
 from privacy.evidence import store as evidence_store
-from privacy.vault import items as vault_items
 from privacy.vault.sessions import Vault
 
 if TYPE_CHECKING:
@@ -96,9 +95,8 @@ def read(vault: Vault, *, after: str) -> Iterator[Entry]:
 
 
 def secret_digest(vault: Vault) -> str:
-    """Return the digest of the vault's sealed subject secret, or the empty text where it has none."""
-    item = vault_items.get(vault, "vault", "subject-secret")
-    return hashlib.sha256(item["ciphertext"]["B"]).hexdigest() if item else ""
+    """Return the digest of the vault's sealed subject secret. Raises what reading that raises."""
+    return hashlib.sha256(vault.sealed_secret()).hexdigest()
 
 
 def _erasures(documents: Iterable[dict[str, Any]]) -> Iterator[Erasure]:

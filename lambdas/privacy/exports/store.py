@@ -27,6 +27,9 @@ Kind = Literal["records", "files"]
 
 _SK: Final = "export#"
 _LATEST: Final = "latest-export"
+_LAST_ONES: Final = 50
+"""Exports that are looked at for those which can still be fetched; there may be failed ones among them."""
+
 _DETAILS: Final = {
     "failed": "It was not made. Ask for a new one.",
     "withdrawn": "Somebody who may be in it was erased after it was made. Ask for a new one.",
@@ -209,6 +212,13 @@ class ExportStore:
             **self._all(customer), ConsistentRead=True, ScanIndexForward=False, Limit=1
         )
         return next((_export(item) for item in answer["Items"]), None)
+
+    def kept(self, customer: str, now: datetime) -> list[Export]:
+        """Return the exports that can be fetched, of the last ones, newest first (strongly consistent)."""
+        answer = aws_clients.dynamodb().query(
+            **self._all(customer), ConsistentRead=True, ScanIndexForward=False, Limit=_LAST_ONES
+        )
+        return [each for each in map(_export, answer["Items"]) if each.state_at(now) == "completed"]
 
     def complete(
         self, customer: str, export_id: str, *, at: datetime, fetch_until: datetime, written: Written

@@ -184,7 +184,14 @@ class Comparer:
         """
         key, marked = observed.comparison.key, observed.marked
         late = self._late(observed, observed.dataset) if observed.dataset is not None else []
-        unsettled = any(arrival.whole for _, arrivals in late for arrival in arrivals.values())
+        current = observed.content.current_id
+        # Of an older version nothing is written: whoever is late there does not touch the current one's mark.
+        unsettled = any(
+            arrival.whole
+            for version, arrivals in late
+            if current in {None, version.id}
+            for arrival in arrivals.values()
+        )
         if unsettled and marked is not None:
             pk = vault_items.object_pk(key)
             vault_items.delete_version(self.vault, pk, vault_items.INDEXED, marked)

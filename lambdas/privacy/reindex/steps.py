@@ -9,11 +9,15 @@ from privacy.customers.registry import Registry, UnknownCustomerError
 from privacy.reindex.items import Comparisons
 from privacy.vault.sessions import Vault, open_vault
 
-_EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,79}")  # it becomes a part of the evidence's keys
+_EXECUTION_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")  # it becomes a part of the evidence's keys
 
 
 class MalformedInputError(StepFailedError):
     """What somebody gave the execution is no input of a reindex. Its text names the field and the fix."""
+
+
+class FrozenError(StepFailedError):
+    """The customer's data is being destroyed: there is no index to put right any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,21 @@ class ReindexStep:
         return {"customer": self.vault.customer.id, "reindex_id": self.reindex_id, "dry_run": self.dry_run}
 
 
+def unique_id(name: str, started: str | None) -> str:
+    """Return an id for an execution of this name, which Step Functions lets people use again after 90 days.
+
+    `started` is when it was started, as Step Functions writes moments; None where the workflow is of before
+    it told. Evidence of an earlier execution would stand in the way of a later one's, and what it had written
+    down would be taken for the later one's.
+    """
+    return f"{name}-{''.join(filter(str.isdigit, started))[:17]}" if started else name
+
+
 def open_reindex(registry: Registry, event: dict[str, Any], purpose: str) -> ReindexStep:
     """Open the vault of the customer that the state machine names.
 
-    Raises UnknownCustomerError, and MalformedInputError where what somebody typed in is no input.
+    Raises UnknownCustomerError, FrozenError, and MalformedInputError where what somebody typed in is no
+    input.
     """
     customer_id, dry_run = event.get("customer"), event.get("dry_run", False)
     if not isinstance(customer_id, str):
@@ -50,4 +65,6 @@ def open_reindex(registry: Registry, event: dict[str, Any], purpose: str) -> Rei
     customer = registry.customer(customer_id)
     if customer is None:
         raise UnknownCustomerError
+    if registry.destruction(customer_id) is not None:
+        raise FrozenError("the customer's contract is over, and its data is being destroyed")
     return ReindexStep(open_vault(customer, purpose), event["reindex_id"], dry_run)

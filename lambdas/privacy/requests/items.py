@@ -24,17 +24,21 @@ def compact(value: Mapping[str, Any]) -> str:
 
 
 def creation(
-    table: str, customer: str, request: Mapping[str, Any], refs: Sequence[str]
+    table: str, customer: str, request: Mapping[str, Any], refs: Sequence[str], erased_at: Sequence[str] = ()
 ) -> "list[TransactWriteItemTypeDef]":
-    """Return the writes that put a request (as the API shows it) on record with its subjects and marker."""
+    """Return the writes that put a request (as the API shows it) on record with its subjects and marker.
+
+    `erased_at`: of a repeated erasure, for each subject the instant of the erasure that it repeats.
+    """
     texts = {name: value for name, value in request.items() if name not in {"id", "subjects"}}
+    again: Item = {"erased_at": {"L": [{"S": at} for at in erased_at]}} if erased_at else {}
     items: list[Item] = [
         {
             **key(customer, f"request#{request['id']}"),
             **{name: {"S": value} for name, value in texts.items()},
             "subjects": {"N": str(request["subjects"])},
         },
-        {**key(customer, f"subjects#{request['id']}"), "refs": {"L": [{"S": ref} for ref in refs]}},
+        {**key(customer, f"subjects#{request['id']}"), "refs": {"L": [{"S": ref} for ref in refs]}, **again},
         key(customer, f"pending#{request['id']}"),
     ]
     new = "attribute_not_exists(sk)"
@@ -111,7 +115,8 @@ def reopening(table: str, customer: str, request_id: str, run_id: str) -> "list[
             "Update": {
                 "TableName": table,
                 "Key": key(customer, f"request#{request_id}"),
-                "UpdateExpression": "SET #state = :pending, redriven_from = :run_id"
+                "UpdateExpression": "SET #state = :pending, redriven_from = :run_id,"
+                " first_failed_in = if_not_exists(first_failed_in, :run_id)"
                 " REMOVE run_id, completed_at, detail",
                 "ConditionExpression": "#state = :failed AND run_id = :run_id",
                 "ExpressionAttributeNames": {"#state": "state"},

@@ -18,7 +18,8 @@ State = OpenState | EndState
 class Request:
     """A request as the table keeps it; times are RFC 3339 texts, `subjects` counts references.
 
-    `redriven_from` is the last run in which it failed and was then made pending again. `client_id`,
+    `redriven_from` is the last run in which it failed and was then made pending again, `first_failed_in` the
+    first. `client_id`,
     `person_id` and `call_id` are its caller's (`privacy.requests.caller`); nobody called for one that follows
     another or came out of a replay.
     """
@@ -35,6 +36,7 @@ class Request:
     detail: dict[str, Any] | None = None
     follows: str | None = None
     redriven_from: str | None = None
+    first_failed_in: str | None = None
     restored_from: str | None = None
     client_id: str | None = None
     person_id: str | None = None
@@ -76,6 +78,7 @@ class Request:
                 "completed_at",
                 "follows",
                 "redriven_from",
+                "first_failed_in",
                 "restored_from",
                 "client_id",
                 "person_id",

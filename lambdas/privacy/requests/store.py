@@ -33,7 +33,11 @@ if TYPE_CHECKING:
     Item = dict[str, AttributeValueTypeDef]
 
 _BATCH_GET_LIMIT: Final = 100  # items in one BatchGetItem
+_MARKERS: Final = 1000  # read in one query where some may wait: some 100 KB
 _LIST_QUERIES: Final = 10  # at most 10 MB read for one page of a filtered list
+
+_LAST_ID: Final = "~"
+"""Behind every id."""
 
 
 class RequestBusyError(Exception):
@@ -70,13 +74,17 @@ class RequestStore:
         reason: str | None = None,
         follows: str | None = None,
         restored_from: str | None = None,
+        erased_at: Sequence[str] = (),
         idempotency: Idempotency | None = None,
         caller: Caller | None = None,
     ) -> Created:
         """Write a pending request with its subjects, marker and idempotency answer in one transaction.
 
         An idempotency key that was used with the same body, or a `request_id` that exists, writes nothing
-        and returns the first answer with `replayed` set. Raises IdempotencyKeyReusedError for another
+        and returns the first answer with `replayed` set. `erased_at` are the instants of the erasures that a
+        request with `restored_from` repeats, one for each of the subjects.
+
+        Raises IdempotencyKeyReusedError for another
         body, RequestBusyError where the outcome of concurrent calls is still open.
         """
         request = Request(
@@ -93,7 +101,7 @@ class RequestStore:
             person_id=caller.person_id if caller else None,
             call_id=caller.call_id if caller else None,
         )
-        puts = request_items.creation(self.table, customer, request.public(), refs)
+        puts = request_items.creation(self.table, customer, request.public(), refs, erased_at)
         if idempotency is not None:
             puts.append(keeping(self.table, customer, idempotency, request.public()))
         for attempt in range(ATTEMPTS):
@@ -210,6 +218,8 @@ class RequestStore:
             "Limit": limit,
         }
         if not waiting:
+            # DynamoDB counts before it filters: with a limit of one, each that waits would be a query.
+            query["Limit"] = max(limit, _MARKERS)
             query["FilterExpression"] = "attribute_not_exists(not_before) OR not_before <= :now"
             query["ExpressionAttributeValues"][":now"] = {"S": timestamp(datetime.now(UTC))}
         ids: list[str] = []
@@ -223,6 +233,12 @@ class RequestStore:
         """Return the subject references that the request is about; empty for an unknown request."""
         item = self._get(customer, f"subjects#{request_id}")
         return [ref["S"] for ref in item["refs"]["L"]] if item else []
+
+    def erased_at(self, customer: str, request_id: str) -> dict[str, str]:
+        """Return, by subject, the instants of the erasures that the request repeats; empty for any other."""
+        item = self._get(customer, f"subjects#{request_id}") or {}
+        refs, instants = (item.get(name, {}).get("L", []) for name in ("refs", "erased_at"))
+        return {ref["S"]: at["S"] for ref, at in zip(refs, instants, strict=False)}
 
     def claim(self, customer: str, request_id: str, run_id: str) -> bool:
         """Set the request running under this run; return False where it has already ended.
@@ -275,11 +291,13 @@ class RequestStore:
         }
         return self._search(customer, "", narrowed)
 
-    def since(self, customer: str, request_id: str) -> list[Request]:
-        """Return the customer's requests from this one on (strongly consistent)."""
-        return self._search(customer, request_id, {})
+    def since(self, customer: str, request_id: str, last_id: str = _LAST_ID) -> list[Request]:
+        """Return the customer's requests from this one on, to the last one (strongly consistent)."""
+        return self._search(customer, request_id, {}, last_id)
 
-    def _search(self, customer: str, first_id: str, narrowed: Mapping[str, Any]) -> list[Request]:
+    def _search(
+        self, customer: str, first_id: str, narrowed: Mapping[str, Any], last_id: str = _LAST_ID
+    ) -> list[Request]:
         query = {
             "TableName": self.table,
             "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
@@ -288,7 +306,7 @@ class RequestStore:
             "ExpressionAttributeValues": {
                 ":pk": {"S": f"customer#{customer}"},
                 ":first": {"S": f"request#{first_id}"},
-                ":last": {"S": "request#~"},  # behind every id
+                ":last": {"S": f"request#{last_id}"},
                 **narrowed.get("ExpressionAttributeValues", {}),
             },
         }

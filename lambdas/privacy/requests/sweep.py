@@ -1,4 +1,4 @@
-"""The sweep: starts runs that nobody started, and frees customers whose run died."""
+"""The sweep: starts runs that nobody started, frees customers whose run died, rejects what came too late."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -8,6 +8,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from privacy.aws.failures import StepFailedError, error_name
+from privacy.requests.contract_over import reject_open
 from privacy.requests.run_lock import CONTRACT_END, RunLock
 from privacy.requests.store import RequestStore
 from privacy.timestamps import timestamp
@@ -57,6 +58,7 @@ def _sweep(customer: str, requests: RequestStore, lock: RunLock) -> bool:
     active = lock.active_run(customer)
     if active is not None:
         if active.run_id == CONTRACT_END:
+            reject_open(requests, customer, datetime.now(UTC))
             return False
         if datetime.now(UTC) - active.started_at < SETTLING or lock.is_running(customer, active):
             return False

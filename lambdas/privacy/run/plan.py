@@ -66,9 +66,9 @@ def plan_run(
     written before entries are read: what is indexed meanwhile is either found here, or recognised by the
     index as a late arrival.
     """
-    taken = _take(vault, requests, run_id)
+    taken = _superseded(requests, vault.customer.id, _take(vault, requests, run_id))
     at = instant(clock())
-    ledger.write(vault, run_id, at, [_erasure(t) for t in taken if t.erases and t.refs])
+    ledger.write(vault, run_id, at, [_erasure(t) for t in taken if t.erases and t.refs_to_erase])
     _leave_tombstones(vault, taken, at)
     _put_tombstones_back(vault, taken)
     outliving = _withdraw_exports(vault, requests, taken, clock())
@@ -123,6 +123,39 @@ def _take(vault: Vault, requests: RequestStore, run_id: str) -> list[TakenReques
     return taken
 
 
+def _superseded(requests: RequestStore, customer: str, taken: Sequence[TakenRequest]) -> list[TakenRequest]:
+    """Return the requests; redriven erasures with whom another one has erased since they failed.
+
+    Such a subject may have come back: what is new is not taken. Of what was there before, the failed run may
+    have left older versions of which the index knows nothing any more.
+    """
+    redriven = [t for t in taken if t.erases and t.follow_up is None and t.request.first_failed_in]
+    if not redriven:
+        return list(taken)
+    since = min(t.request.first_failed_in or "" for t in redriven)
+    later = [
+        (request.run_id, requests.refs(customer, request.id))
+        for request in requests.since(customer, "")
+        if request.type == "erasure"
+        and request.follows is None
+        and request.state in {"completed", "partial"}
+        and request.run_id is not None
+        and request.run_id > since
+    ]
+    return [_with_superseded(t, later) if t in redriven else t for t in taken]
+
+
+def _with_superseded(taken: TakenRequest, later: Sequence[tuple[str, Sequence[str]]]) -> TakenRequest:
+    """Return the erasure with whom runs after the one in which it failed have erased, and since when."""
+    mine, failed_in = set(taken.refs), taken.request.first_failed_in or ""
+    found: dict[str, str] = {}
+    for run_id, refs in later:
+        if run_id > failed_in:
+            at = instant(moment_of(run_id))
+            found |= {ref: max(at, found.get(ref, "")) for ref in mine.intersection(refs)}
+    return replace(taken, superseded=found)
+
+
 def _with_details(vault: Vault, taken: TakenRequest) -> TakenRequest:
     """Return the request with what waits for it in the vault, as far as that is still there."""
     request_id = taken.request.id
@@ -170,7 +203,7 @@ def _erasure(taken: TakenRequest) -> Erasure:
     request = taken.request
     return Erasure(
         request=request.id,
-        subjects=taken.refs,
+        subjects=taken.refs_to_erase,
         follows=request.follows,
         restored_from=request.restored_from,
         client_id=request.client_id,
@@ -182,7 +215,7 @@ def _erasure(taken: TakenRequest) -> Erasure:
 def _leave_tombstones(vault: Vault, taken: Sequence[TakenRequest], at: str) -> None:
     # A follow-up leaves the first erasure's tombstone: what came legitimately after that one is not late.
     first = [t for t in reversed(taken) if t.erases and t.follow_up is None and not t.replayed]
-    erased = {ref: t.request.id for t in first for ref in t.refs}
+    erased = {ref: t.request.id for t in first for ref in t.refs_to_erase}
     if not erased:
         return
     tombstones.note_erasure(vault, at)

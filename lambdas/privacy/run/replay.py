@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 from privacy.evidence import ledger
 from privacy.evidence import store as evidence_store
 from privacy.evidence.ledger import Entry
-from privacy.identifiers import uuid7
+from privacy.requests.replays import Replays
 from privacy.requests.run_lock import RunLock
 from privacy.requests.store import RequestStore
 from privacy.timestamps import parse_timestamp, timestamp
@@ -41,22 +41,31 @@ class ReplayInputError(ValueError):
 
 
 class OtherSecretError(Exception):
-    """The vault's subject secret is not the one under which the ledger's references were made.
+    """Entries of the ledger were made under another subject secret than the vault's: they match nobody.
 
-    They would match nobody, and the replay would pass over everybody. Restore the table to a moment at which
-    it had the secret, or put the item `vault` / `subject-secret` back.
+    Everybody else is asked to be erased again. See docs/restore.md, "The subject secret".
     """
+
+    def __init__(self, entries: int) -> None:
+        super().__init__(
+            f"{entries} entries of the ledger are under another subject secret than the vault's, and whom "
+            "they are about is not erased again; see docs/restore.md, The subject secret"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Where a replay stands. `after` is the ledger key behind which to go on; the rest counts up to there."""
+    """Where a replay stands. `after` is the ledger key behind which to go on; the rest counts up to there.
+
+    `skipped` are entries under another secret, `covered` subjects whom an earlier call or start asked for.
+    """
 
     restored_from: str
     after: str = ""
     page: int = 0
     entries: int = 0
     skipped: int = 0
+    covered: int = 0
     subjects: int = 0
     requests: int = 0
 
@@ -92,16 +101,21 @@ def replay_page(
 ) -> tuple[Page, bool]:
     """Ask for the erasures of one page of the ledger; return where it stands then, and whether that was all.
 
-    Doing it again makes nothing twice, but asks again for what ended failed or partial: a request's id
-    follows from whom it is about. Entries under another subject secret are skipped, as those of an earlier
-    vault of the customer; raises OtherSecretError where there are no others: then nothing was asked for.
+    Doing it again asks again for what ended failed or partial, and for nobody whom a request of this replay
+    has erased again, or will: who was, and came back since, keeps what is new. The ledger ends where it ended
+    at the replay's first start.
+
+    Entries under another subject secret match nobody. Raises OtherSecretError at the last page where there
+    were any, when everybody else is asked for; what reading the vault's secret raises, before anything.
     """
-    read = _read(vault, page.after)
-    if read.done and page.skipped + read.skipped and not page.entries + len(read.entries):
-        raise OtherSecretError
+    replay = Replays(requests, vault.customer.id, page.restored_from)
+    read = _read(vault, page.after, replay.ledger_end(clock()))
     chunks = list(_chunks(read.entries))
-    made = [_ask(vault, requests, page.restored_from, chunk, clock()) for chunk in chunks]
-    subjects = sum(len(group.subjects) for chunk in chunks for group in chunk)
+    covered = replay.covered({ref for chunk in chunks for group in chunk for ref in group.subjects})
+    left = [(chunk, _without(chunk, covered)) for chunk in chunks]
+    made = [_ask(vault, replay, chunk, refs, clock()) for chunk, refs in left if refs]
+    subjects = sum(len(refs) for _, refs in left)
+    passed_over = sum(len(group.subjects) for chunk in chunks for group in chunk) - subjects
     name = f"{''.join(filter(str.isdigit, page.restored_from))}/{page.page:06d}-{_digest(made).hex()[:16]}"
     evidence_store.put(
         KIND,
@@ -113,6 +127,7 @@ def replay_page(
             "replayed_at": timestamp(clock()),
             "ledger_entries": [entry.key for entry in read.entries],
             "skipped": read.skipped,
+            "covered": passed_over,
             "requests": made,
             "subjects": subjects,
         },
@@ -134,15 +149,18 @@ def replay_page(
         page=page.page + 1,
         entries=page.entries + len(read.entries),
         skipped=page.skipped + read.skipped,
+        covered=page.covered + passed_over,
         subjects=page.subjects + subjects,
         requests=page.requests + len(made),
     )
+    if read.done and gone_on.skipped:
+        raise OtherSecretError(gone_on.skipped)
     return gone_on, read.done
 
 
 @dataclass(slots=True)
 class _Read:
-    """What a page has of the ledger: the same at each attempt. `after` is the key of the last entry."""
+    """What a page has of the ledger. `after` is the key of the last entry."""
 
     after: str
     entries: list[Entry] = field(default_factory=list)
@@ -150,18 +168,21 @@ class _Read:
     done: bool = False
 
 
-def _read(vault: Vault, after: str) -> _Read:
+def _read(vault: Vault, after: str, end: str) -> _Read:
+    """Read a page, without what was erased after the instant at which the ledger ends."""
     secret = ledger.secret_digest(vault)
     read = _Read(after)
     subjects = 0
-    for entry in ledger.read(vault, after=after):
+    for looked_at, entry in enumerate(ledger.read(vault, after=after), start=1):
         read.after = entry.key
-        if entry.secret != secret:
+        if entry.erased_at > end:
+            pass
+        elif entry.secret != secret:
             read.skipped += 1
         else:
             read.entries.append(entry)
             subjects += sum(len(erasure.subjects) for erasure in entry.erasures)
-        if len(read.entries) + read.skipped == PAGE_ENTRIES or subjects >= PAGE_SUBJECTS:
+        if looked_at == PAGE_ENTRIES or subjects >= PAGE_SUBJECTS:
             return read
     read.done = True
     return read
@@ -193,27 +214,39 @@ def _grouped(chunk: Mapping[str, Group]) -> list[Group]:
     return [Group(request, erased_at, tuple(sorted(found))) for (request, erased_at), found in refs.items()]
 
 
-def _ask(vault: Vault, requests: RequestStore, restored_from: str, chunk: list[Group], now: datetime) -> str:
-    """Make the erasure request of one chunk, unless it is there and went well; return its id."""
-    customer = vault.customer.id
+def _without(chunk: Iterable[Group], covered: Mapping[str, str]) -> dict[str, str]:
+    """Return whom of the chunk nothing covers up to the time of the erasure, with that time."""
+    return {
+        ref: group.erased_at
+        for group in chunk
+        for ref in group.subjects
+        if covered.get(ref, "") < group.erased_at
+    }
+
+
+def _ask(vault: Vault, replay: Replays, chunk: list[Group], refs: Mapping[str, str], now: datetime) -> str:
+    """Make the erasure request of those of a chunk who are left; return its id.
+
+    The id follows from the whole chunk: of two executions at the same time, one makes the request.
+    """
+    customer, requests = replay.customer, replay.requests
     text = request_items.groups_text(chunk)
     for attempt in count():
-        # Sorted before what was asked for since the restoration, so that the next run begins with it.
-        request_id = uuid7(
-            parse_timestamp(restored_from), _digest([customer, restored_from, str(attempt), text])
-        )
+        request_id = replay.request_id(_digest([customer, replay.restored_from, str(attempt), text]))
         known = requests.get(customer, request_id)
         if known is None or known.state not in {"failed", "partial"}:
             break
     if known is None:
         request_items.put_groups(vault, request_id, chunk)
+        subjects = sorted(refs)
         requests.create(
             customer,
             type="erasure",
-            refs=sorted(ref for group in chunk for ref in group.subjects),
+            refs=subjects,
             request_id=request_id,
             received_at=now,
-            restored_from=restored_from,
+            restored_from=replay.restored_from,
+            erased_at=[refs[ref] for ref in subjects],
         )
     return request_id
 

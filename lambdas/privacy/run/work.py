@@ -30,6 +30,7 @@ class TakenRequest:
       (None: all of the subject's records).
     - `outdated`: set where a correction names a dataset or a field that the config does not have any more.
     - `details_gone`: set where what the request is about is no longer known; `refs` is then empty.
+    - `superseded`: of a redriven erasure, subjects whom another one has erased since, up to which instant.
     - `redriven`: the objects of the run that the request failed in, with their visits' journals.
     """
 
@@ -41,6 +42,7 @@ class TakenRequest:
     records: frozenset[tuple[str, str | None]] = frozenset()
     outdated: bool = False
     details_gone: bool = False
+    superseded: Mapping[str, str] = field(default_factory=dict)
     redriven: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
@@ -48,8 +50,15 @@ class TakenRequest:
         """Whether the request is an erasure."""
         return self.request.type == "erasure"
 
+    @property
+    def refs_to_erase(self) -> tuple[str, ...]:
+        """Whom an erasure erases as of now: not those whom another one has erased since it failed."""
+        return tuple(ref for ref in self.refs if ref not in self.superseded)
+
     def limit(self, ref: str) -> ErasureLimit | None:
         """Which versions a repeated erasure takes all of this subject's rows from; None for a first one."""
+        if ref in self.superseded:
+            return ErasureLimit(self.superseded[ref], NEVER)
         if self.follow_up is not None and self.follow_up.whole:
             return ErasureLimit(self.follow_up.erased_at, NEVER)
         restored_from = self.request.restored_from
@@ -96,9 +105,9 @@ class Work:
         limit = taken.limit(ref)
         if limit is not None:
             self.limits[ref] = limit.widened(self.limits.get(ref))
-        if taken.erases and not taken.replayed:
+        if taken.erases and not taken.replayed and ref not in taken.superseded:
             self.erase[ref] = taken.extent.widened(self.erase.get(ref))
-        elif not taken.erases:
+        if not taken.erases:
             self.correct.append((taken.request.id, ref))
 
     def join(self, other: "Work") -> None:

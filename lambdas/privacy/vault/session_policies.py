@@ -59,6 +59,7 @@ class VaultResources:
 
 
 PURPOSES: Final[Mapping[str, Sequence[Kind]]] = {
+    "begin": ("table",),
     "ingest": ("uploads", "table"),
     "intake": ("table",),
     "index": ("bucket", "objects", "table", "objects_index"),

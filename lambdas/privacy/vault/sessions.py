@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from privacy import environment
 from privacy.aws import clients as aws_clients
-from privacy.aws.conditions import is_failed_condition
 from privacy.customers.customer import Customer
+from privacy.vault import subject_secret
 from privacy.vault.session_policies import VaultResources, encryption_context, session_policy
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
-    from types_boto3_dynamodb.type_defs import AttributeValueTypeDef
     from types_boto3_kms import KMSClient
     from types_boto3_s3 import S3Client
     from types_boto3_sts.type_defs import CredentialsTypeDef
@@ -45,7 +43,6 @@ _CLIENT_CONFIG: Final = Config(
     max_pool_connections=16,
 )
 _S3_CONFIG: Final = _CLIENT_CONFIG.merge(aws_clients.S3_CONFIG)
-_SECRET_KEY: Final[dict[str, "AttributeValueTypeDef"]] = {"pk": {"S": "vault"}, "sk": {"S": "subject-secret"}}
 
 
 class _Keys(TypedDict):
@@ -60,6 +57,7 @@ class _Session:
 
     credentials: "CredentialsTypeDef"
     expires: float
+    sealed: dict[str, bytes] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
     noted: set[str] = field(default_factory=set)
 
@@ -113,49 +111,31 @@ class Vault:
         """Prefixes of which this session has seen a note of how their files are read (`readings`)."""
         return self._session.noted
 
-    def subject_secret(self) -> bytes:
-        """Return the secret behind the vault's subject references, made on first need.
+    def sealed_secret(self) -> bytes:
+        """Return the vault's subject secret as it is kept: KMS ciphertext.
 
-        It exists in the clear only in memory; the table keeps KMS ciphertext. Of several functions that
-        make one at the same time, the first to write wins and all use that one.
+        Raises what `subject_secret.read` raises.
+        """
+        known = self._session.sealed.get(self.customer.table)
+        if known is None:
+            known = subject_secret.read(self.customer, self.dynamodb)
+            self._session.sealed[self.customer.table] = known
+        return known
+
+    def subject_secret(self) -> bytes:
+        """Return the secret behind the vault's subject references: it is in the clear only in memory.
+
+        Raises what `subject_secret.read` raises.
         """
         known = self._session.secrets.get(self.customer.table)
         if known is None:
-            ciphertext = self._stored_secret() or self._make_secret()
             known = self._session.kms.decrypt(
-                CiphertextBlob=ciphertext,
+                CiphertextBlob=self.sealed_secret(),
                 EncryptionContext=encryption_context(self.customer.id),
                 KeyId=self.customer.key_arn,
             )["Plaintext"]
             self._session.secrets[self.customer.table] = known
         return known
-
-    def _stored_secret(self) -> bytes | None:
-        answer = self.dynamodb.get_item(TableName=self.customer.table, Key=_SECRET_KEY, ConsistentRead=True)
-        item = answer.get("Item")
-        return bytes(item["ciphertext"]["B"]) if item else None
-
-    def _make_secret(self) -> bytes:
-        made = self._session.kms.generate_data_key_without_plaintext(
-            KeyId=self.customer.key_arn,
-            NumberOfBytes=32,
-            EncryptionContext=encryption_context(self.customer.id),
-        )["CiphertextBlob"]
-        try:
-            self.dynamodb.put_item(
-                TableName=self.customer.table,
-                Item={**_SECRET_KEY, "ciphertext": {"B": made}},
-                ConditionExpression="attribute_not_exists(sk)",
-            )
-        except ClientError as error:
-            if not is_failed_condition(error):
-                raise
-            first = self._stored_secret()
-            if first is None:
-                raise
-            return first
-        _log.info("subject secret made: customer=%s", self.customer.id)
-        return made
 
 
 _sessions: dict[tuple[str, str, str], _Session] = {}

@@ -150,6 +150,9 @@ def _purges(
     """Return whether the object's other versions have to go."""
     if outcome.erased or outcome.rows_dropped or outcome.new_version is not None:
         return True
+    if (journal.facts.get("outcome") or {}).get("rows_dropped"):
+        # An attempt before took rows out of what somebody has replaced since: they are in the older versions.
+        return True
     if visit.scan:
         return scans.older_versions_go(vault, dataset, visit, found.old_version, found.kept_version, journal)
     return bool(found.erase)

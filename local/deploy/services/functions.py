@@ -366,6 +366,24 @@ def _delete_invoke_config(aws: Aws, config: Existing) -> None:
         )
 
 
+def _invocation(aws: Aws, name: str, inputs: Inputs) -> Made:
+    answer = aws.client("lambda").invoke(
+        **picked(inputs, FunctionName="functionName", Qualifier="qualifier", Payload="input")
+    )
+    result = answer["Payload"].read().decode()
+    if "FunctionError" in answer:
+        raise DeploymentError(f"aws:lambda/invocation:Invocation {name!r}: the function failed: {result}")
+    return Made(f"{inputs['functionName']}_{inputs.get('qualifier', '$LATEST')}", {"result": result})
+
+
+def _read_invocation(_aws: Aws, invocation: Existing) -> Existing:
+    return invocation  # a call that was made stays made
+
+
+def _forget_invocation(_aws: Aws, _invocation: Existing) -> None:
+    """Nothing: what a function has done, the function's own resources keep."""
+
+
 CREATORS = (
     Creator(
         token="aws:lambda/function:Function",
@@ -419,5 +437,13 @@ CREATORS = (
         update=again(_invoke_config),
         updatable=properties("maximumRetryAttempts maximumEventAgeInSeconds destinationConfig"),
         delete=_delete_invoke_config,
+    ),
+    Creator(
+        token="aws:lambda/invocation:Invocation",
+        create=_invocation,
+        read=_read_invocation,
+        properties=properties("functionName qualifier input triggers"),
+        replacing=properties("functionName qualifier input triggers"),
+        delete=_forget_invocation,
     ),
 )

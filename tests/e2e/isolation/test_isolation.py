@@ -12,6 +12,7 @@ from local.stacks import Stack
 from tests.e2e.support import World, resources
 
 FUNCTIONS = {
+    "begin": "begin-vault",
     "ingest": "put-record",
     "intake": "create-erasure-request",
     "index": "index-objects",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Final
 
 _FUNCTIONS: Final = (
+    "begin-vault",
     "check-contract-end",
     "clear-reindex",
     "complete-run",
@@ -121,6 +122,7 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     # -- what S3 and DynamoDB do with a vault's key on the caller's behalf; the emulator does not ask ------
     **_rows(
         (
+            "purpose-begin",
             "purpose-close",
             "purpose-export",
             "purpose-fetch",
@@ -161,9 +163,6 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     ("index-objects", "sqs:ChangeMessageVisibility"): (
         "Lets an event that could not be taken come again soon; all of them were taken."
     ),
-    ("purpose-reindex", "kms:GenerateDataKeyWithoutPlaintext"): (
-        "Makes the vault's subject secret where the index was lost before anybody needed one."
-    ),
     **_rows(
         ("create-export", "get-export"),
         ("states:DescribeExecution",),
@@ -174,8 +173,17 @@ UNUSED: Final[dict[tuple[str, str], str]] = {
     ),
     **_rows(
         ("confirm-key-deletion",),
-        ("dynamodb:UpdateItem", "events:PutEvents", "s3:PutObject"),
-        "Says that a vault's key is gone, which takes KMS seven days at least.",
+        (
+            "dynamodb:BatchGetItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:UpdateItem",
+            "events:PutEvents",
+            "s3:PutObject",
+        ),
+        "Says that a vault's key is gone, which takes KMS seven days at least; rejects what came too late.",
+    ),
+    ("sweep-runs", "dynamodb:UpdateItem"): (
+        "Rejects a request that was written after its customer was frozen; none was."
     ),
     ("verify-destruction", "dynamodb:BatchGetItem"): (
         "Looks at requests that are still open after a customer's data is destroyed; there were none."

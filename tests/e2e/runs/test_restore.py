@@ -72,6 +72,19 @@ def test_who_was_erased_does_not_come_back_with_a_backup(world: World) -> None:
     }
 
 
+def test_the_subject_secret_of_a_vault_from_before_is_taken_over(world: World) -> None:
+    stack = world.stacks[STACK]
+    dynamodb, functions = (world.emulator.client(name, stack.region) for name in ("dynamodb", "lambda"))
+    kept = {"TableName": f"{stack.prefix}-registry", "Key": {"pk": {"S": f"secret#{CUSTOMER}"}}}
+    before = dynamodb.get_item(**kept)["Item"]
+    dynamodb.delete_item(**kept)
+    answer = functions.invoke(
+        FunctionName=f"{stack.prefix}-begin-vault", Payload=json.dumps({"customer": CUSTOMER})
+    )
+    assert "FunctionError" not in answer
+    assert dynamodb.get_item(**kept)["Item"] == before
+
+
 def test_nobody_removes_evidence(world: World) -> None:
     person, api = somebody(), world.api(STACK, CUSTOMER)
     completed(api, api.request_erasure([person]))

@@ -19,7 +19,9 @@ from moto import mock_aws
 
 from components.functions.catalogue import FUNCTIONS
 from privacy.aws import clients as aws_clients
-from privacy.vault import sessions
+from privacy.customers.registry import secret_key
+from privacy.vault import sessions, subject_secret
+from privacy.vault.session_policies import encryption_context
 
 from .support import moto_answers, snapshots
 
@@ -203,6 +205,19 @@ def enter(registry: str, pk: str, **attributes: str | int) -> None:
         for name, value in attributes.items()
     }
     client("dynamodb").put_item(TableName=registry, Item=item)
+
+
+def begin_vault(
+    registry: str, customer: str, *, table: str, key_arn: str, sealed: bytes | None = None
+) -> None:
+    """Keep a subject secret in both places, as the deployment of a vault does."""
+    if sealed is None:
+        sealed = client("kms").generate_data_key_without_plaintext(
+            KeyId=key_arn, NumberOfBytes=32, EncryptionContext=encryption_context(customer)
+        )["CiphertextBlob"]
+    secret = {"ciphertext": {"B": sealed}}
+    client("dynamodb").put_item(TableName=registry, Item={"pk": {"S": secret_key(customer)}, **secret})
+    client("dynamodb").put_item(TableName=table, Item={**subject_secret.ITEM_KEY, **secret})
 
 
 def enter_customer(

@@ -35,6 +35,13 @@ class Session:
         return bool(found.decision == "Allow")
 
 
+def may_alone(policy: Sequence[Statement], action: str, resource: str, keys: dict[str, Any]) -> bool:
+    """Whether a role's own policy allows it."""
+    context = _context(action, resource, keys=keys)
+    found = evaluate(context, [parse_policy_document(document(policy))])
+    return bool(found.decision == "Allow")
+
+
 def decision(policy: list[Statement], action: str, resource: str, **context: Any) -> str:  # noqa: ANN401
     """Return what the policy alone says to the role of a visit, or to the `caller`."""
     result: str = evaluate_resource_policy(document(policy), _context(action, resource, **context)).decision

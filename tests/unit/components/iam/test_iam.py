@@ -53,6 +53,17 @@ def test_a_statement_comes_out_as_iam_reads_it() -> None:
                 "Effect": "Allow",
                 "Action": ["dynamodb:GetItem"],
                 "Resource": ["arn:aws:dynamodb:eu-west-1:123456789012:table/gdpr-eu-west-registry"],
+                "Condition": {
+                    "ForAllValues:StringLike": {
+                        "dynamodb:LeadingKeys": [
+                            "bucket#*",
+                            "client#*",
+                            "customer#*",
+                            "customers",
+                            "destruction#*",
+                        ]
+                    }
+                },
             },
             {
                 "Sid": "Requests",

@@ -53,21 +53,26 @@ def everywhere(actions: set[str]) -> dict[str, set[str]]:
 
 
 NEEDS: dict[Purpose, dict[str, set[str]]] = {
+    "begin": {
+        "table": {"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"},
+        **secret(MAKE),
+        "key through DynamoDB": {OPEN},
+    },
     "ingest": {
         "feedback": {"s3:PutObject"},
         "list of a key": {"s3:ListBucket"},
         "table": {*ITEMS, "dynamodb:ConditionCheckItem"},
-        **secret(OPEN, MAKE),
+        **secret(OPEN),
         "key through S3": {OPEN, SEAL},
         "key through DynamoDB": {OPEN},
     },
-    "intake": {"table": ITEMS, **secret(OPEN, MAKE), "key through DynamoDB": {OPEN}},
+    "intake": {"table": ITEMS, **secret(OPEN), "key through DynamoDB": {OPEN}},
     "index": {
         **everywhere({READ}),
         "bucket": {LIST},
         "table": {*ITEMS, *BATCHES},
         "index": {"dynamodb:Query"},
-        **secret(OPEN, MAKE),
+        **secret(OPEN),
         "key through S3": {OPEN},
         "key through DynamoDB": {OPEN},
     },
@@ -90,7 +95,7 @@ NEEDS: dict[Purpose, dict[str, set[str]]] = {
         "bucket": {LIST},
         "table": {*ITEMS, *BATCHES, *_PATCH},
         "index": {"dynamodb:Query", "dynamodb:Scan"},
-        **secret(OPEN, MAKE),
+        **secret(OPEN),
         "key through S3": {OPEN},
         "key through DynamoDB": {OPEN},
     },

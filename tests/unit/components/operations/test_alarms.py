@@ -20,6 +20,7 @@ from components.operations.alarms import (
     LINES,
     PACKED_SIZE,
     PERIOD_SECONDS,
+    SECRETS_UNSAFE,
     Alarms,
     AlarmsArgs,
     alarm_specs,
@@ -300,7 +301,7 @@ def test_lines_are_counted_in_the_logs_of_their_functions(deployment: Deployment
     filters = {
         made.inputs["name"]: made.inputs
         for made in deployment.of("aws:cloudwatch/logMetricFilter:LogMetricFilter")
-        if made.inputs["name"] != PACKED_SIZE
+        if made.inputs["name"] not in {PACKED_SIZE, SECRETS_UNSAFE}
     }
     assert set(filters) == {line.name or line.metric for line in LINES}
     for line in LINES:
@@ -315,6 +316,19 @@ def test_lines_are_counted_in_the_logs_of_their_functions(deployment: Deployment
             "value": "1",
             "defaultValue": "0",
         }
+
+
+def test_a_secret_that_is_not_safe_is_told_by_whoever_reads_it_in_a_vault(deployment: Deployment) -> None:
+    found = [
+        made.inputs
+        for made in deployment.of("aws:cloudwatch/logMetricFilter:LogMetricFilter")
+        if made.inputs["name"] == SECRETS_UNSAFE
+    ]
+    opening = {"put_record", "create_upload", "create_erasure_request", "create_correction_request"}
+    working = {"index_objects", "plan_run", "visit_objects", "reindex_objects", "replay_erasures"}
+    told = {made["logGroupName"].removeprefix(f"/aws/lambda/{deployment.prefix}-") for made in found}
+    assert told >= {name.replace("_", "-") for name in opening | working}
+    assert {made["pattern"] for made in found} == {'"subject secret unsafe:"'}
 
 
 def packed_size_filters(deployment: Deployment) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from privacy.aws import clients as aws_clients
 from privacy.exports.store import ExportStore, Part, Written
 from privacy.identifiers import uuid7
 from privacy.requests.caller import Caller
-from privacy.timestamps import parse_timestamp
+from privacy.timestamps import parse_timestamp, timestamp
 from tests.properties import examples
 
 from ..region import client
@@ -347,3 +347,24 @@ def test_withdrawing_leaves_a_neighbours_exports_alone(api: Api) -> None:
     assert store(api).withdraw_all("acme", at=datetime.now(UTC)) == 0
     assert get(api, ours).json["state"] == "withdrawn"
     assert get(api, theirs, client="zenith-dpo").json["state"] == "completed"
+
+
+def test_not_more_than_a_few_copies_of_all_records_are_kept(api: Api) -> None:
+    now = datetime.now(UTC)
+    made = []
+    for number in range(10):
+        made.append(ask(api, f"k-{number}").json["id"])
+        assert store(api).complete(
+            "acme", made[-1], at=now, fetch_until=now + timedelta(days=1 + number), written=Written(
+                records=0, files=0, size=0, parts=()
+            )
+        )  # fmt: skip
+    more = ask(api)
+    assert (more.status, more.problem) == (409, "too-many-exports")
+    assert made[-1] in more.json["detail"]
+    assert timestamp(now + timedelta(days=1)) in more.json["detail"]
+    assert len(api.cloud.executions(api.cloud.export_machine_arn)) == 10
+    assert ask(api, "k-9").json["id"] == made[-1], "the same call, made again"
+    assert ask(api, client="zenith-dpo").status == 202, "somebody else's"
+    store(api).withdraw_all("acme", at=now)
+    assert ask(api).status == 202

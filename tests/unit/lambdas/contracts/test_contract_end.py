@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from components.functions.catalogue import FUNCTIONS
 from privacy.contracts import empty_bucket
 from privacy.customers.customer import Destruction
+from privacy.requests import contract_over
 from privacy.requests.run_lock import CONTRACT_END, RunLock
 from privacy.requests.sweep import sweep
 
@@ -199,7 +200,7 @@ def test_a_dry_run_counts_and_touches_nothing(region: Region) -> None:
         assert seen["reason"] == reason
         found = {name: seen["bucket"][name] for name in ("versions", "bytes", "delete_markers")}
         assert found == {"versions": 8, "bytes": 6 * 3 + 9 + 1, "delete_markers": 1}
-        assert (seen["bucket"]["unfinished_uploads"], seen["table"]["items_counted_last"]) == (2, 5)
+        assert (seen["bucket"]["unfinished_uploads"], seen["table"]["items_counted_last"]) == (2, 6)
         assert seen["clients"] == 2
         assert region.contents(customer) == before
     assert not region.evidence()
@@ -245,9 +246,8 @@ def test_what_was_asked_for_and_is_not_done_ends_rejected(region: Region) -> Non
 
 
 def test_more_requests_than_one_call_rejects(region: Region, monkeypatch: pytest.MonkeyPatch) -> None:
-    from privacy.contracts import freeze as contract_freeze
 
-    monkeypatch.setattr(contract_freeze, "REJECTED_AT_ONCE", 2)
+    monkeypatch.setattr(contract_over, "REJECTED_AT_ONCE", 2)
     ids = [region.ask("acme") for _ in range(5)]
     region.carry_out(region.start())
     states = {request.state for each in ids if (request := region.requests.get("acme", each)) is not None}
@@ -377,3 +377,23 @@ def test_destroyed_names_the_state_the_registry_keeps(region: Region) -> None:
     assert isinstance(destruction, Destruction)
     assert (destruction.state, destruction.key_deletion is not None) == ("scheduled", True)
     assert EVIDENCE
+
+
+def test_a_request_that_comes_after_the_last_reading_back_is_rejected(region: Region) -> None:
+    """Its call had been let in before the freeze: functions behind the API may take 28 seconds."""
+    execution = region.carry_out(region.start())
+    late = region.ask("acme")
+    region.remove_key("acme")
+    assert region.carry_out(execution).status == "SUCCEEDED"
+    request = region.requests.get("acme", late)
+    assert request is not None
+    assert request.state == "rejected"
+
+
+def test_the_sealed_secret_goes_with_the_table_and_nobody_elses(region: Region) -> None:
+    assert region.registry.sealed_secret("acme") is not None
+    region.carry_out(region.start())
+    assert region.registry.sealed_secret("acme") is None
+    assert region.registry.sealed_secret("globex") is not None
+    (scheduled,) = region.evidence().values()
+    assert scheduled["read_back"]["sealed_secrets"] == 0

@@ -139,9 +139,9 @@ def happens(end: End, number: int, act: Callable[[End], None]) -> bool:
         frozen.append(end.frozen)
         act(end)
 
-    end.world.faults.let_happen(number, meanwhile)
+    end.world.faults.before(number, meanwhile)
     end.hours.executions["by-the-schedule"].advance(end.world.invoke)
-    assert end.world.faults.happened
+    assert end.world.faults.struck
     return frozen[0]
 
 

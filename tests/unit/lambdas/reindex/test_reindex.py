@@ -289,3 +289,27 @@ def test_the_mark_alone_of_an_object_that_is_gone_is_no_mark_of_the_next_one(wor
     world.put("feedback/a.jsonl", row(ANNA))
     assert world.partition(ANNA) == ["object#feedback/a.jsonl"]
     assert kinds(world, reindex(world)) == {}
+
+
+def test_a_name_that_was_used_before_has_evidence_of_its_own(world: "World") -> None:
+    """Step Functions lets people use an execution's name again after 90 days."""
+    world.put("feedback/a.jsonl", row(ANNA), indexed=False)
+    world.events.clear()
+    first = reindex(world, name="monthly", started="2026-01-01T10:00:00.123Z")
+    world.put("feedback/b.jsonl", row(BOB), indexed=False)
+    world.events.clear()
+    second = reindex(world, name="monthly", started="2026-05-01T10:00:00.123Z")
+    assert first["reindex_id"] != second["reindex_id"]
+    for done, objects in ((first, 1), (second, 2)):
+        counts = world.evidence("reindex")[f"reindex/acme/{done['reindex_id']}.json"]
+        assert counts["objects"] == objects == done["counts"]["objects"]
+    assert world.ref(BOB) in {each.get("subject") for each in reported(world, second)}
+
+
+def test_what_an_execution_of_the_same_name_left_behind_is_not_taken_for_its_own(world: "World") -> None:
+    world.put("feedback/a.jsonl", row(ANNA))
+    begun = {"reindex_id": "monthly", "started": "2026-01-01T10:00:00Z", "input": {"customer": "acme"}}
+    assert world.call("plan_reindex", begun)["done"]
+    world.put("feedback/b.jsonl", row(BOB), indexed=False)
+    world.events.clear()
+    assert reindex(world, name="monthly")["counts"]["objects"] == 2

@@ -228,10 +228,27 @@ def test_short_calls_go_on_where_the_last_one_stopped(
             output = execution.frames[0].data
             execution.advance(invoke)
     assert min(calls.values()) > 4
-    done = {**output, "reindex_id": execution.name}
+    done = output
     assert kinds(world, done) == {"missing-entry": 6, "wrong-entry": 4, "unmarked-version": 7}
     assert done["counts"]["objects"] == 7
     assert done["counts"]["remaining"] == 0
     assert [item for item in world.items() if item["pk"]["S"].startswith("reindex#")] == []
     mended = index(world)
     assert mended == fresh(world)
+
+
+def test_a_late_arrival_in_an_older_version_leaves_the_current_ones_mark(world: "World") -> None:
+    world.put("feedback/a.jsonl", row(ANNA, BOB), indexed=False)
+    world.events.clear()
+    world.past_the_second()
+    world.erase(ANNA)
+    world.run()
+    world.past_the_second()
+    world.put("feedback/a.jsonl", row(BOB))
+    (mark,) = [item for item in world.items() if item["sk"]["S"] == "indexed"]
+    reindex(world)
+    assert [item for item in world.items() if item["sk"]["S"] == "indexed"] == [mark]
+    world.run()
+    assert world.deliver() == []
+    assert world.contents("feedback/a.jsonl") == [row(BOB)]
+    assert reindex(world, dry_run=True)["counts"]["differences"] == {}

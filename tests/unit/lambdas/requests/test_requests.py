@@ -281,3 +281,20 @@ def test_nothing_of_a_person_is_in_the_table(cloud: Cloud) -> None:
     key = Idempotency.of(client_id="c", operation="o", key="ada@example.org", body_digest="d")
     create(cloud.requests, idempotency=key)
     assert "ada@" not in str(cloud.items(cloud.request_table))
+
+
+def test_requests_that_wait_cost_no_query_each(store: RequestStore) -> None:
+    """A few thousand that wait for archived files would take the sweep its time, and all customers behind."""
+    now = datetime.now(UTC)
+    for _ in range(30):
+        request = uuid7(now)
+        store.create("acme", type="erasure", refs=["a"], request_id=request, received_at=now)
+        assert store.claim("acme", request, "run-1")
+        assert store.postpone("acme", request, "run-1", until=now + timedelta(hours=6), detail={})
+    queries: list[str] = []
+    aws_clients.dynamodb().meta.events.register("before-call.dynamodb.Query", lambda **_: queries.append(""))
+    assert store.pending("acme", 1) == []
+    assert len(queries) == 1
+    last = uuid7(now)
+    store.create("acme", type="erasure", refs=["a"], request_id=last, received_at=now)
+    assert [request.id for request in store.pending("acme", 1)] == [last]

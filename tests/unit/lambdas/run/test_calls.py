@@ -210,7 +210,7 @@ def test_the_tables_are_called_no_more_than_needed(world: "World") -> None:
     of_the_tables(world)  # the functions know the customer from now on
     one = of_the_tables(world)
     assert one == {
-        "Query": 15, "GetItem": 5, "BatchGetItem": 4, "BatchWriteItem": 3,
+        "Query": 15, "GetItem": 4, "BatchGetItem": 4, "BatchWriteItem": 3,
         "UpdateItem": 4, "PutItem": 1, "DeleteItem": 2, "TransactWriteItems": 1,
     }  # fmt: skip
     # Who its subjects are, for the plan and for verification; to take it; to end it.

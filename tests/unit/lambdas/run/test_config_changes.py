@@ -1,9 +1,12 @@
 """A config that changed under data that is there: the data is found, or the answer says that it is not."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from privacy.aws.failures import StepFailedError
+from privacy.identifiers import uuid7
 from privacy.vault import readings, sessions
 
 from ..support.reindexing import reindex
@@ -264,3 +267,38 @@ def test_an_index_that_began_over_older_files_is_not_relied_on(
     assert ANNA.encode() not in b"".join(world.contents("feedback/a"))
     reindex(world)
     assert walks(world) == set()
+
+
+# -- between two steps
+
+
+@pytest.mark.parametrize("after", ["plan", "visit", "verify"])
+def test_a_dataset_that_goes_between_two_steps_of_a_run_leaves_nothing_called_done_that_is_not(
+    world: "World", after: str
+) -> None:
+    """Whatever was not done by then is told, and done once the dataset is back."""
+    world.put("feedback/a.jsonl", row(ANNA) + row(BOB))
+    world.put("reviews/a.jsonl", b'{"id": "anna@example.org"}\n')
+    request, run = world.erase(ANNA), uuid7()
+    planned: dict[str, Any] = {}
+    steps = {
+        "plan": lambda: planned.update(world.plan(run)),
+        "visit": lambda: world.visit(planned),
+        "verify": lambda: world.call("verify_run", {"customer": "acme", "run_id": run}),
+        "complete": lambda: world.complete(run),
+    }
+    for name, step in steps.items():
+        with suppress(StepFailedError):  # the workflow goes on, and the request tells
+            step()
+        if name == after:
+            world.declare(*without("feedback"))
+    done = ANNA.encode() not in b"".join(world.contents("feedback/a.jsonl"))
+    assert done == (after != "plan")
+    assert world.request(request).state in ({"failed", "partial", "completed"} if done else {"failed"})
+    world.declare(*DATASETS)
+    if not done:
+        world.call("redrive_run", {"customer": "acme", "run_id": run})
+        world.run()
+        assert world.request(request).state == "completed"
+    assert world.contents("feedback/a.jsonl") == [row(BOB)]
+    assert world.contents("reviews/a.jsonl") == [b""]

@@ -17,7 +17,7 @@ from privacy.customers.registry import Registry
 from privacy.evidence import store as evidence_store
 from privacy.requests.caller import Caller
 from privacy.run import replay as run_replay
-from privacy.run.replay import OtherSecretError, ReplayInputError
+from privacy.run.replay import ReplayInputError
 from privacy.vault import sessions, tombstones
 from privacy.visits.items import Visits
 from privacy.visits.limits import ErasureLimit, pack, unpack
@@ -340,35 +340,6 @@ def test_what_is_put_over_an_entry_of_the_ledger_changes_nothing(world: "World")
     backup.restore_table(world)
     world.replay(restored_from)
     assert world.partition(ANNA) == ["erased"]
-
-
-@pytest.mark.parametrize("left", ["nothing", "another"])
-def test_references_of_another_secret_are_not_taken_for_this_vaults(world: "World", left: str) -> None:
-    world.put_record("1", ANNA, name="Anna")
-    world.erase(ANNA)
-    world.run()
-    key = {"pk": {"S": "vault"}, "sk": {"S": "subject-secret"}}
-    world.dynamodb.delete_item(TableName=TABLE, Key=key)
-    sessions.forget()
-    if left == "another":
-        world.ref(ANNA)  # makes it
-    start = {"input": {"customer": "acme", "restored_from": past_the_second()}}
-    with pytest.raises(OtherSecretError):
-        world.call("replay_erasures", start)
-    assert world.requests.pending("acme", 1) == []
-
-
-def test_entries_of_an_earlier_vault_of_the_customer_are_passed_over(world: "World") -> None:
-    world.put_record("1", ANNA, name="Anna")
-    world.erase(ANNA)
-    world.run()
-    world.dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": "vault"}, "sk": {"S": "subject-secret"}})
-    sessions.forget()
-    world.put_record("2", BOB, name="Bob")
-    world.erase(BOB)
-    world.run()
-    outcome = world.replay(past_the_second())
-    assert (outcome["entries"], outcome["skipped"], outcome["subjects"]) == (1, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ..region import (
     ACCOUNT,
     REGION,
     Functions,
+    begin_vault,
     client,
     enter,
     enter_customer,
@@ -224,6 +225,12 @@ def make_cloud() -> Cloud:
         make_bucket(f"vault-{customer_id}", versioned=False)
         make_key(alias=f"vault-{customer_id}")
         region.register(customer_id)
+        begin_vault(
+            region.registry_table,
+            customer_id,
+            table=f"vault-{customer_id}",
+            key_arn=region.key_arn(customer_id),
+        )
     enter(region.registry_table, "customers", ids=json.dumps(customers))
     return region
 

@@ -16,6 +16,7 @@ from ..region import (
     ACCOUNT,
     REGION,
     Functions,
+    begin_vault,
     client,
     enter,
     enter_customer,
@@ -78,6 +79,7 @@ class Region:
         make_state_machine("gdpr-eu-west-contract-end")
         for customer in CUSTOMERS:
             self._make_vault(customer)
+            begin_vault(REGISTRY, customer, table=self.table(customer), key_arn=self.keys[customer])
         self.enter("customers", ids=json.dumps(CUSTOMERS))
         self.register("acme", contract_ends=ENDED)
         self.register("globex", contract_ends=date(2099, 12, 31))

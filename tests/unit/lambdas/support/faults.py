@@ -81,7 +81,7 @@ class Faults:
     services: dict[str, Service] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     _chosen: tuple[int, Fault] | None = None
-    _meanwhile: tuple[int, Callable[[], object]] | None = None
+    _action: tuple[int, Callable[[], object]] | None = None
     _inside: bool = False
     _dead: bool = False
     _mutex: threading.Lock = field(default_factory=threading.Lock)
@@ -113,22 +113,27 @@ class Faults:
         self.calls.clear()
         self._chosen = (number, fault)
 
-    def let_happen(self, number: int, act: Callable[[], object]) -> None:
-        """Do `act` before the call with this number, counted from now: somebody else is quicker."""
+    def before(self, number: int, action: Callable[[], object]) -> None:
+        """Let something happen before the call with this number, counted from now, is made."""
         self.calls.clear()
-        self._meanwhile = (number, act)
-
-    @property
-    def happened(self) -> bool:
-        """Whether what was to happen meanwhile has."""
-        return self._meanwhile is None
+        self._action = (number, action)
 
     @property
     def struck(self) -> bool:
         """Whether the chosen call was made."""
-        return self._chosen is None
+        return self._chosen is None and self._action is None
+
+    def _act(self) -> None:
+        if self._action is not None and len(self.calls) >= self._action[0]:
+            (_, action), self._action = self._action, None
+            self._inside = False
+            try:
+                action()
+            finally:
+                self._inside = True
 
     def _call(self, service: Service, client: BaseClient, operation: str, parameters: Any) -> Any:  # noqa: ANN401
+        self._act()
         with self._mutex:
             if self._dead:
                 raise Killed
@@ -137,17 +142,10 @@ class Faults:
                 number, wanted = self._chosen
                 if len(self.calls) >= number and wanted.applies_to(operation, number):
                     fault, self._chosen = wanted, None
-            meanwhile = None
-            if self._meanwhile is not None and len(self.calls) == self._meanwhile[0]:
-                (_, meanwhile), self._meanwhile = self._meanwhile, None
             self.calls.append(operation)
             self._dead = fault is Fault.KILLED_BEFORE
         if self._dead:
             raise Killed
-        if meanwhile is not None:
-            self._inside = False
-            meanwhile()
-            self._inside = True
         if fault is Fault.REFUSED:
             raise _error(client, operation, "InternalServerError", 500)
         if fault is Fault.THROTTLED:

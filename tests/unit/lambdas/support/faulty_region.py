@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -268,8 +267,6 @@ class Region:
             expiration = datetime.now(UTC) + timedelta(hours=1)
             keys = dict.fromkeys(("AccessKeyId", "SecretAccessKey", "SessionToken"), "-")
             return {"Credentials": {**keys, "Expiration": expiration}}
-        if operation == "GenerateDataKeyWithoutPlaintext":
-            return {"CiphertextBlob": os.urandom(32)}
         assert operation == "Decrypt"
         return {"Plaintext": stored_state.plaintext(parameters["CiphertextBlob"])}
 

@@ -43,6 +43,7 @@ class Execution:
     waiting_until: str | None = None
     error: str | None = None
     """The name of the error that a step failed with last."""
+    started: str = "2026-05-01T10:00:00.000Z"
 
     @classmethod
     def start(cls, definition: dict[str, Any], name: str, data: Any) -> "Execution":  # noqa: ANN401
@@ -67,7 +68,11 @@ class Execution:
         assert state["Resource"] == "arn:aws:states:::lambda:invoke"
         context = {
             "State": {"RetryCount": sum(frame.retries.values())},
-            "Execution": {"Name": self.name, "Id": f"{EXECUTIONS}:{self.name}"},
+            "Execution": {
+                "Name": self.name,
+                "Id": f"{EXECUTIONS}:{self.name}",
+                "StartTime": self.started,
+            },
         }
         parameters = _filled(state["Parameters"], frame.data, context)
         try:

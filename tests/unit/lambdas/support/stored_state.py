@@ -12,7 +12,7 @@ from privacy.customers.references import subject_reference
 from privacy.customers.registry import Registry
 from privacy.vault import readings
 
-from ..region import ACCOUNT, REGION, client, enter, enter_customer, make_bucket, make_table
+from ..region import ACCOUNT, REGION, begin_vault, client, enter, enter_customer, make_bucket, make_table
 
 REGISTRY, REQUESTS = "registry", "requests"
 CUSTOMERS = ("acme", "zenith")
@@ -54,6 +54,7 @@ def make() -> None:
             datasets=DATASETS,
             programs={f"{customer}-dpo": "dpo"},
         )
+        begin_vault(REGISTRY, customer, table=name, key_arn="", sealed=f"sealed of {customer}".encode())
         entered = Registry(REGISTRY).customer(customer)
         assert entered is not None
         # Vaults that have been in use: their index knows all files there are.

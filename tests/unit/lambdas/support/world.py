@@ -1,6 +1,7 @@
 """One customer's vault with a dataset of each kind, and what happens to it."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -23,6 +24,7 @@ from ..region import (
     ACCOUNT,
     REGION,
     Functions,
+    begin_vault,
     client,
     enter_customer,
     make_bucket,
@@ -266,6 +268,10 @@ class World:
             assert self.deliver() == []
         return step
 
+    def past_the_second(self) -> None:
+        """Wait until S3's whole seconds tell before from after."""
+        time.sleep(1 - datetime.now(UTC).microsecond / 1_000_000)
+
     # -- what is there afterwards
 
     def versions(self, key: str | None = None) -> list[tuple[str, str, bool]]:
@@ -324,6 +330,7 @@ def make_vault() -> str:
     make_table(REQUESTS)
     make_table(TABLE, objects_index=True)
     _enter(key_arn, DATASETS)
+    begin_vault(REGISTRY, "acme", table=TABLE, key_arn=key_arn)
     make_state_machine("gdpr-eu-west-run")
     # A vault that has been in use: its index knows all files there are.
     opened = sessions.open_vault(world_of(key_arn).customer, "reindex")

@@ -192,7 +192,7 @@ def test_an_unknown_purpose_opens_nothing(world: "World") -> None:
         vault_sessions.open_vault(world.customer, "everything")
 
 
-def test_the_secret_is_made_once_and_kept_as_ciphertext_only(world: "World") -> None:
+def test_the_secret_is_one_for_all_and_kept_as_ciphertext_only(world: "World") -> None:
     secret = vault_sessions.open_vault(world.customer, "intake").subject_secret()
     vault_sessions.forget()
     assert vault_sessions.open_vault(world.customer, "visit").subject_secret() == secret
@@ -210,19 +210,3 @@ def test_the_secret_opens_under_its_own_purpose_and_customer_only(world: "World"
     assert kms.decrypt(CiphertextBlob=blob, EncryptionContext=encryption_context("acme"))["Plaintext"]
     with pytest.raises(ClientError):
         kms.decrypt(CiphertextBlob=blob, EncryptionContext=encryption_context("other"))
-
-
-def test_of_two_that_make_the_secret_the_first_counts_for_both(
-    world: "World", monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = vault_sessions.open_vault(world.customer, "intake")
-    make = vault_sessions.Vault._make_secret
-    first: list[bytes] = []
-
-    def overtaken(this: vault_sessions.Vault) -> bytes:
-        monkeypatch.setattr(vault_sessions.Vault, "_make_secret", make)
-        first.append(vault_sessions.open_vault(world.customer, "index").subject_secret())
-        return make(this)
-
-    monkeypatch.setattr(vault_sessions.Vault, "_make_secret", overtaken)
-    assert slow.subject_secret() == first[0]

@@ -1,0 +1,145 @@
+"""The secret behind the references: lost or exchanged, it is never made anew on the way."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from privacy.vault import sessions, subject_secret
+from privacy.vault.subject_secret import OtherSubjectSecretError, SubjectSecretMissingError
+
+from ..support.world import REGISTRY, TABLE
+
+if TYPE_CHECKING:
+    from ..support.world import World
+
+ANNA, BOB = "anna@example.org", "bob@example.org"
+IN_REGISTRY = {"pk": {"S": "secret#acme"}}
+OTHER = {"ciphertext": {"B": b"of somebody else"}}
+
+
+def row(email: str) -> bytes:
+    return json.dumps({"author": {"email": email}}).encode() + b"\n"
+
+
+def lose(world: "World", *, table: bool = True, registry: bool = True) -> None:
+    if table:
+        world.dynamodb.delete_item(TableName=TABLE, Key=subject_secret.ITEM_KEY)
+    if registry:
+        world.dynamodb.delete_item(TableName=REGISTRY, Key=IN_REGISTRY)
+    restart(world)
+
+
+def restart(world: "World") -> None:
+    sessions.forget()
+    world.functions.restart()
+
+
+def begin(world: "World") -> dict[str, str | None]:
+    restart(world)
+    answer: dict[str, str | None] = world.call("begin_vault", {"customer": "acme"})
+    restart(world)
+    return answer
+
+
+def exchange(world: "World") -> None:
+    world.dynamodb.put_item(TableName=TABLE, Item={**subject_secret.ITEM_KEY, **OTHER})
+    restart(world)
+
+
+def in_both_places(world: "World") -> list[bytes]:
+    items = [
+        world.dynamodb.get_item(TableName=TABLE, Key=subject_secret.ITEM_KEY).get("Item"),
+        world.dynamodb.get_item(TableName=REGISTRY, Key=IN_REGISTRY).get("Item"),
+    ]
+    return [bytes(item["ciphertext"]["B"]) for item in items if item]
+
+
+@pytest.mark.parametrize("lost", ["table", "registry"])
+def test_one_of_the_places_may_be_lost_and_everybody_is_still_found(
+    world: "World", lost: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.put("feedback/a", row(ANNA) + row(BOB))
+    world.put_letter("letters/anna", ANNA)
+    lose(world, **{place: place == lost for place in ("table", "registry")})
+    request = world.erase(ANNA)
+    world.run()
+    assert world.request(request).state == "completed"
+    assert world.read("feedback/a") == row(BOB)
+    assert world.versions("letters/anna") == []
+    assert "subject secret unsafe: customer=acme reason=kept-once" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("broken", "error", "reason"),
+    [(lose, SubjectSecretMissingError, "missing"), (exchange, OtherSubjectSecretError, "another-one")],
+)
+def test_who_needs_the_secret_refuses_without_the_right_one(
+    world: "World", broken: "object", error: type[Exception], reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody makes one on the way, an erasure that was asked for before does nothing and says so."""
+    world.put("feedback/a", row(ANNA))
+    request = world.erase(ANNA)
+    before = world.items()
+    broken(world)  # type: ignore[operator]  # both take the world
+    with pytest.raises(error):
+        world.ref(ANNA)
+    with pytest.raises(error):
+        world.plan("0196a6d5-3a40-7c3e-9a51-6f0d7f1b2c3d")
+    assert world.read("feedback/a") == row(ANNA)
+    assert world.request(request).state != "completed"
+    assert f"subject secret unsafe: customer=acme reason={reason}" in caplog.text
+    assert len(world.items()) <= len(before)
+
+
+def test_events_that_nobody_can_index_come_again(world: "World") -> None:
+    lose(world)
+    world.put("feedback/a", row(ANNA), indexed=False)
+    with pytest.raises(SubjectSecretMissingError):
+        world.deliver()
+    assert not [item for item in world.items() if item["pk"]["S"].startswith("subject#")]
+
+
+@pytest.mark.parametrize("lost", ["table", "registry"])
+def test_a_deployment_puts_a_lost_one_back(world: "World", lost: str) -> None:
+    (secret, _) = in_both_places(world)
+    lose(world, **{place: place == lost for place in ("table", "registry")})
+    answer = begin(world)
+    assert in_both_places(world) == [secret, secret]
+    assert answer == {"customer": "acme", "secret": hashlib.sha256(secret).hexdigest()}
+
+
+def test_a_new_vault_gets_a_secret_once(world: "World") -> None:
+    lose(world)
+    first = begin(world)
+    assert begin(world) == first
+    (secret, same) = in_both_places(world)
+    assert secret == same
+    assert len(sessions.open_vault(world.customer, "intake").subject_secret()) == 32
+
+
+@pytest.mark.parametrize("named", ["in the table", "in a request"])
+def test_a_vault_that_knows_somebody_gets_no_other_secret(world: "World", named: str) -> None:
+    if named == "in the table":
+        world.put("feedback/a", row(ANNA))
+    else:
+        world.erase(ANNA)
+    lose(world)
+    with pytest.raises(SubjectSecretMissingError):
+        begin(world)
+    assert in_both_places(world) == []
+
+
+def test_a_deployment_refuses_a_table_with_another_secret(world: "World") -> None:
+    exchange(world)
+    with pytest.raises(OtherSubjectSecretError):
+        begin(world)
+
+
+def test_a_vault_that_is_being_destroyed_is_not_begun(world: "World") -> None:
+    lose(world)
+    mark = {"state": {"S": "destroying"}, "since": {"S": "2026-01-01T00:00:00Z"}}
+    world.dynamodb.put_item(TableName=REGISTRY, Item={"pk": {"S": "destruction#acme"}, **mark})
+    assert begin(world) == {"customer": "acme", "secret": None}
+    assert in_both_places(world) == []
