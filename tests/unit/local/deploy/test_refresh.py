@@ -199,6 +199,7 @@ STAYING = frozenset(
     {
         "aws:apigateway/account:Account",
         "aws:apigateway/response:Response",
+        "aws:lambda/invocation:Invocation",
         "aws:s3/bucketNotification:BucketNotification",
         "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
@@ -216,6 +217,10 @@ def region(emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         folder = tmp_path / "build" / "local" / package
         folder.mkdir(parents=True)
         (folder / "handler.py").write_text("", encoding="utf-8")
+    # The one that a deployment itself calls.
+    begin = tmp_path / "build" / "local" / "runs" / "handlers" / "contracts" / "begin_vault.py"
+    begin.parent.mkdir(parents=True)
+    begin.write_text("def handler(event, context):\n    return event\n", encoding="utf-8")
     monkeypatch.setattr(packages, "ROOT", tmp_path)
     monkeypatch.setenv(packages.BUILD_VARIABLE, "local")
     if not state_of(emulator):
@@ -260,7 +265,9 @@ def test_each_resource_of_a_region_is_found_gone_once_it_is_and_all_are_made_ane
     assert wrong == []
     labels = refresh_stack(region, REGION_STACK)
     assert [each.label for each in state.resources if each.label not in labels] == [
-        "aws:apigateway/account:Account 'gdpr-eu-west-account-gateway'"
+        "aws:apigateway/account:Account 'gdpr-eu-west-account-gateway'",
+        "aws:lambda/invocation:Invocation 'gdpr-eu-west-vault-acme-beginning'",
+        "aws:lambda/invocation:Invocation 'gdpr-eu-west-vault-globex-beginning'",
     ]
     deploy(region, REGION_STACK)
     assert refresh_stack(region, REGION_STACK) == []
