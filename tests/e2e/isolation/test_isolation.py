@@ -25,6 +25,7 @@ FUNCTIONS = {
     "export": "export-vault",
     "fetch": "get-export",
     "list": "list-unattributed-files",
+    "keep": "keep-key",
     "destroy": "empty-bucket",
     "witness": "verify-destruction",
 }
@@ -107,6 +108,7 @@ def attempts(
             KeyId=vault.key_arn, NumberOfBytes=32, EncryptionContext=context
         ),
         "kms:Encrypt": lambda: kms.encrypt(KeyId=vault.key_arn, Plaintext=b"x", EncryptionContext=context),
+        "kms:CancelKeyDeletion": lambda: kms.cancel_key_deletion(KeyId=vault.key_arn),
         "kms:ScheduleKeyDeletion": lambda: kms.schedule_key_deletion(KeyId=vault.key_arn),
     }
 
@@ -183,6 +185,7 @@ def test_a_session_for_one_customer_opens_nothing_of_another(
         ("export", "dynamodb:Scan"),
         ("fetch", "s3:GetObject"),
         ("list", "dynamodb:Query notes"),
+        ("keep", "kms:DescribeKey"),
         ("destroy", "s3:ListBucketMultipartUploads"),
         ("witness", "dynamodb:DescribeTable"),
     ],
