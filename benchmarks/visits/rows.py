@@ -29,7 +29,7 @@ CHUNK = 128 * 1024  # as privacy.vault.objects reads
 LIMITS = {"jsonl": 500_000, "csv": 400_000}
 """Rows a second that a visit has to reach."""
 
-GZIP_LIMIT = 0.8
+GZIP_LIMIT = 0.9
 """Part of the speed of Python's own decompress and compress that a visit of a gzip file has to reach."""
 
 MEMORY_LIMIT = 150
