@@ -18,8 +18,8 @@ from privacy.formats.blocks import RowReader
 Codec = Literal["plain", "gzip", "zstd"]
 
 GZIP_LEVEL: Final = 6
-"""zlib's and the gzip command's default. By zlib-ng files are as large as by zlib, but for a few per cent either
-way; higher levels take a multiple of the time, and at lower ones (or by ISA-L) visits would have files grow."""
+"""zlib's and the gzip command's default. By zlib-ng files are as large as by zlib, but for a few per cent
+either way; higher levels take a multiple of the time, and at lower ones (or by ISA-L) files would grow."""
 
 ZSTD_LEVEL: Final = 3
 """zstd's default."""

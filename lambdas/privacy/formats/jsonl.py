@@ -33,8 +33,11 @@ from privacy.formats.blocks import (
     whole_lines,
 )
 from privacy.formats.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
-from privacy.formats.paths import EACH, Path, is_missing, path_of, printed, subject_of, values_at
+from privacy.formats.paths import EACH, Members, Path, is_missing, path_of, printed, subject_of, values_at
 from privacy.formats.readers import RowsInStream
+
+_MOST_LESSONS: Final = 8
+"""How often a reader looks in a file for other members of a subject field's name."""
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -52,10 +55,11 @@ class JsonLines:
         self._paths: Final = [path_of(subject) for subject in subjects]
         names = [next(step for step in reversed(path) if step != EACH) for path in self._paths]
         self._names: Final = [
-            _Name(name, self._paths, [place for place, last in enumerate(names) if last == name])
+            _Name(name, [path for path, last in zip(self._paths, names, strict=True) if last == name])
             for name in dict.fromkeys(names)
         ]
-        self._typed: Final = _Typed.of(self._paths)
+        self._typed = _Typed.of(self._paths, len(self._paths))
+        self._lessons = _MOST_LESSONS
 
     def blocks(self, content: Iterable[bytes]) -> Iterator[Block]:
         """Yield the file's rows. Raises LineTooLongError."""
@@ -140,13 +144,32 @@ class JsonLines:
             return None
         kinds = [set(map(type, values)) for values in columns]
         for name in self._names:
-            found = len(rows) * len(name.places)
-            for place in name.places:
-                if _Nowhere in kinds[place]:
-                    found -= columns[place].count(_NOWHERE)
+            found = 0
+            for path, values, kind in zip(self._typed.paths, columns, kinds, strict=True):
+                if path[-1] == name.name:
+                    found += len(rows) - (values.count(_NOWHERE) if _Nowhere in kind else 0)
             if name.may_be_hidden(piece, found):
-                return None
-        return _subjects_among(columns, set().union(*kinds))
+                return self._subjects_at_once(piece, rows) if self._has_learned(rows[0]) else None
+        wanted = len(self._paths)
+        return _subjects_among(columns[:wanted], set().union(*kinds[:wanted]))
+
+    def _has_learned(self, row: bytes) -> bool:
+        """Return whether the row has members of a subject field's name in other places, new until now.
+
+        They are decoded as well from now on, so that they are not taken for hidden ones.
+        """
+        if self._typed is None or not self._lessons:
+            return False
+        self._lessons -= 1
+        try:
+            places = list(_places_of(loads_members(row), {name.name for name in self._names}))
+        except UnreadableRowError:
+            return False
+        paths = list(dict.fromkeys([*self._typed.paths, *places]))
+        typed = _Typed.of(paths, len(self._paths)) if len(self._typed.paths) < len(paths) else None
+        if typed is not None:
+            self._typed = typed
+        return typed is not None
 
     def _subject_of_members(self, row: bytes) -> Subject:
         try:
@@ -170,11 +193,11 @@ JSON_LINES: Final = RowsInStream(lambda subjects, _: JsonLines(*subjects), eleme
 
 
 class _Name:
-    """The last name of some of the `paths`, those at these `places`."""
+    """The last name of subject fields, and the paths that end with it."""
 
-    def __init__(self, name: str, paths: Sequence[Path], places: Sequence[int]) -> None:
-        self.places: Final = places
-        self.paths: Final = [paths[place] for place in places]
+    def __init__(self, name: str, paths: Sequence[Path]) -> None:
+        self.name: Final = name
+        self.paths: Final = paths
         self.text: Final = f'"{name}"'.encode()
         self._member: Final = re.compile(re.escape(self.text) + rb"\s*:")
         self._in_lists: Final = any(path[-1] == EACH for path in self.paths)
@@ -209,33 +232,35 @@ does that of a very large one."""
 class _Typed:
     """Decodes of rows the values at some paths alone: each row has to have them, or null above them.
 
-    The decoder reads all of a row as JSON (it refuses what `json` refuses), but does not look whether text
-    that it passes over is UTF-8.
+    Only the first `wanted` paths have to be there; at the others anything or nothing may stand. The decoder
+    reads all of a row as JSON (it refuses what `json` refuses), but does not look whether text that it passes
+    over is UTF-8.
     """
 
-    def __init__(self, kind: Any, getters: Sequence[str]) -> None:  # noqa: ANN401 - a type made at run time
+    def __init__(self, kind: Any, paths: Sequence[Path], getters: Sequence[str]) -> None:  # noqa: ANN401 - a type
+        self.paths: Final = paths
         self._decode: Final = msgspec.json.Decoder(kind).decode
         self._steps: Final = [each.split(".") for each in getters]
         self._getters: Final = [attrgetter(each) for each in getters]
 
     @classmethod
-    def of(cls, paths: Sequence[Path]) -> "_Typed | None":
+    def of(cls, paths: Sequence[Path], wanted: int) -> "_Typed | None":
         """Return the decoder of these paths, None where one leads through lists or into another."""
         tree: dict[str, Any] = {}
-        for path in paths:
+        for number, path in enumerate(paths):
             *parents, last = path
             place: Any = tree
             for step in parents:
-                place = place.setdefault(step, {}) if place is not None else None
-            if EACH in path or place is None or last in place:
+                place = place.setdefault(step, {}) if isinstance(place, dict) else None
+            if EACH in path or not isinstance(place, dict) or last in place:
                 return None
-            place[last] = None
-        return cls(_struct(tree), [_attributes(tree, path) for path in paths])
+            place[last] = number < wanted
+        return cls(_struct(tree), paths, [_attributes(tree, path) for path in paths])
 
     def columns(self, rows: Sequence[bytes]) -> list[list[Any]] | None:
         """Return the values at each path, row by row, or None where not every row has them as they should be.
 
-        Where a parent is null, `_NOWHERE` is in their place.
+        Where a parent is null, `_NOWHERE` is in their place, and where nothing stands that need not.
         """
         try:
             if len(self._steps) == 1 and len(self._steps[0]) == 2:
@@ -257,11 +282,23 @@ class _Typed:
 
 
 def _struct(tree: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a type made at run time
-    fields: list[tuple[str, Any]] = []
+    """Return the type of an object with the members of a tree: objects, values, and some that need not be."""
+    fields: list[Any] = []
     for number, below in enumerate(tree.values()):
-        fields.append((f"f{number}", _Value if below is None else _struct(below) | None))
+        name = f"f{number}"
+        if isinstance(below, dict):
+            kind = _struct(below) | None
+            fields.append((name, kind) if _is_wanted(below) else (name, kind, None))
+        else:
+            fields.append((name, _Value) if below else (name, msgspec.Raw, _NOWHERE))
+    # Those that need not be there come last.
+    fields.sort(key=len)
     names = {f"f{number}": name for number, name in enumerate(tree)}
     return msgspec.defstruct("Row", fields, rename=names, gc=False)
+
+
+def _is_wanted(tree: Mapping[str, Any]) -> bool:
+    return any(_is_wanted(below) if isinstance(below, dict) else below for below in tree.values())
 
 
 def _attributes(tree: Mapping[str, Any], path: Path) -> str:
@@ -270,6 +307,14 @@ def _attributes(tree: Mapping[str, Any], path: Path) -> str:
         found.append(f"f{list(tree).index(step)}")
         tree = tree[step]
     return ".".join(found)
+
+
+def _places_of(document: Any, names: AbstractSet[str], above: Path = ()) -> Iterator[Path]:  # noqa: ANN401 - JSON
+    """Yield the paths through objects alone to the members of these names."""
+    for name, value in document if isinstance(document, Members) else ():
+        if name in names:
+            yield (*above, name)
+        yield from _places_of(value, names, (*above, name))
 
 
 def _at(document: Any, steps: Sequence[str]) -> Any:  # noqa: ANN401 - any value

@@ -194,3 +194,39 @@ def test_rows_are_concerned_by_any_of_the_people_that_they_name(
             for place, subject in enumerate(subjects)
             if isinstance(subject, Unreadable) or wanted.intersection(subject or ())
         ]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.builds(
+                usual,
+                st.just(("author.email", "reader.email", "copy.to.email")),
+                *[st.sampled_from(VALUES)] * 3,
+            ),
+            st.sampled_from(
+                [
+                    (b"", b""),
+                    (b'"reader":{', b'"reader":null,"r":{'),
+                    (b'"copy":{', b'"copies":{'),
+                    (b'"author":{', b'"author":{"email":"first",'),
+                    (b'"reader":{', b'"reader":{"email":"first"},"reader":{'),
+                    (b'"t":', b'"email":"x","t":'),
+                    (b'"t":', b'"t":"email","u":'),
+                    (b'"t":', b'"list":[{"email":"x"}],"t":'),
+                ]
+            ),
+        ).map(lambda made: made[0].replace(*made[1]) if made[1][0] else made[0]),
+        min_size=1,
+        max_size=3,
+    ),
+    st.booleans(),
+)
+@examples(500)
+def test_members_of_the_same_name_in_other_places_of_a_row_change_nothing(
+    odd: list[bytes], plain_first: bool
+) -> None:
+    plain = usual(("author.email", "reader.email", "copy.to.email"), b'"c"', b'"d"', b'"e"')
+    rows = [plain, *odd] if plain_first else odd
+    for subjects in [("author.email",), ("reader.email", "author.email"), ("copy.to.email",)]:
+        assert read(b"\n".join(rows), *subjects) == [read_slowly(row, subjects) for row in rows]
