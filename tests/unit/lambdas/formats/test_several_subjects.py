@@ -283,10 +283,11 @@ ANY_ROWS = st.lists(st.sampled_from(PLAIN + ODD), min_size=1, max_size=5).map(",
 def test_a_csv_row_names_whoever_stands_in_any_of_its_subject_columns(
     rows: list[str], end: str, subjects: tuple[str, ...]
 ) -> None:
-    content = end.join(["no,payer,payee,note", *rows, f"1,{ANNA},{BOB},x", ""]).encode()
+    # In two pieces: the one with the header is read row by row.
+    pieces = [f"no,payer,payee,note{end}".encode(), end.join([*rows, f"1,{ANNA},{BOB},x", ""]).encode()]
 
     def read(*names: str) -> list[Subject]:
-        blocks = CsvRows(names, CsvDialect()).blocks([content])
+        blocks = CsvRows(names, CsvDialect()).blocks(pieces)
         return [subject for block in blocks for subject in block.subjects]
 
     alone = [read(name) for name in dict.fromkeys(sorted(subjects, key="no,payer,payee,note".find))]
