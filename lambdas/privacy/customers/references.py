@@ -1,11 +1,11 @@
 """Subject references: what the system remembers of a person instead of an identifier."""
 
-import hmac
+import hashlib
 import re
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from privacy.customers.numbers import as_number
 
@@ -58,9 +58,13 @@ def subject_reference(secret: bytes, identifier: str, subject_id: str) -> str:
     a row may carry, count as themselves and never raise.
     """
     message = normalise(identifier, subject_id).encode("utf-8", "surrogatepass")
-    keyed = _keyed(secret).copy()
-    keyed.update(message)
-    return keyed.hexdigest()
+    inner, outer = _keyed(secret)
+    digest = inner.copy()
+    digest.update(message)
+    keyed = outer.copy()
+    keyed.update(digest.digest())
+    reference: str = keyed.hexdigest()
+    return reference
 
 
 def asked_references(secret: bytes, identifier: str, subject_id: str) -> list[str]:
@@ -74,9 +78,15 @@ def asked_references(secret: bytes, identifier: str, subject_id: str) -> list[st
 
 
 @lru_cache(maxsize=16)
-def _keyed(secret: bytes) -> hmac.HMAC:
-    """Return the HMAC before any message: copying it takes half the time of setting it up for every row."""
-    return hmac.new(secret, digestmod="sha256")
+def _keyed(secret: bytes) -> tuple[Any, Any]:
+    """Return the two digests of HMAC (RFC 2104, section 2) before any message, which are copied.
+
+    A file has as many references to be made as people, and `hmac` takes twice the time for each.
+    """
+    block = hashlib.sha256().block_size
+    key = (hashlib.sha256(secret).digest() if len(secret) > block else secret).ljust(block, b"\0")
+    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in key)) for pad in (0x36, 0x5C))
+    return inner, outer
 
 
 def is_named_in(name: str, identifier: str, subject_id: str) -> bool:

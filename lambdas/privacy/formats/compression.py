@@ -6,19 +6,20 @@ codec that it had.
 """
 
 import codecs
-import zlib
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import Final, Literal, Protocol, runtime_checkable
+from typing import Final, Literal, Protocol, Self, cast, runtime_checkable
 
 import zstandard
+from zlib_ng import zlib_ng
 
 from privacy.formats.blocks import RowReader
 
 Codec = Literal["plain", "gzip", "zstd"]
 
 GZIP_LEVEL: Final = 6
-"""zlib's and the gzip command's default: higher levels take a multiple of the time for a few per cent."""
+"""zlib's and the gzip command's default. By zlib-ng files are as large as by zlib, but for a few per cent
+either way; higher levels take a multiple of the time, and at lower ones (or by ISA-L) files would grow."""
 
 ZSTD_LEVEL: Final = 3
 """zstd's default."""
@@ -26,10 +27,12 @@ ZSTD_LEVEL: Final = 3
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _ZSTD_SKIPPABLE: Final = b"\x2a\x4d\x18"  # after a first byte from 0x50 to 0x5f (RFC 8878, 3.1.2)
-_GZIP_WRAPPER: Final = 16 + zlib.MAX_WBITS
+_GZIP_WRAPPER: Final = 16 + zlib_ng.MAX_WBITS
 
 _UTF16: Final = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _ALL: Final = "surrogatepass"  # half a pair, which is no character, comes back as it was
+
+_GZIP_DAMAGE: Final = cast("type[Exception]", zlib_ng.error)  # its types take it for an exception itself
 
 _PIECE_BYTES: Final = 1024 * 1024  # what is unpacked at a time, about
 _ZSTD_WINDOW: Final = 1 << 27  # what the zstd command accepts unless told otherwise
@@ -89,7 +92,7 @@ def unpacked(chunks: Iterable[bytes]) -> tuple[Codec, Iterator[bytes]]:
 def packer(codec: Codec) -> Packer:
     """Return what makes the stored form of a codec again."""
     if codec == "gzip":
-        return zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, _GZIP_WRAPPER)
+        return zlib_ng.compressobj(GZIP_LEVEL, zlib_ng.DEFLATED, _GZIP_WRAPPER)
     if codec == "zstd":
         return zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compressobj()
     return Plain()
@@ -106,7 +109,7 @@ def _is_skippable(first: bytes) -> bool:
 
 
 def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    member = zlib.decompressobj(_GZIP_WRAPPER)
+    member = _member()
     begun = False
     members = 0
     for chunk in chunks:
@@ -122,7 +125,7 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
             waiting = member.unconsumed_tail
             if member.eof:
                 waiting = member.unused_data
-                member, begun, members = zlib.decompressobj(_GZIP_WRAPPER), False, members + 1
+                member, begun, members = _member(), False, members + 1
     while begun:
         # What the limit held back has to be asked for until the member ends or has nothing more to say.
         piece = b"".join(_inflated(member, b""))
@@ -133,25 +136,41 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
         begun = not member.eof
 
 
-def _inflated(member: "zlib._Decompress", content: bytes) -> Iterator[bytes]:
+class _Member(Protocol):
+    """Unpacks one member of a gzip file, as zlib's decompression objects do."""
+
+    eof: bool
+    unconsumed_tail: bytes
+    unused_data: bytes
+
+    def decompress(self, content: bytes, max_length: int = 0, /) -> bytes: ...
+
+    def copy(self) -> Self: ...
+
+
+def _member() -> _Member:
+    return cast("_Member", zlib_ng.decompressobj(_GZIP_WRAPPER))
+
+
+def _inflated(member: "_Member", content: bytes) -> Iterator[bytes]:
     """Yield what the content unpacks to. Raises DamagedContentError behind what stands before the damage."""
     before = member.copy()
     try:
         piece = member.decompress(content, _PIECE_BYTES)
-    except zlib.error:
+    except _GZIP_DAMAGE:
         yield _up_to_damage(before, content)
         raise DamagedContentError("gzip content is damaged") from None
     if piece:
         yield piece
 
 
-def _up_to_damage(member: "zlib._Decompress", content: bytes) -> bytes:
+def _up_to_damage(member: "_Member", content: bytes) -> bytes:
     """Return what stands before the damage: a call that fails takes with it what it had unpacked."""
     found = bytearray()
     try:
         for place in range(len(content)):
             found += member.decompress(content[place : place + 1])
-    except zlib.error:
+    except _GZIP_DAMAGE:
         return bytes(found)
     return bytes(found)
 

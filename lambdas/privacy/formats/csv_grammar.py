@@ -1,6 +1,7 @@
 """What rows of a csv file look like in a dialect: where they and their fields end, and what a field says."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 from privacy.customers.customer import CsvDialect
@@ -66,19 +67,23 @@ class Grammar:
                 ways.append(("escaped", rb"%b%b%b\Z" % (begin, more, e)))
             self._ways[before] = [(after, re.compile(way)) for after, way in ways]
 
-    def row_with(self, place: int, returns: bytes = rb"\r") -> re.Pattern[bytes]:
-        """Return a pattern of most rows on one line, whose group is the field at this place.
+    def row_with(self, places: Sequence[int], returns: bytes = rb"\r") -> re.Pattern[bytes]:
+        """Return a pattern of most rows on one line, whose groups are the fields at these places, in order.
 
-        For a dialect with a quote, and rows without an escape. Behind that field it reads no single ones,
-        just what lies between quotes: each pair has to begin behind a delimiter and to end before one. What
-        it does not match may still be a row. With `returns` empty it is for lines without a carriage return
-        but at their end, and quicker.
+        For a dialect with a quote, and rows without an escape. Behind the last of these it reads no single
+        ones, just what lies between quotes: each pair has to begin behind a delimiter and to end before one.
+        What it does not match may still be a row. With `returns` empty it is for lines without a carriage
+        return but at their end, and quicker.
         """
         d, q, inside, field = self._parts
         end = rb"(?=%b|\r|\Z)" % d
         bare = rb"[^%b%b]*+" % (q, returns)
         rest = rb"%b(?:(?<=%b)%b%b%b%b%b)*+\r?+\Z" % (bare, d, q, inside, q, end, bare)
-        return re.compile(rb"(?:%b%b){%d}(%b)%b%b" % (field, d, place, field, end, rest))
+        wanted, begin = b"", 0
+        for place in places:
+            wanted += rb"(?:%b%b){%d}(%b)%b" % (field, d, place - begin, field, d)
+            begin = place + 1
+        return re.compile(wanted.removesuffix(d) + end + rest)
 
     def is_row(self, text: bytes) -> bool:
         """Return whether the text is one whole row."""

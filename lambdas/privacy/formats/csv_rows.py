@@ -153,22 +153,31 @@ class CsvRows:
         if self._has_odd(text):
             return None
         place, delimiter, quote = self._places[-1], self._delimiter, self._quote
-        try:
-            if quote is not None and quote in text:
-                if self._quick_pattern is None:
-                    return None
-                match: Callable[[bytes], Any] = self._quick_pattern.match
-                fields = [
-                    match(row)[1] if quote in row else row.split(delimiter, place + 1)[place] for row in rows
-                ]
-            elif len(self._places) == 1:
-                fields = [row.split(delimiter, place + 1)[place] for row in rows]
-            else:
-                several = itemgetter(*self._places)
-                fields = [delimiter.join(several(row.split(delimiter, place + 1))) for row in rows]
-        except (IndexError, TypeError):
-            return None
+        if quote is not None and quote in text:
+            if self._quick_pattern is None:
+                return None
+            match: Callable[[bytes], Any] = self._quick_pattern.match
+        else:
+            quote = None
+        several = itemgetter(*self._places)
         known = self._known
+        try:
+            if len(self._places) > 1:
+                pairs = [
+                    match(row).groups()
+                    if quote is not None and quote in row
+                    else several(row.split(delimiter, place + 1))
+                    for row in rows
+                ]
+                return list(map(self._subject_of_several, pairs))
+            fields = [
+                match(row)[1]
+                if quote is not None and quote in row
+                else row.split(delimiter, place + 1)[place]
+                for row in rows
+            ]
+        except (AttributeError, IndexError, TypeError):
+            return None
         return [known[field] if field in known else self._remembered(field) for field in fields]
 
     def _row_by_row(
@@ -186,7 +195,7 @@ class CsvRows:
             position += 1
             if (found := self._matched(row, odd=odd)) is not None:
                 rows.append(row)
-                subjects.append(self._subject_in([found]))
+                subjects.append(self._subject_in(found))
                 continue
             if self._may_go_on(row):
                 end = self._end_of_row(lines, position - 1)
@@ -198,14 +207,14 @@ class CsvRows:
             subjects.append(self._subject_of(row))
         return rows, subjects
 
-    def _matched(self, row: bytes, *, odd: bool) -> bytes | None:
-        """Return the field in the only subject column of most rows that stand on one line."""
+    def _matched(self, row: bytes, *, odd: bool) -> Sequence[bytes] | None:
+        """Return the fields in the subject columns of most rows that stand on one line."""
         if self._pattern is None or (odd and self._has_odd(row)):
             return None
         if row.count(self._delimiter) < self._ends:
             return None
         found = self._pattern.match(row)
-        return None if found is None else found[1]
+        return None if found is None else found.groups()
 
     def _may_go_on(self, line: bytes) -> bool:
         """Return whether a line may be the first of a row that goes on behind its line feed."""
@@ -273,11 +282,17 @@ class CsvRows:
         return too_many or any(_BOM in fields[place] for place in self._places if place < len(fields))
 
     def _remembered(self, field: bytes) -> Subject:
-        alone = field.removesuffix(b"\r")
-        # Several are joined by the delimiter, which then none of them has in it.
-        subject = self._subject_in([alone] if len(self._places) == 1 else alone.split(self._delimiter))
+        subject = self._subject_in([field.removesuffix(b"\r")])
         remember(self._known, field, subject)
         return subject
+
+    def _subject_of_several(self, fields: Sequence[bytes]) -> Subject:
+        known = self._known
+        found = [known[field] if field in known else self._remembered(field) for field in fields]
+        if any(isinstance(subject, Unreadable) for subject in found):
+            return self._subject_in([field.removesuffix(b"\r") for field in fields])
+        people = dict.fromkeys(subject for subject in found if isinstance(subject, str))
+        return tuple(people) if len(people) > 1 else next(iter(people), None)
 
     def _subject_in(self, fields: Sequence[bytes]) -> Subject:
         try:
@@ -306,9 +321,9 @@ class CsvRows:
         found = list(map(self._places_of, self._subjects))
         self._places = sorted({place for places in found for place in places})
         self._lacks_column = not all(found)
-        if len(self._places) == 1 and self._quote is not None:
-            self._pattern = self._grammar.row_with(self._places[0])
-            self._quick_pattern = self._grammar.row_with(self._places[0], b"")
+        if self._places and self._quote is not None:
+            self._pattern = self._grammar.row_with(self._places)
+            self._quick_pattern = self._grammar.row_with(self._places, b"")
 
     def _name(self, name: str) -> str:
         """Return the name of a column as names are compared."""

@@ -89,8 +89,10 @@ class Concerned:
 
     def _is_concerned(self, subject: Subject) -> bool:
         if not isinstance(subject, str):
-            several = named(subject)
-            return isinstance(subject, Unreadable) or any(self._reference(s) in self._refs for s in several)
+            if isinstance(subject, Unreadable):
+                return True
+            others = self._others
+            return any(s not in others and self._is_concerned(s) for s in named(subject))
         if self._reference(subject) in self._refs:
             return True
         if len(subject) <= SHORT:
@@ -144,14 +146,15 @@ class RowEdits:
         """Take a file's plain content in pieces, and yield its new content. Raises LineTooLongError."""
         for block in reader.blocks(content):
             touched = self._concerned.places(block.subjects)
-            place = block.offset + self._shift
-            kept, subjects = block.rows, block.subjects
-            content_left = block.content
-            if touched:
-                kept, subjects, content_left = self._edited(reader, block, touched)
-            if self.positions is not None and kept:
-                self.positions.take(kept, subjects, place, ended=content_left.endswith(b"\n"))
-            yield content_left
+            offset = block.offset + self._shift
+            after: dict[int, tuple[bytes | None, Subject]] = {}
+            left = self._edited(reader, block, touched, after) if touched else block.content
+            if self.positions is not None and left:
+                rows, subjects = block.rows, block.subjects
+                if after:
+                    rows, subjects = _replaced(rows, subjects, after)
+                self.positions.take(rows, subjects, offset, ended=left.endswith(b"\n"))
+            yield left
 
     def become(
         self,
@@ -242,39 +245,56 @@ class RowEdits:
         return [ref for ref in map(self.reference, named(subject)) if ref is not None]
 
     def _edited(
-        self, reader: RowReader, block: Block, touched: Sequence[int]
-    ) -> tuple[list[bytes], list[Subject], bytes]:
-        """Edit the rows at the places `touched`; return the rows left, whose they are, and their content."""
-        rows = block.rows
-        kept: list[bytes] = []
-        subjects: list[Subject] = []
-        start, offset = 0, block.offset
-        new: bytes | None = None
+        self,
+        reader: RowReader,
+        block: Block,
+        touched: Sequence[int],
+        after: dict[int, tuple[bytes | None, Subject]],
+    ) -> bytes:
+        """Edit the rows at the places `touched`; return the block's content then.
+
+        Add to `after`, by their place, the rows that changed or went (None), and whose they are.
+        """
+        rows, content = block.rows, memoryview(block.content)
+        left: list[Piece] = []
+        start = place = copied = 0  # the next row, where it begins in the content, what was taken of that
         for position in touched:
-            kept += rows[start:position]
-            subjects += block.subjects[start:position]
-            offset += sum(map(len, rows[start:position])) + position - start
+            place += sum(map(len, rows[start:position])) + position - start
             start = position + 1
             row, subject = rows[position], block.subjects[position]
             new = self.become(
                 reader, row, subject, self.references(subject), partial(self._report, block, position)
             )
-            end = int(block.ended or start < len(rows))  # its line feed
-            if new is not None:
-                kept.append(new)
-                subjects.append(subject if new == row else self.subject_after(reader, new, subject))
+            end = place + len(row)
+            behind = min(end + 1, len(content))  # its line feed; the last row of a file may have none
             if new != row:
-                self.note(Splice(offset, len(row) + end, 0 if new is None else len(new) + end))
-            offset += len(row) + end
-        kept += rows[start:]
-        subjects += block.subjects[start:]
-        if not kept:
-            return [], [], b""
-        # A file whose last line had no end keeps it so, unless that line went: the one before has its own.
-        last_stays = start < len(rows) or new is not None
-        return kept, subjects, b"\n".join(kept) + (b"\n" if block.ended or not last_stays else b"")
+                left.append(content[copied:place])
+                copied, size = behind, 0
+                after[position] = None, None
+                if new is not None:
+                    left += new, content[end:behind]
+                    size = len(new) + behind - end
+                    after[position] = new, self.subject_after(reader, new, subject)
+                self.note(Splice(block.offset + place, behind - place, size))
+            place = behind
+        left.append(content[copied:])
+        return b"".join(left)
 
     def _report(self, block: Block, position: int, reason: str) -> None:
         self.done.unparsed_count += 1
         if len(self.done.unparsed) < REPORTED_LINES:
             self.done.unparsed.append({"line": block.line_of(position), "reason": reason})
+
+
+def _replaced(
+    rows: Sequence[bytes], subjects: Sequence[Subject], after: Mapping[int, tuple[bytes | None, Subject]]
+) -> tuple[list[bytes], list[Subject]]:
+    """Return rows and whose they are, with those at some places replaced, or left out (None)."""
+    new_rows, new_subjects = list(rows), list(subjects)
+    for place in sorted(after, reverse=True):
+        row, subject = after[place]
+        if row is None:
+            del new_rows[place], new_subjects[place]
+        else:
+            new_rows[place], new_subjects[place] = row, subject
+    return new_rows, new_subjects

@@ -118,7 +118,7 @@ PURE = ("formats", "parquet")
 LIBRARIES = {
     "api": {"cryptography", "jsonschema_rs"},
     "runs": set(),
-    "rows": {"cryptography", "orjson", "pyarrow", "zstandard"},
+    "rows": {"cryptography", "msgspec", "orjson", "pyarrow", "zlib_ng", "zstandard"},
 }
 HANDLERS = sorted(path.stem for path in (LAMBDAS / "handlers").glob("*/[a-z]*.py"))
 RUNTIME = {"boto3", "botocore"}

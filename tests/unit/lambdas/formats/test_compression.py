@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import random
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -200,3 +201,15 @@ def test_a_damaged_file_with_the_person_before_the_damage_is_not_done(world: "Wo
     request = world.erase(ANNA)
     world.run()
     assert world.request(request).state == "failed"
+
+
+def test_a_gzip_file_does_not_grow_by_being_written_again() -> None:
+    chance = random.Random(1)
+    words = [str(chance.randrange(10_000)) for _ in range(300)]
+    content = b"".join(
+        row(f"{number}@example.org", " ".join(chance.choices(words, k=40))) for number in range(5000)
+    )
+    packer = compression.packer("gzip")
+    packed = bytes(packer.compress(content)) + packer.flush()
+    assert gzip.decompress(packed) == content
+    assert len(packed) <= 1.05 * len(gzip.compress(content, 6))

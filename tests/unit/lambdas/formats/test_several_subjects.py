@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from privacy.customers.customer import CsvDialect, Dataset
-from privacy.formats.blocks import NO_FIELD, Subject, Unreadable
+from privacy.formats.blocks import NO_FIELD, Subject, Unreadable, named
 from privacy.formats.csv_rows import CsvRows
 from privacy.formats.jsonl import JsonLines
+from tests.properties import examples
 
 from ..support.parquet_files import loaded, stored
 from ..support.reindexing import kinds, reindex
@@ -263,3 +266,34 @@ def test_a_field_is_about_the_person_beside_it(
     owner: str | None,
 ) -> None:
     assert Dataset("d", format, "d/", tuple(subjects), {}).owner_of(field) == owner
+
+
+PLAIN = [ANNA, BOB, "", " ", "12", "12.0", " 7 ", "x" * 513, "\x01", f'"{ANNA}"', '"a,b"', '"a""b"']
+ODD = ['"a\nb"', 'a"b', '"open']
+FULL_ROWS = st.lists(st.sampled_from(PLAIN), min_size=4, max_size=5).map(",".join)
+ANY_ROWS = st.lists(st.sampled_from(PLAIN + ODD), min_size=1, max_size=5).map(",".join)
+
+
+@given(
+    st.one_of(*(st.lists(rows, min_size=1, max_size=4) for rows in (FULL_ROWS, ANY_ROWS))),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([("payer", "payee"), ("payee", "note", "payer")]),
+)
+@examples(1000)
+def test_a_csv_row_names_whoever_stands_in_any_of_its_subject_columns(
+    rows: list[str], end: str, subjects: tuple[str, ...]
+) -> None:
+    # In two pieces: the one with the header is read row by row.
+    pieces = [f"no,payer,payee,note{end}".encode(), end.join([*rows, f"1,{ANNA},{BOB},x", ""]).encode()]
+
+    def read(*names: str) -> list[Subject]:
+        blocks = CsvRows(names, CsvDialect()).blocks(pieces)
+        return [subject for block in blocks for subject in block.subjects]
+
+    alone = [read(name) for name in dict.fromkeys(sorted(subjects, key="no,payer,payee,note".find))]
+    for found, *each in zip(read(*subjects), *alone, strict=True):
+        people = dict.fromkeys(person for subject in each for person in named(subject))
+        if any(isinstance(subject, Unreadable) for subject in each):
+            assert isinstance(found, Unreadable)
+        else:
+            assert list(named(found)) == list(people)
