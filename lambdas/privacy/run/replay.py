@@ -112,10 +112,12 @@ def replay_page(
     read = _read(vault, page.after, replay.ledger_end(clock()))
     chunks = list(_chunks(read.entries))
     covered = replay.covered({ref for chunk in chunks for group in chunk for ref in group.subjects})
-    left = [(chunk, _without(chunk, covered)) for chunk in chunks]
-    made = [_ask(vault, replay, chunk, refs, clock()) for chunk, refs in left if refs]
-    subjects = sum(len(refs) for _, refs in left)
-    passed_over = sum(len(group.subjects) for chunk in chunks for group in chunk) - subjects
+    asked = [each for chunk in chunks if (each := _ask(vault, replay, chunk, covered, clock())) is not None]
+    total = sum(len(group.subjects) for chunk in chunks for group in chunk)
+    # The evidence is about what this page asks for, by whichever call: one that broke off left none.
+    made, subjects = [each.id for each in asked], sum(each.subjects for each in asked)
+    new = [each for each in asked if each.is_new]
+    now_asked = sum(each.subjects for each in new)
     name = f"{''.join(filter(str.isdigit, page.restored_from))}/{page.page:06d}-{_digest(made).hex()[:16]}"
     evidence_store.put(
         KIND,
@@ -127,12 +129,12 @@ def replay_page(
             "replayed_at": timestamp(clock()),
             "ledger_entries": [entry.key for entry in read.entries],
             "skipped": read.skipped,
-            "covered": passed_over,
+            "covered": total - subjects,
             "requests": made,
             "subjects": subjects,
         },
     )
-    if made:
+    if any(each.waits for each in asked):
         # Each page starts what it asked for: a replay that stops half-way leaves nobody waiting.
         lock.start_run_or_leave_to_sweep(vault.customer.id)
     _log.info(
@@ -140,8 +142,8 @@ def replay_page(
         vault.customer.id,
         page.page,
         len(read.entries),
-        len(made),
-        subjects,
+        len(new),
+        now_asked,
     )
     gone_on = Page(
         restored_from=page.restored_from,
@@ -149,9 +151,9 @@ def replay_page(
         page=page.page + 1,
         entries=page.entries + len(read.entries),
         skipped=page.skipped + read.skipped,
-        covered=page.covered + passed_over,
-        subjects=page.subjects + subjects,
-        requests=page.requests + len(made),
+        covered=page.covered + total - now_asked,
+        subjects=page.subjects + now_asked,
+        requests=page.requests + len(new),
     )
     if read.done and gone_on.skipped:
         raise OtherSecretError(gone_on.skipped)
@@ -224,10 +226,23 @@ def _without(chunk: Iterable[Group], covered: Mapping[str, str]) -> dict[str, st
     }
 
 
-def _ask(vault: Vault, replay: Replays, chunk: list[Group], refs: Mapping[str, str], now: datetime) -> str:
-    """Make the erasure request of those of a chunk who are left; return its id.
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request of a page, the number of its subjects, and whether it was made now, and waits for a run."""
 
-    The id follows from the whole chunk: of two executions at the same time, one makes the request.
+    id: str
+    subjects: int
+    is_new: bool
+    waits: bool
+
+
+def _ask(
+    vault: Vault, replay: Replays, chunk: list[Group], covered: Mapping[str, str], now: datetime
+) -> _Asked | None:
+    """Make the erasure request of those of a chunk whom nothing covers; None where there are none.
+
+    The id follows from the whole chunk: of two executions at the same time, one makes the request. Where it
+    was made before, it is returned as it is.
     """
     customer, requests = replay.customer, replay.requests
     text = request_items.groups_text(chunk)
@@ -236,19 +251,25 @@ def _ask(vault: Vault, replay: Replays, chunk: list[Group], refs: Mapping[str, s
         known = requests.get(customer, request_id)
         if known is None or known.state not in {"failed", "partial"}:
             break
-    if known is None:
-        request_items.put_groups(vault, request_id, chunk)
-        subjects = sorted(refs)
-        requests.create(
-            customer,
-            type="erasure",
-            refs=subjects,
-            request_id=request_id,
-            received_at=now,
-            restored_from=replay.restored_from,
-            erased_at=[refs[ref] for ref in subjects],
+    if known is not None:
+        return _Asked(
+            request_id, len(requests.refs(customer, request_id)), is_new=False, waits=known.state == "pending"
         )
-    return request_id
+    refs = _without(chunk, covered)
+    if not refs:
+        return None
+    request_items.put_groups(vault, request_id, chunk)
+    subjects = sorted(refs)
+    requests.create(
+        customer,
+        type="erasure",
+        refs=subjects,
+        request_id=request_id,
+        received_at=now,
+        restored_from=replay.restored_from,
+        erased_at=[refs[ref] for ref in subjects],
+    )
+    return _Asked(request_id, len(subjects), is_new=True, waits=True)
 
 
 def _digest(parts: list[str]) -> bytes:

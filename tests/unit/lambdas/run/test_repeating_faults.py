@@ -22,7 +22,7 @@ from privacy.vault import items as vault_items
 from privacy.vault import sessions
 from tests import properties
 
-from ..contracts.test_contract_end_faults import OneByOne
+from ..contracts.disturbed import OneByOne
 from ..support import snapshots
 from ..support.faults import Fault, Faults, Killed, thinned
 from ..support.world import MACHINE, REGISTRY

@@ -9,6 +9,7 @@ from privacy.identifiers import uuid7
 from privacy.index import entries as index_entries
 from privacy.requests.run_lock import RunLock
 from privacy.run import plan as run_plan
+from privacy.vault import deletions
 from privacy.vault import objects as vault_objects
 from privacy.vault import rewrite as vault_rewrite
 from privacy.vault.sessions import Vault
@@ -176,7 +177,7 @@ def test_a_visit_that_cannot_even_note_why_it_failed_leaves_the_others_alone(
 def test_an_older_version_does_not_come_back_when_a_purge_is_cut_short(
     world: "World", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vault_objects, "_DELETE_LIMIT", 1)
+    monkeypatch.setattr(deletions, "MOST_AT_ONCE", 1)
     world.put("feedback/a.jsonl", ANNAS_ROW)
     world.put("feedback/a.jsonl", ANNAS_ROW)
     world.s3.delete_object(Bucket=world.customer.bucket, Key="feedback/a.jsonl")

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from moto.s3 import models
 
 from privacy.identifiers import uuid7
+from privacy.vault import deletions, sessions
 from privacy.vault import items as vault_items
-from privacy.vault import objects as vault_objects
 from privacy.vault import rewrite as vault_rewrite
-from privacy.vault import sessions
 from privacy.vault.objects import files_below
 from privacy.visits import batch as visit_batch
 from privacy.visits.items import Visits
@@ -276,7 +275,7 @@ def test_a_listing_gives_every_key_once_however_its_pages_fall(
 def test_a_visit_cut_short_anywhere_is_taken_up_again(
     world: "World", monkeypatch: pytest.MonkeyPatch, operation: str, after: bool
 ) -> None:
-    monkeypatch.setattr(vault_objects, "_DELETE_LIMIT", 1)
+    monkeypatch.setattr(deletions, "MOST_AT_ONCE", 1)
     world.put("dumps/a.csv", file(line(BOB, "1")))
     world.put("dumps/a.csv", file(line(ANNA)))
     world.put("dumps/a.csv", file(line(BOB, "2")))
