@@ -38,7 +38,7 @@ NEW, OTHERS = "feedback/new.jsonl", "feedback/other.jsonl"
 ATTEMPTS = 6
 """How often a step is called: once more than Step Functions would for any error of one call."""
 
-FLOORS = {"replay": 75, "redrive": 85}
+FLOORS = {"replay": 50, "redrive": 55}
 """Faults and actions there are at least."""
 
 

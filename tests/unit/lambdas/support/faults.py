@@ -48,22 +48,21 @@ Place = TypeVar("Place")
 
 
 def thinned(points: list[tuple[Place, int, Fault]]) -> list[tuple[Place, int, Fault]]:
-    """Return the end of the process at every call, and of what else can happen there one kind, in turn.
+    """Return one fault at every call: in turn the end of the process, and what else can happen there.
 
     All of them in a soak.
     """
     if properties.soaking():
         return points
-    others: dict[tuple[int, int], list[Fault]] = {}
+    kinds: dict[tuple[int, int], list[Fault]] = {}
     for place, number, fault in points:
-        if fault is not Fault.KILLED_AFTER:
-            others.setdefault((id(place), number), []).append(fault)
-    taken = {call: kinds[turn % len(kinds)] for turn, (call, kinds) in enumerate(others.items())}
-    return [
-        (place, number, fault)
-        for place, number, fault in points
-        if fault is Fault.KILLED_AFTER or fault is taken[id(place), number]
-    ]
+        kinds.setdefault((id(place), number), []).append(fault)
+    taken: dict[tuple[int, int], Fault] = {}
+    for turn, (call, possible) in enumerate(kinds.items()):
+        others = [fault for fault in possible if fault is not Fault.KILLED_AFTER]
+        ends = Fault.KILLED_AFTER in possible and (turn % 2 == 0 or not others)
+        taken[call] = Fault.KILLED_AFTER if ends else others[turn // 2 % len(others)]
+    return [(place, number, fault) for place, number, fault in points if fault is taken[id(place), number]]
 
 
 class Killed(BaseException):
