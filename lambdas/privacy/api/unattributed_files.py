@@ -59,6 +59,8 @@ def page(vault: Vault, dataset: str | None, cursor: str | None, limit: int) -> P
 
 def _shown(customer: Customer, note: Note, wanted: str | None) -> dict[str, Any] | None:
     dataset = customer.dataset_of(note.key)
+    if dataset is not None and dataset.index == "scan":
+        return None  # of before it came to be scanned: now its files are read in every run
     if wanted is not None and (dataset is None or dataset.name != wanted):
         return None
     what = note.what

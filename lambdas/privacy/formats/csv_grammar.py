@@ -41,6 +41,7 @@ class Grammar:
             plain = rb"[^%b%b%b \r\n]%b" % (d, q, e, rest)
             field = rb"(?:%b|%b%b%b|%b)" % (plain, q, inside, q, bare)
         self._parts = (d, q, inside, field)
+        self._quoted = None if quote is None else re.compile(rb"(?<![^%b\n])%b%b%b" % (d, q, inside, q))
         self._delimiter = delimiter
         self._field = re.compile(field)
         more = rb"(?:%b%b)*+" % (d, field)
@@ -79,6 +80,11 @@ class Grammar:
         bare = rb"[^%b%b]*+" % (q, returns)
         rest = rb"%b(?:(?<=%b)%b%b%b%b%b)*+\r?+\Z" % (bare, d, q, inside, q, end, bare)
         return re.compile(rb"(?:%b%b){%d}(%b)%b%b" % (field, d, place, field, end, rest))
+
+    def delimiters_in(self, text: bytes) -> int:
+        """Return how many delimiters stand outside quotes in text that consists of whole rows."""
+        bare = text if self._quoted is None else self._quoted.sub(b"", text)
+        return bare.count(self._delimiter)
 
     def is_row(self, text: bytes) -> bool:
         """Return whether the text is one whole row."""

@@ -49,6 +49,8 @@ _OTHER_DELIMITER: Final = Unreadable("fields are not told apart by the dataset's
 _DELIMITERS: Final = (b",", b";", b"\t", b"|")
 _NOT_A_ROW: Final = Unreadable("quotes or carriage returns out of place")
 _PERHAPS_TWO: Final = "perhaps two rows in one"
+_OTHER_HEADER: Final = "perhaps another header"
+_TOO_MANY: Final = "more fields than columns before the subject's, or behind it"
 _NO_COLUMN: Final = Unreadable(NO_COLUMN)
 
 
@@ -67,6 +69,10 @@ class CsvRows:
         # What has a meaning beyond that of delimiters and line ends, and is rare in most files.
         self._odd: Final = [mark for mark in (_CTRL_Z, self._escape, self._comment) if mark]
         self._columns: dict[str, list[int]] | None = None
+        self._header: list[str] = []
+        self._headings: frozenset[str] = frozenset()
+        self._longest_heading = 0
+        self._met_name = False
         self._width = 0
         self.head = 0
         self._others: Final = tuple(mark for mark in _DELIMITERS if mark != self._delimiter)
@@ -148,9 +154,10 @@ class CsvRows:
     def _subjects_at_once(self, text: bytes, rows: list[bytes]) -> list[Subject] | None:
         """Return the subjects where every line is a row and has the subject columns; or None."""
         returns = text.count(b"\r") - text.count(b"\r\n") - text.endswith(b"\r")
-        if not self._places or returns or text.count(self._delimiter) < len(rows) * self._ends:
+        if not self._places or returns or self._has_odd(text):
             return None
-        if self._has_odd(text):
+        excess = self._excess(text, len(rows))
+        if excess < 0 or (excess and (self._places[-1] or self._any_is_short(rows))):
             return None
         place, delimiter, quote = self._places[-1], self._delimiter, self._quote
         try:
@@ -168,8 +175,9 @@ class CsvRows:
                 fields = [delimiter.join(several(row.split(delimiter, place + 1))) for row in rows]
         except (IndexError, TypeError):
             return None
-        known = self._known
-        return [known[field] if field in known else self._remembered(field) for field in fields]
+        known, self._met_name = self._known, False
+        found = [known[field] if field in known else self._remembered(field) for field in fields]
+        return None if self._met_name else found
 
     def _row_by_row(
         self, lines: list[bytes], *, odd: bool, may_go_on: bool
@@ -185,8 +193,9 @@ class CsvRows:
             row = lines[position]
             position += 1
             if (found := self._matched(row, odd=odd)) is not None:
+                subject = self._subject_in([found])
                 rows.append(row)
-                subjects.append(self._subject_in([found]))
+                subjects.append(self._subject_of(row) if self._may_be_name(subject) else subject)
                 continue
             if self._may_go_on(row):
                 end = self._end_of_row(lines, position - 1)
@@ -202,10 +211,21 @@ class CsvRows:
         """Return the field in the only subject column of most rows that stand on one line."""
         if self._pattern is None or (odd and self._has_odd(row)):
             return None
-        if row.count(self._delimiter) < self._ends:
+        excess = self._excess(row, 1)
+        if excess < 0 or (excess and self._places[-1]):
             return None
         found = self._pattern.match(row)
         return None if found is None else found[1]
+
+    def _excess(self, text: bytes, rows: int) -> int:
+        """Return how many delimiters there are outside quotes beyond those that so many rows have."""
+        ends = rows * self._ends
+        excess = text.count(self._delimiter) - ends
+        has_quotes = excess > 0 and self._quote is not None and self._quote in text
+        return self._grammar.delimiters_in(text) - ends if has_quotes else excess
+
+    def _any_is_short(self, rows: Sequence[bytes]) -> bool:
+        return any(row.count(self._delimiter) < self._ends for row in rows)
 
     def _may_go_on(self, line: bytes) -> bool:
         """Return whether a line may be the first of a row that goes on behind its line feed."""
@@ -257,7 +277,31 @@ class CsvRows:
             return Unreadable(NO_FIELD, named(found))
         if len(fields) <= self._ends and any(map(self._looks_uncut, named_by)):
             return _OTHER_DELIMITER
+        if len(fields) == 1 < self._width:
+            return Unreadable(_OTHER_DELIMITER.reason, named(found))
+        if self._may_be_name(found) and self._is_other_header(fields):
+            return Unreadable(_OTHER_HEADER, named(found))
+        if self._places[-1] and any(field.strip() for field in fields[self._width :]):
+            return Unreadable(_TOO_MANY, named(found))
         return found
+
+    def _may_be_name(self, subject: Subject) -> bool:
+        """Return whether somebody in the row is called as a column is: it may be a header then."""
+        if type(subject) is str and len(subject) > self._longest_heading:
+            return False
+        return any(_heading(identifier) in self._headings for identifier in named(subject))
+
+    def _is_other_header(self, fields: Sequence[bytes]) -> bool:
+        """Return whether a row has nothing but names of columns, and not those of the header in their order.
+
+        Files that are put together bring their headers along, and behind one of another order every field
+        would pass for another.
+        """
+        try:
+            names = [_heading(self._fields.read(field) or "") for field in fields]
+        except UnicodeDecodeError:
+            return False
+        return names != self._header and self._headings.issuperset(names)
 
     def _looks_uncut(self, field: bytes) -> bool:
         """Return whether a field of a row with too few of them holds a delimiter that other files have."""
@@ -276,7 +320,10 @@ class CsvRows:
         alone = field.removesuffix(b"\r")
         # Several are joined by the delimiter, which then none of them has in it.
         subject = self._subject_in([alone] if len(self._places) == 1 else alone.split(self._delimiter))
-        remember(self._known, field, subject)
+        if self._may_be_name(subject):
+            self._met_name = True
+        else:
+            remember(self._known, field, subject)
         return subject
 
     def _subject_in(self, fields: Sequence[bytes]) -> Subject:
@@ -302,6 +349,9 @@ class CsvRows:
         self._ends = max(len(names) - 1, 0)
         for place, name in enumerate(names):
             self._columns.setdefault(self._name(name), []).append(place)
+        self._header = list(map(_heading, names))
+        self._headings = frozenset(self._header)
+        self._longest_heading = max(map(len, names), default=0)
         self._width = len(names)
         found = list(map(self._places_of, self._subjects))
         self._places = sorted({place for places in found for place in places})
@@ -331,6 +381,11 @@ class CsvRows:
 
 
 CSV: Final = RowsInStream(lambda subjects, dataset: CsvRows(subjects, dataset.csv or CsvDialect()))
+
+
+def _heading(text: str) -> str:
+    """Return a text as it is compared with the names of columns to tell a header from a row."""
+    return text.strip().casefold()
 
 
 def _parts(row: bytes) -> tuple[bytes, bytes, bytes]:

@@ -164,7 +164,7 @@ class JsonLines:
 
     def _subject_among(self, document: Any, values: list[Any], faults: set[str]) -> Subject:  # noqa: ANN401
         # Each field has to be there, if only as null. An empty object holds nobody.
-        if document and not faults and not (values and len(self._paths) == 1):
+        if document and not faults and not (values and len(self._paths) == 1 and EACH not in self._paths[0]):
             faults.update(NO_FIELD for path in self._paths if _lacks(document, path))
         return subject_of(values, faults)
 
@@ -196,8 +196,10 @@ def _has_escaped_name(text: bytes) -> bool:
 
 
 def _lacks(document: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
-    """Return whether nothing stands at the path, and a field on the way is not there at all."""
-    return not any(True for _ in values_at(document, path, set())) and is_missing(document, path)
+    """Return whether a field on the way is not there at all: in lists of any element, else where nothing
+    stands at the path."""
+    is_there = EACH not in path and any(True for _ in values_at(document, path, set()))
+    return not is_there and is_missing(document, path)
 
 
 def _parts(row: bytes) -> tuple[bytes, bytes, bytes]:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
+from privacy.formats.compression import DamagedContentError
 from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited, OwnerOf, nobody_alone
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
@@ -58,6 +59,13 @@ class ParquetEdits:
 
         Raises DamagedContentError, and UnprovenError where it is not proven that all else stays as it is.
         """
+        try:
+            return self._applied(file, write)
+        except (IndexError, KeyError, TypeError):
+            # Arrow passes over what is optional in the footer and of another type than the format says.
+            raise DamagedContentError("parquet content is damaged") from None
+
+    def _applied(self, file: IO[bytes], write: Callable[[bytes], object]) -> bool:
         source = ParquetSource(file)
         reader = ParquetRows(source, self.subjects)
         if reader.fault is not None:

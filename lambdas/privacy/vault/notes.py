@@ -44,7 +44,8 @@ class Note:
     def is_to_visit(self) -> bool:
         """Whether every erasure has to visit the key: to purge, to have S3 bring the file back, or to take
         out values that no row has."""
-        return self.superseded or self.what.unused or self.what.reason == "archived"
+        takes_out = self.what.unused and self.what.reason != "damaged"  # out of these nobody can
+        return self.superseded or takes_out or self.what.reason == "archived"
 
     @property
     def is_to_mend(self) -> bool:

@@ -74,6 +74,12 @@ def note_compared(vault: Vault, compared: Mapping[str, str]) -> None:
     vault_items.batch_write(vault, put=[_item(prefix, compared[prefix]) for prefix in same])
 
 
+def is_relied_on(vault: Vault, dataset: Dataset) -> bool:
+    """Return whether everything below the dataset's prefix was looked into as files are read now."""
+    noted = vault_items.get(vault, _PK, f"{_NOTE}{dataset.prefix or ''}")
+    return noted is not None and noted["reading"]["S"] == reading_of(vault.customer, dataset).hex()
+
+
 def prefixes_to_walk(vault: Vault) -> set[str]:
     """Return the indexed prefixes below which the index may leave somebody out.
 

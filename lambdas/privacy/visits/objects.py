@@ -6,6 +6,7 @@ from typing import Final
 
 from privacy.customers.customer import Dataset
 from privacy.formats import readers
+from privacy.formats.blocks import NO_COLUMN
 from privacy.formats.edits import ChangesOf
 from privacy.index import entries as index_entries
 from privacy.index.entries import Marker
@@ -54,8 +55,9 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
             if found.is_left_alone:
                 return found
             outcome = _continued(journal, found)
-            _mark_new_version(vault, key, outcome, journal)
+            # The note first: the event of a version that is marked has nothing to tell.
             _carry_note(vault, key, outcome)
+            _mark_new_version(vault, key, outcome, journal)
             entries = _entries_of_erased(vault, visit, found, outcome)
             outcome.purged = _purges(vault, dataset, visit, found, outcome, journal)
             if outcome.purged:
@@ -129,7 +131,10 @@ def _carry_note(vault: Vault, key: str, outcome: Outcome) -> None:
         if not outcome.unparsed_count:
             vault_notes.forget(vault, key, note.version_id)
             return
-        what = replace(what, rows=outcome.unparsed_count, line=None)
+        if what.rows is not None:  # of a whole file nobody may know
+            is_whole = what.detail == NO_COLUMN
+            left = what.rows - outcome.rows_dropped if is_whole else outcome.unparsed_count
+            what = replace(what, rows=left, line=what.line if is_whole else None)
     carried = replace(note, version_id=outcome.new_version, what=what)
     vault_notes.put_over(vault, carried, note.version_id)
 

@@ -88,3 +88,10 @@ def test_who_only_reads_requests_sees_no_keys(api: Api) -> None:
 @pytest.mark.parametrize("query", [{"cursor": "feedback/a"}, {"limit": "0"}, {"of": "x"}])
 def test_a_query_that_is_not_as_described_is_refused(api: Api, query: dict[str, str]) -> None:
     assert api("GET", FILES, query=query).status == 400
+
+
+def test_files_of_a_dataset_that_came_to_be_scanned_are_left_out(api: Api) -> None:
+    note(api, A)
+    scanned = [{**each, "index": "scan"} if each["name"] == "feedback" else each for each in DATASETS]
+    api.cloud.register("acme", datasets=scanned)
+    assert api("GET", FILES).json["files"] == []

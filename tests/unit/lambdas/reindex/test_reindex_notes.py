@@ -1,0 +1,87 @@
+"""Notes of files that nobody can attribute, when a reindex meets them: those of before too."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from moto.s3.models import s3_backends
+
+from privacy.vault import items as vault_items
+
+from ..support import world as worlds
+from ..support.reindexing import kinds, reindex, row
+
+if TYPE_CHECKING:
+    from ..support.world import World
+
+ANNA, CARL, DORA = "anna@example.org", "carl@example.org", "dora@example.org"
+ANNAS = b"no,Email,name,text\n1,anna@example.org,A,x\n"
+
+
+def archive(key: str) -> None:
+    """Do what a lifecycle rule does: no event tells of it."""
+    for backends in s3_backends.values():
+        for backend in backends.values():
+            if worlds.BUCKET in backend.buckets:
+                for version in backend.buckets[worlds.BUCKET].keys.getlist(key):
+                    version._storage_class = "GLACIER"
+
+
+def of_before(world: "World", key: str, body: bytes) -> str:
+    """Have in the vault what an older release left of a file: it was marked, and nothing was noted."""
+    version = world.put(key, body)
+    for note in world.notes():
+        world.dynamodb.delete_item(TableName=worlds.TABLE, Key={name: note[name] for name in ("pk", "sk")})
+    world.dynamodb.put_item(TableName=worlds.TABLE, Item={
+        **vault_items.key(vault_items.object_pk(key), vault_items.INDEXED), "version_id": {"S": version}
+    })  # fmt: skip
+    for item in world.items():
+        if item["sk"]["S"].startswith("index#"):
+            world.dynamodb.put_item(TableName=worlds.TABLE, Item={**item, "reading": {"S": "00"}})
+    return version
+
+
+def restored(world: "World", key: str, version: str) -> None:
+    restore: dict[str, Any] = {"Days": 1}
+    world.s3.restore_object(Bucket=worlds.BUCKET, Key=key, RestoreRequest=restore)
+    world.notify("ObjectRestore:Completed", key, version)
+    world.settle()
+
+
+def test_a_file_that_was_archived_since_keeps_its_note(world: "World") -> None:
+    world.put("answers/a", ANNAS)
+    archive("answers/a")
+    assert world.erased(ANNA).state == "partial"
+    assert "stale-note" not in kinds(world, reindex(world))
+    assert world.erased(ANNA).state == "partial"
+    assert world.notes()[0]["reason"]["S"] == "no-field"
+
+
+@pytest.mark.parametrize("dataset", ["answers", "orders"])
+def test_what_only_an_older_release_looked_into_is_archived_to_us(world: "World", dataset: str) -> None:
+    key = f"{dataset}/a"
+    version = of_before(world, key, ANNAS)
+    archive(key)
+    assert world.erased(DORA).state == "partial"
+    assert kinds(world, reindex(world, dry_run=True))["missing-note"] == 1
+    assert kinds(world, reindex(world))["missing-note"] == 1
+    assert [world.erased(DORA).state for _ in range(2)] == ["partial"] * 2
+    assert "missing-note" not in kinds(world, reindex(world))
+    restored(world, key, version)
+    assert world.notes()[0]["reason"]["S"] == ("no-field" if dataset == "answers" else "damaged")
+
+
+def test_a_file_without_a_fault_that_only_an_older_release_looked_into(world: "World") -> None:
+    version = of_before(world, "feedback/a", row(CARL))
+    archive("feedback/a")
+    reindex(world)
+    assert world.erased(DORA).state == "partial"
+    restored(world, "feedback/a", version)
+    assert (world.notes(), world.erased(DORA).state) == ([], "completed")
+
+
+def test_what_was_looked_into_by_this_release_and_archived_since_is_nobody_elses(world: "World") -> None:
+    world.put("feedback/a", row(CARL))
+    archive("feedback/a")
+    reindex(world)
+    assert (world.notes(), world.erased(DORA).state) == ([], "completed")
+    assert world.erased(CARL).state == "partial"
