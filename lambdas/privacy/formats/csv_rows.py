@@ -57,7 +57,8 @@ _NO_COLUMN: Final = Unreadable(NO_COLUMN)
 class CsvRows:
     """Reads one csv file, with its people in the columns of these names."""
 
-    def __init__(self, subjects: Sequence[str], dialect: CsvDialect) -> None:
+    def __init__(self, subjects: Sequence[str], dialect: CsvDialect, *, addresses: bool = False) -> None:
+        self._addresses: Final = addresses
         self._subjects: Final = subjects
         self.text: Final = Utf16() if dialect.encoding == "utf-16" else None
         self._fields: Final = Fields(dialect)
@@ -271,6 +272,13 @@ class CsvRows:
         found = self._subject_in(named_by)
         if (_BOM in body or (self._escape and b"\n" in body)) and self._may_be_two(fields):
             return Unreadable(_PERHAPS_TWO, named(found))
+        if self._may_be_name(found) and (headings := self._headings_in(fields)) is not None:
+            # Files that are put together bring their headers along. Behind one of another order every field
+            # would pass for another.
+            if headings == self._header and self._addresses:
+                return None
+            if headings != self._header and self._headings.issuperset(headings):
+                return Unreadable(_OTHER_HEADER, named(found))
         if isinstance(found, Unreadable):
             return found
         if max(self._places) >= len(fields):
@@ -279,8 +287,6 @@ class CsvRows:
             return _OTHER_DELIMITER
         if len(fields) == 1 < self._width:
             return Unreadable(_OTHER_DELIMITER.reason, named(found))
-        if self._may_be_name(found) and self._is_other_header(fields):
-            return Unreadable(_OTHER_HEADER, named(found))
         if self._places[-1] and any(field.strip() for field in fields[self._width :]):
             return Unreadable(_TOO_MANY, named(found))
         return found
@@ -291,17 +297,12 @@ class CsvRows:
             return False
         return any(_heading(identifier) in self._headings for identifier in named(subject))
 
-    def _is_other_header(self, fields: Sequence[bytes]) -> bool:
-        """Return whether a row has nothing but names of columns, and not those of the header in their order.
-
-        Files that are put together bring their headers along, and behind one of another order every field
-        would pass for another.
-        """
+    def _headings_in(self, fields: Sequence[bytes]) -> list[str] | None:
+        """Return the fields as names of columns are compared; None where they cannot be read."""
         try:
-            names = [_heading(self._fields.read(field) or "") for field in fields]
+            return [_heading(self._fields.read(field) or "") for field in fields]
         except UnicodeDecodeError:
-            return False
-        return names != self._header and self._headings.issuperset(names)
+            return None
 
     def _looks_uncut(self, field: bytes) -> bool:
         """Return whether a field of a row with too few of them holds a delimiter that other files have."""
@@ -332,7 +333,9 @@ class CsvRows:
             texts = [text for text in read if text is not None]
             if any(map(_CONTROL.search, texts)):
                 return _NOT_TEXT
-            return subject_of([as_number(text) for text in texts if text.strip()], set())
+            return subject_of(
+                [as_number(text) for text in texts if text.strip()], set(), addresses=self._addresses
+            )
         except UnicodeDecodeError:
             return Unreadable("not in the dataset's encoding")
 
@@ -380,7 +383,11 @@ class CsvRows:
         return min(length, len(block.content))
 
 
-CSV: Final = RowsInStream(lambda subjects, dataset: CsvRows(subjects, dataset.csv or CsvDialect()))
+CSV: Final = RowsInStream(
+    lambda subjects, dataset: CsvRows(
+        subjects, dataset.csv or CsvDialect(), addresses=dataset.names_by_address
+    )
+)
 
 
 def _heading(text: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import orjson
 
+from privacy.customers.addresses import may_be_address
 from privacy.customers.references import MAX_IDENTIFIER
 from privacy.formats.blocks import (
     NO_FIELD,
@@ -29,6 +30,7 @@ from privacy.formats.blocks import (
 from privacy.formats.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
 from privacy.formats.paths import EACH, Path, is_missing, path_of, printed, subject_of, values_at
 from privacy.formats.readers import RowsInStream
+from privacy.formats.remembered import MOST, SHORT
 
 _BOM: Final = b"\xef\xbb\xbf"
 
@@ -42,7 +44,9 @@ class JsonLines:
 
     head = 0
 
-    def __init__(self, *subjects: str) -> None:
+    def __init__(self, *subjects: str, addresses: bool = False) -> None:
+        self._addresses: Final = addresses
+        self._known_addresses: set[str] = set()
         self._paths: Final = [path_of(subject) for subject in subjects]
         names = [next(step for step in reversed(path) if step != EACH) for path in self._paths]
         self._names: Final = [
@@ -149,7 +153,21 @@ class JsonLines:
         kinds = set(map(type, values))
         if kinds in ({int}, {int, str}):
             values, kinds = list(map(str, values)), {str}
-        return values if kinds == {str} and max(map(len, values)) <= MAX_IDENTIFIER else None
+        if kinds != {str} or max(map(len, values)) > MAX_IDENTIFIER:
+            return None
+        return values if not self._addresses or self._are_addresses(values) else None
+
+    def _are_addresses(self, values: list[str]) -> bool:
+        known = self._known_addresses
+        if known.issuperset(values):
+            return True
+        new = set(values) - known
+        if not all(map(may_be_address, new)):
+            return False
+        if len(known) >= MOST:
+            known.clear()
+        known.update(value for value in new if len(value) <= SHORT)
+        return True
 
     def _subject_of_members(self, row: bytes) -> Subject:
         try:
@@ -166,10 +184,12 @@ class JsonLines:
         # Each field has to be there, if only as null. An empty object holds nobody.
         if document and not faults and not (values and len(self._paths) == 1 and EACH not in self._paths[0]):
             faults.update(NO_FIELD for path in self._paths if _lacks(document, path))
-        return subject_of(values, faults)
+        return subject_of(values, faults, addresses=self._addresses)
 
 
-JSON_LINES: Final = RowsInStream(lambda subjects, _: JsonLines(*subjects), elements=True)
+JSON_LINES: Final = RowsInStream(
+    lambda subjects, dataset: JsonLines(*subjects, addresses=dataset.names_by_address), elements=True
+)
 
 
 class _Name:

@@ -21,7 +21,6 @@ from privacy.formats.readers import (
     Subjects,
     WholeFiles,
     found_by,
-    subject_fields,
 )
 from privacy.formats.remembered import MOST, SHORT
 from privacy.index.file_formats import format_of
@@ -72,7 +71,7 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
         case RowsOnDisk(subjects=subjects_of):
             reference = reference_of(vault)
             with on_disk(stored, lambda _: None) as file:
-                return subjects_of(file, subject_fields(dataset), dataset.personal, reference)
+                return subjects_of(file, dataset, reference)
         case RowsInStream() as rows:
             return _in_stream(rows.reader(dataset), stored, reference_of(vault))
 

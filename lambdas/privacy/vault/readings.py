@@ -33,7 +33,8 @@ _TOGETHER: Final = timedelta(minutes=1)
 def reading_of(customer: Customer, dataset: Dataset) -> bytes:
     """Return what stands for how the dataset's files are read: another subject field, other positions."""
     dialect = asdict(dataset.csv) if dataset.csv else None
-    how = [_READING, dataset.format, dataset.subjects, dialect, customer.subject_id]
+    identifiers = [customer.subject_id, dataset.names_by_address]
+    how = [_READING, dataset.format, dataset.subjects, dialect, *identifiers]
     return hashlib.sha256(json.dumps(how).encode()).digest()[:8]
 
 

@@ -111,6 +111,7 @@ class Rewriting:
             elements=rows.elements and self.dataset.remove == "element",
             spare=frozenset(ref for ref, extent in self.erase.items() if not extent.takes_all),
             personal=frozenset(self.dataset.personal),
+            addresses=self.dataset.names_by_address,
             owner_of=self.dataset.owner_of,
         )
         return ContentByDisk(stored, rows.edits(asked))

@@ -77,7 +77,7 @@ KINDS: dict[str, tuple[str, bytes, str]] = {
     "semicolons": ("answers/a", ANNAS.replace(b",", b";"), "no-field"),
     "sep=": ("answers/a", b"sep=,\n" + ANNAS, "no-field"),
     "a comment first": ("answers/a", b"# export of May\n" + ANNAS, "no-field"),
-    "a comment amid": ("answers/a", b"no,email\n# 1,anna\n1;anna@example.org\n", "no-field"),
+    "a comment amid": ("answers/a", b"no,email\n# 1,anna\n1;anna@example.org\n", "unreadable-rows"),
     "UTF-16": ("answers/a", ANNAS.decode().encode("utf-16"), "other-format"),
     "UTF-16 without a mark": ("answers/a", ANNAS.decode().encode("utf-16-le"), "no-field"),
     "semicolons behind a good header": ("dumps2/a", b"email,text\nanna@example.org;x\n", "unreadable-rows"),
