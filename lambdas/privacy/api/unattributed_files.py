@@ -24,6 +24,7 @@ MEND: Final[Mapping[Reason, str]] = {
     "too-large": "Send the file again in parts.",
     "no-subject": "Upload the file again with its subject: POST /v1/datasets/{dataset}/uploads.",
     "archived": "Ask the operator to have the file brought back from S3's archive.",
+    "unused-values": "Write the file again with another program, and send it.",
     "outside-datasets": "Ask the operator to declare a dataset for it, or to delete all of its versions.",
 }
 """What a customer does about a file, by the reason for which it is listed."""

@@ -27,7 +27,7 @@ from privacy.index.file_formats import format_of
 from privacy.index.left_over import LeftOver
 from privacy.unattributed import Unattributed
 from privacy.vault.objects import StoredObject
-from privacy.vault.scratch import on_disk
+from privacy.vault.scratch import ObjectTooLargeError, on_disk
 from privacy.vault.sessions import Vault
 from privacy.vault.side_files import holds_nobody
 
@@ -66,7 +66,7 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
             return _as_a_whole(vault, stored)
         case _ if holds_nobody(stored):
             return Subjects()
-        case _ if not _SEALED.isdisjoint(stored.metadata):
+        case _ if is_sealed_by_sender(stored):
             return Subjects(unreadable=1, unattributed=Unattributed("encrypted", "all"))
         case RowsOnDisk(subjects=subjects_of):
             reference = reference_of(vault)
@@ -74,6 +74,19 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
                 return subjects_of(file, dataset, reference)
         case RowsInStream() as rows:
             return _in_stream(rows.reader(dataset), stored, reference_of(vault))
+
+
+def unattributed(vault: Vault, dataset: Dataset, stored: StoredObject) -> Unattributed | None:
+    """Return what of an object nobody can attribute, whatever its size. Raises DatasetUnknownError."""
+    try:
+        return subjects(vault, dataset, stored).unattributed
+    except ObjectTooLargeError:
+        return Unattributed("too-large", "all")
+
+
+def is_sealed_by_sender(stored: StoredObject) -> bool:
+    """Return whether a program encrypted the object before it sent it."""
+    return not _SEALED.isdisjoint(stored.metadata)
 
 
 def _as_a_whole(vault: Vault, stored: StoredObject) -> Subjects:

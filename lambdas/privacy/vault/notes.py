@@ -44,13 +44,19 @@ class Note:
     def is_to_visit(self) -> bool:
         """Whether every erasure has to visit the key: to purge, to have S3 bring the file back, or to take
         out values that no row has."""
-        takes_out = self.what.unused and self.what.reason != "damaged"  # out of these nobody can
+        # Out of what is damaged, or was not proven, nobody can take them.
+        takes_out = self.what.unused and self.what.reason != "damaged" and not self._is_stuck
         return self.superseded or takes_out or self.what.reason == "archived"
 
     @property
     def is_to_mend(self) -> bool:
         """Whether the file needs somebody: not where it was replaced, or the next erasure does it all."""
-        return not self.superseded and self.what.reason != "unused-values"
+        return not self.superseded and (self.what.reason != "unused-values" or self._is_stuck)
+
+    @property
+    def _is_stuck(self) -> bool:
+        """Whether an erasure has tried in vain to take out the values that no row has; `detail` says why."""
+        return self.what.reason == "unused-values" and self.what.detail is not None
 
     @property
     def is_counted(self) -> bool:

@@ -46,10 +46,8 @@ def test_what_is_replaced_and_another_customers_are_left_out(api: Api) -> None:
 
 
 def test_every_reason_says_how_it_is_mended_and_the_missing_field_is_named(api: Api) -> None:
-    note(
-        api,
-        *(replace(A, key=f"feedback/{n}", what=Unattributed(each, "all")) for n, each in enumerate(REASONS)),
-    )
+    made = [Unattributed(each, "all", "why") for each in REASONS]
+    note(api, *(replace(A, key=f"feedback/{n}", what=what) for n, what in enumerate(made)))
     shown = {each["reason"]: each for each in api("GET", FILES).json["files"]}
     assert {reason: each["mend"] for reason, each in shown.items()} == dict(MEND)
     assert shown["no-field"]["fields"] == ["author.email"]

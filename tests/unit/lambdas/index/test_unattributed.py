@@ -240,7 +240,10 @@ def test_a_scanned_dataset_never_says_completed_either(world: "World", name: str
     world.events.clear()
     for _ in range(2):
         assert world.erased(ANNA).state != "completed"
+        done = world.erased(DORA)
+        assert (done.state, done.detail["unattributed_count"]) == ("partial", 1)
     assert content in world.contents(key)
+    assert world.notes() == []
 
 
 def test_who_stands_before_the_damaged_part_is_found_and_not_called_done(world: "World") -> None:

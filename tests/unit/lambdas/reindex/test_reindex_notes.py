@@ -7,6 +7,7 @@ from moto.s3.models import s3_backends
 
 from privacy.vault import items as vault_items
 
+from ..index.test_unattributed import KINDS, MORE
 from ..support import world as worlds
 from ..support.reindexing import kinds, reindex, row
 
@@ -85,3 +86,23 @@ def test_what_was_looked_into_by_this_release_and_archived_since_is_nobody_elses
     reindex(world)
     assert (world.notes(), world.erased(DORA).state) == ([], "completed")
     assert world.erased(CARL).state == "partial"
+
+
+@pytest.mark.parametrize("name", sorted(KINDS.keys() - {"outside every prefix"}))
+def test_before_its_reindex_an_upgraded_vault_says_what_it_cannot_read(world: "World", name: str) -> None:
+    key, content, reason = KINDS[name]
+    dataset = key.split("/")[0]
+    accepting = {"unattributed": {"accept": True, "reason": "machines only"}}
+    world.declare(*worlds.DATASETS, *MORE)
+    of_before(world, key, content)
+    for who in (DORA, DORA):
+        done = world.erased(who)
+        assert (done.state, done.detail["unattributed"]) == ("partial", [{"dataset": dataset, "files": 1}])
+    assert world.erased(ANNA).state != "completed"
+    assert [note["reason"]["S"] for note in world.notes()] == [reason]
+    world.declare(*[d | (accepting if d["name"] == dataset else {}) for d in (*worlds.DATASETS, *MORE)])
+    done = world.erased(DORA)
+    assert done.state == "completed"
+    assert done.detail["unattributed"] == [{"dataset": dataset, "files": 1, "accepted": "machines only"}]
+    assert not {"missing-note", "stale-note"} & kinds(world, reindex(world)).keys()
+    assert world.contents(key) == [content]

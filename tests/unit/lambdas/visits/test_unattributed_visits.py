@@ -1,5 +1,6 @@
 """What visits make of files that nobody can attribute, or not all of, and of their notes."""
 
+import gzip
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -8,10 +9,19 @@ import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError
 
+from privacy.api import unattributed_files
+from privacy.formats import blocks
 from privacy.identifiers import uuid7
+from privacy.parquet.source import PATH
+from privacy.parquet.thrift import Struct
+from privacy.vault import scratch, sessions
 from privacy.visits.batch import VisitsFailedError
 
-from ..support.reindexing import row
+from ..parquet.parquet_pages import Page, rebuilt
+from ..parquet.test_proof import one_value_more
+from ..support import world as worlds
+from ..support.parquet_files import stored
+from ..support.reindexing import kinds, reindex, row
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -19,6 +29,81 @@ if TYPE_CHECKING:
 ANNA, BOB, CARL, DORA = "anna@example.org", "bob@example.org", "carl@example.org", "dora@example.org"
 PARQUET = {"name": "p", "format": "parquet", "prefix": "p/", "subject": "email",
            "personal": {"email": "email", "name": "name"}}  # fmt: skip
+
+
+def scanned(world: "World", *names: str, **more: object) -> None:
+    world.declare(*[d | ({"index": "scan", **more} if d["name"] in names else {}) for d in worlds.DATASETS])
+
+
+ACCEPTED = {"unattributed": {"accept": True, "reason": "machines only"}}
+SEALED = {"x-amz-key-v2": "c2VhbGVk", "x-amz-cek-alg": "AES/GCM/NoPadding"}
+
+
+def test_one_damaged_file_of_a_scanned_dataset_is_counted_to_everybody(world: "World") -> None:
+    scanned(world, "feedback")
+    damaged = gzip.compress(row(*[BOB] * 9))[:-9]
+    world.put("feedback/a", damaged)
+    world.put("feedback/b", row(ANNA, CARL))
+    for who in (ANNA, ANNA, DORA):
+        done = world.erased(who)
+        counted = (done.state, (done.detail or {})["unattributed"])
+        assert counted == ("partial", [{"dataset": "feedback", "files": 1}])
+    assert (world.contents("feedback/a"), world.contents("feedback/b")) == ([damaged], [row(CARL)])
+    assert world.erased(BOB).state == "failed"
+    scanned(world, "feedback", **ACCEPTED)
+    done = world.erased(DORA)
+    assert done.state == "completed"
+    assert (done.detail or {})["unattributed"] == [
+        {"dataset": "feedback", "files": 1, "accepted": "machines only"}
+    ]
+
+
+def test_lines_and_files_that_are_too_large_in_scanned_datasets_are_counted(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned(world, "feedback", "orders")
+    monkeypatch.setattr(blocks, "MAX_LINE_BYTES", 200_000)
+    world.put("feedback/a", b"[" + b"1," * 200_000 + b"1]\n")
+    monkeypatch.setattr(scratch, "_SPARE_BYTES", 1 << 60)
+    world.put("orders/a", damaged_with_unused_values())
+    done = world.erased(DORA)
+    assert (done.state, (done.detail or {})["unattributed_count"]) == ("partial", 2)
+
+
+@pytest.mark.parametrize("index", ["events", "scan"])
+def test_a_client_that_encrypts_for_itself_may_have_anything_in_it(world: "World", index: str) -> None:
+    columns = {"delimiter": ",", "quote": '"', "encoding": "iso-8859-1", "columns": ["id", "text"]}
+    world.declare({"name": "bare", "format": "csv", "prefix": "bare/", "subject": "id",
+                   "personal": {"id": "id"}, "csv": columns, "index": index})  # fmt: skip
+    sealed = bytes(range(48, 90)) + b",x\n"
+    world.put("bare/a", b"anna,x\nbob,x\n")
+    world.put("bare/a", sealed, Metadata=SEALED)
+    for who in ("anna", "dora", "anna"):
+        done = world.erased(who)
+        assert (done.state, (done.detail or {})["unattributed_count"]) == ("partial", 1)
+    assert world.contents("bare/a") == [sealed]
+
+
+def test_values_that_cannot_be_taken_out_are_for_the_customer_to_mend(world: "World") -> None:
+    world.declare(PARQUET)
+    names = pa.array(["Anna", "B", "C", "D"]).dictionary_encode()
+    written = stored(pa.table({"email": [BOB, CARL] * 2, "name": names, "x": [1, 2, 3, 4]}), row_group_size=2)
+
+    def odd(meta: Struct, pages: list[Page]) -> None:
+        if meta[PATH][1].values == [b"x"]:
+            one_value_more(meta, pages)
+
+    world.put("p/a", rebuilt(written, meta=odd))
+    assert world.notes()[0]["reason"]["S"] == "unused-values"
+    for _ in range(3):
+        done = world.erased(DORA)
+        counted = (done.state, (done.detail or {})["unattributed"])
+        assert counted == ("partial", [{"dataset": "p", "files": 1}])
+    (listed,) = unattributed_files.page(sessions.open_vault(world.customer, "list"), None, None, 9).files
+    assert (listed["reason"], listed["mend"]) == ("unused-values", unattributed_files.MEND["unused-values"])
+    assert kinds(world, reindex(world)) == {}
+    world.put("p/a", stored(pa.table({"email": [BOB], "name": ["B"]})))
+    assert (world.erased(DORA).state, world.notes()) == ("completed", [])
 
 
 def test_a_visit_that_ended_before_it_carried_the_note_on(
