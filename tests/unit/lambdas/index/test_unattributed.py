@@ -1,6 +1,7 @@
 """Files that nobody can attribute: said, counted by every answer, and over when they are mended or gone."""
 
 import bz2
+import codecs
 import gzip
 import io
 import json
@@ -355,3 +356,10 @@ def test_a_mended_declaration_is_enough_with_a_reindex(world: "World") -> None:
     assert kinds(world, reindex(world)) == {"missing-entry": 1, "stale-note": 1}
     assert world.erased(ANNA).state == "completed"
     assert ANNA.encode() not in b"".join(world.contents("answers/a"))
+
+
+def test_text_in_utf_8_where_utf_16_is_declared_is_another_format(world: "World") -> None:
+    world.put("sheets/a", b"Email\tText\tAt\nanna@example.org\tx\t2026-01-01\n")
+    assert world.notes()[0]["reason"]["S"] == "other-format"
+    world.put("sheets/b", codecs.BOM_UTF16_LE + "Email\tText".encode("utf-16-le")[:-1])
+    assert [note["reason"]["S"] for note in world.notes() if note["key"]["S"] == "sheets/b"] == ["damaged"]

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto.s3.models import s3_backends
 
+from privacy.api import unattributed_files
 from privacy.vault import items as vault_items
+from privacy.vault import sessions
 
 from ..index.test_unattributed import KINDS, MORE
 from ..support import world as worlds
@@ -106,3 +108,44 @@ def test_before_its_reindex_an_upgraded_vault_says_what_it_cannot_read(world: "W
     assert done.detail["unattributed"] == [{"dataset": dataset, "files": 1, "accepted": "machines only"}]
     assert not {"missing-note", "stale-note"} & kinds(world, reindex(world)).keys()
     assert world.contents(key) == [content]
+
+
+def test_a_note_of_a_later_release_counts_until_it_is_made_anew(world: "World") -> None:
+    world.put("answers/a", ANNAS)
+    (note,) = world.notes()
+    later = {**note, "reason": {"S": "of-a-later-release"}, "part": {"S": "some"}}
+    world.dynamodb.put_item(TableName=worlds.TABLE, Item=later)
+    assert world.erased(DORA).state == "partial"
+    (listed,) = unattributed_files.page(sessions.open_vault(world.customer, "list"), None, None, 9).files
+    assert (listed["key"], listed["reason"], listed["part"]) == ("answers/a", "damaged", "all")
+    assert kinds(world, reindex(world)) == {"stale-note": 1}
+    assert world.notes()[0]["reason"]["S"] == "no-field"
+
+
+def test_what_an_older_release_noted_of_archived_files_goes(world: "World") -> None:
+    key = "feedback/anna-sousa.jsonl"
+    world.put(key, row(CARL), indexed=False, StorageClass="GLACIER")
+    world.events.clear()
+    for item in (f"object#{key}", "object#feedback/gone.jsonl"):
+        world.dynamodb.put_item(TableName=worlds.TABLE, Item={
+            **vault_items.key("archived", item), "key": {"S": item[7:]}, "dataset": {"S": "feedback"},
+            "version_id": {"S": "v"},
+        })  # fmt: skip
+    for item in world.items():
+        if item["sk"]["S"].startswith("index#"):
+            world.dynamodb.put_item(TableName=worlds.TABLE, Item={**item, "reading": {"S": "00"}})
+    reindex(world, dry_run=True)
+    assert world.erased(DORA).state == "partial"
+    reindex(world)
+    assert not [item for item in world.items() if item["pk"]["S"] == "archived"]
+    assert world.erased(DORA).state == "partial"
+
+
+def test_notes_of_a_dataset_that_came_to_be_scanned_end_with_the_next_run(world: "World") -> None:
+    world.put("feedback/a", b"[" + row(ANNA).strip() + b"]\n")
+    assert world.erased(DORA).state == "partial"
+    world.declare(*[d | {"index": "scan"} if d["name"] == "feedback" else d for d in worlds.DATASETS])
+    world.put("feedback/a", row(CARL))
+    request = world.erase(DORA)
+    world.run()
+    assert (world.request(request).state, world.notes()) == ("completed", [])
