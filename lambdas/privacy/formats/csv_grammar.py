@@ -81,10 +81,9 @@ class Grammar:
         rest = rb"%b(?:(?<=%b)%b%b%b%b%b)*+\r?+\Z" % (bare, d, q, inside, q, end, bare)
         return re.compile(rb"(?:%b%b){%d}(%b)%b%b" % (field, d, place, field, end, rest))
 
-    def delimiters_in(self, text: bytes) -> int:
-        """Return how many delimiters stand outside quotes in text that consists of whole rows."""
-        bare = text if self._quoted is None else self._quoted.sub(b"", text)
-        return bare.count(self._delimiter)
+    def without_quoted(self, text: bytes) -> bytes:
+        """Return text of whole rows without what stands in quotes."""
+        return text if self._quoted is None else self._quoted.sub(b"", text)
 
     def is_row(self, text: bytes) -> bool:
         """Return whether the text is one whole row."""

@@ -14,6 +14,7 @@ alone on a line or at the end. Neither is part of a field.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, Final
 
@@ -155,10 +156,7 @@ class CsvRows:
     def _subjects_at_once(self, text: bytes, rows: list[bytes]) -> list[Subject] | None:
         """Return the subjects where every line is a row and has the subject columns; or None."""
         returns = text.count(b"\r") - text.count(b"\r\n") - text.endswith(b"\r")
-        if not self._places or returns or self._has_odd(text):
-            return None
-        excess = self._excess(text, len(rows))
-        if excess < 0 or (excess and (self._places[-1] or self._any_is_short(rows))):
+        if not self._places or returns or self._has_odd(text) or not self._are_as_wide(text, rows):
             return None
         place, delimiter, quote = self._places[-1], self._delimiter, self._quote
         try:
@@ -212,21 +210,21 @@ class CsvRows:
         """Return the field in the only subject column of most rows that stand on one line."""
         if self._pattern is None or (odd and self._has_odd(row)):
             return None
-        excess = self._excess(row, 1)
-        if excess < 0 or (excess and self._places[-1]):
+        if not self._are_as_wide(row, [row]):
             return None
         found = self._pattern.match(row)
         return None if found is None else found[1]
 
-    def _excess(self, text: bytes, rows: int) -> int:
-        """Return how many delimiters there are outside quotes beyond those that so many rows have."""
-        ends = rows * self._ends
-        excess = text.count(self._delimiter) - ends
-        has_quotes = excess > 0 and self._quote is not None and self._quote in text
-        return self._grammar.delimiters_in(text) - ends if has_quotes else excess
+    def _are_as_wide(self, text: bytes, rows: Sequence[bytes]) -> bool:
+        """Return whether each line has a field for every column, and where it counts, none too many.
 
-    def _any_is_short(self, rows: Sequence[bytes]) -> bool:
-        return any(row.count(self._delimiter) < self._ends for row in rows)
+        Where a text without quotes held a delimiter, that is so of the fields behind it alone.
+        """
+        counts = set(map(bytes.count, rows, repeat(self._delimiter)))
+        if max(counts) > self._ends and self._quote is not None and self._quote in text:
+            bare = self._grammar.without_quoted(text).split(b"\n")[: len(rows)]
+            counts = set(map(bytes.count, bare, repeat(self._delimiter))) if len(bare) == len(rows) else {-1}
+        return min(counts) >= self._ends and (max(counts) == self._ends or not self._places[-1])
 
     def _may_go_on(self, line: bytes) -> bool:
         """Return whether a line may be the first of a row that goes on behind its line feed."""
