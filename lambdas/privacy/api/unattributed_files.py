@@ -24,6 +24,7 @@ MEND: Final[Mapping[Reason, str]] = {
     "too-large": "Send the file again in parts.",
     "no-subject": "Upload the file again with its subject: POST /v1/datasets/{dataset}/uploads.",
     "archived": "Ask the operator to have the file brought back from S3's archive.",
+    "unused-values": "Write the file again with another program, and send it.",
     "outside-datasets": "Ask the operator to declare a dataset for it, or to delete all of its versions.",
 }
 """What a customer does about a file, by the reason for which it is listed."""
@@ -59,6 +60,8 @@ def page(vault: Vault, dataset: str | None, cursor: str | None, limit: int) -> P
 
 def _shown(customer: Customer, note: Note, wanted: str | None) -> dict[str, Any] | None:
     dataset = customer.dataset_of(note.key)
+    if dataset is not None and dataset.index == "scan":
+        return None  # of before it came to be scanned: now its files are read in every run
     if wanted is not None and (dataset is None or dataset.name != wanted):
         return None
     what = note.what

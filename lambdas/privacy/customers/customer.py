@@ -58,6 +58,11 @@ class Dataset:
         return self.format == "object"
 
     @property
+    def names_by_address(self) -> bool:
+        """Whether whoever a row names is named by an e-mail address, as the kinds of the fields say."""
+        return bool(self.subjects) and all(self.personal.get(subject) == "email" for subject in self.subjects)
+
+    @property
     def has_columns(self) -> bool:
         """Whether a field is the name of a column, in which a dot means nothing, and not a path."""
         return self.format == "csv"

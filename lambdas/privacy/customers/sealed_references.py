@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _MARK: Final = "sealed-reference-1."
 """What a sealed reference begins with; the number is that of the way in which it was sealed."""
 
+_ANY: Final = "sealed-reference-"
+"""What all of them begin with, sealed in whichever way: those of another release are nobody's identifiers."""
+
 _PURPOSE: Final = b"sealed subject reference 1"
 _NONCE_BYTES: Final = 12
 _SEALED_BYTES: Final = _NONCE_BYTES + 32 + 16  # with the reference and its tag
@@ -36,13 +39,15 @@ def seal(secret: bytes, reference: str) -> str:
 
 def is_sealed(text: str) -> bool:
     """Return whether the text says of itself that it is a sealed reference."""
-    return text.startswith(_MARK)
+    return text.lower().startswith(_ANY)
 
 
 def opened(secret: bytes, text: str) -> str:
     """Return the reference that was sealed. Raises SealBrokenError."""
     from cryptography.exceptions import InvalidTag
 
+    if not text.startswith(_MARK):
+        raise SealBrokenError
     try:
         sealed = urlsafe_b64decode(text.removeprefix(_MARK).encode("ascii"))
         if len(sealed) != _SEALED_BYTES:

@@ -44,6 +44,10 @@ _ZSTD_CONTENT_SIZE: Final = (0, 2, 4, 8)
 _ZSTD_RLE: Final = 1  # kind of a block (3.1.1.2) of which one byte is kept, however long it is
 
 
+NOT_UTF16: Final = "text is not in UTF-16 with a byte order mark"
+"""Why a file is refused of a dataset that is declared so."""
+
+
 class DamagedContentError(Exception):
     """A file ends too early, or does not unpack. Its text is the reason, without any content."""
 
@@ -285,7 +289,7 @@ class Utf16:
             return
         self._mark = first[: len(codecs.BOM_UTF16)]
         if self._mark not in _UTF16:
-            raise DamagedContentError("text is not in UTF-16 with a byte order mark")
+            raise DamagedContentError(NOT_UTF16)
         decoder = codecs.getincrementaldecoder(_UTF16[self._mark])(_ALL)
         for piece in chain([first[len(self._mark) :]], pieces):
             if text := decoder.decode(piece):

@@ -42,6 +42,7 @@ class Grammar:
             plain = rb"[^%b%b%b \r\n]%b" % (d, q, e, rest)
             field = rb"(?:%b|%b%b%b|%b)" % (plain, q, inside, q, bare)
         self._parts = (d, q, inside, field)
+        self._quoted = None if quote is None else re.compile(rb"(?<![^%b\n])%b%b%b" % (d, q, inside, q))
         self._delimiter = delimiter
         self._field = re.compile(field)
         more = rb"(?:%b%b)*+" % (d, field)
@@ -84,6 +85,10 @@ class Grammar:
             wanted += rb"(?:%b%b){%d}(%b)%b" % (field, d, place - begin, field, d)
             begin = place + 1
         return re.compile(wanted.removesuffix(d) + end + rest)
+
+    def without_quoted(self, text: bytes) -> bytes:
+        """Return text of whole rows without what stands in quotes."""
+        return text if self._quoted is None else self._quoted.sub(b"", text)
 
     def is_row(self, text: bytes) -> bool:
         """Return whether the text is one whole row."""

@@ -14,6 +14,7 @@ alone on a line or at the end. Neither is part of a field.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from operator import itemgetter
 from typing import Any, Final
 
@@ -49,13 +50,16 @@ _OTHER_DELIMITER: Final = Unreadable("fields are not told apart by the dataset's
 _DELIMITERS: Final = (b",", b";", b"\t", b"|")
 _NOT_A_ROW: Final = Unreadable("quotes or carriage returns out of place")
 _PERHAPS_TWO: Final = "perhaps two rows in one"
+_OTHER_HEADER: Final = "perhaps another header"
+_TOO_MANY: Final = "more fields than columns before the subject's, or behind it"
 _NO_COLUMN: Final = Unreadable(NO_COLUMN)
 
 
 class CsvRows:
     """Reads one csv file, with its people in the columns of these names."""
 
-    def __init__(self, subjects: Sequence[str], dialect: CsvDialect) -> None:
+    def __init__(self, subjects: Sequence[str], dialect: CsvDialect, *, addresses: bool = False) -> None:
+        self._addresses: Final = addresses
         self._subjects: Final = subjects
         self.text: Final = Utf16() if dialect.encoding == "utf-16" else None
         self._fields: Final = Fields(dialect)
@@ -67,6 +71,10 @@ class CsvRows:
         # What has a meaning beyond that of delimiters and line ends, and is rare in most files.
         self._odd: Final = [mark for mark in (_CTRL_Z, self._escape, self._comment) if mark]
         self._columns: dict[str, list[int]] | None = None
+        self._header: list[str] = []
+        self._headings: frozenset[str] = frozenset()
+        self._longest_heading = 0
+        self._met_name = False
         self._width = 0
         self.head = 0
         self._others: Final = tuple(mark for mark in _DELIMITERS if mark != self._delimiter)
@@ -148,9 +156,7 @@ class CsvRows:
     def _subjects_at_once(self, text: bytes, rows: list[bytes]) -> list[Subject] | None:
         """Return the subjects where every line is a row and has the subject columns; or None."""
         returns = text.count(b"\r") - text.count(b"\r\n") - text.endswith(b"\r")
-        if not self._places or returns or text.count(self._delimiter) < len(rows) * self._ends:
-            return None
-        if self._has_odd(text):
+        if not self._places or returns or self._has_odd(text) or not self._are_as_wide(text, rows):
             return None
         place, delimiter, quote = self._places[-1], self._delimiter, self._quote
         if quote is not None and quote in text:
@@ -160,7 +166,7 @@ class CsvRows:
         else:
             quote = None
         several = itemgetter(*self._places)
-        known = self._known
+        known, self._met_name = self._known, False
         try:
             if len(self._places) > 1:
                 pairs = [
@@ -169,7 +175,8 @@ class CsvRows:
                     else several(row.split(delimiter, place + 1))
                     for row in rows
                 ]
-                return list(map(self._subject_of_several, pairs))
+                found = list(map(self._subject_of_several, pairs))
+                return None if self._met_name else found
             fields = [
                 match(row)[1]
                 if quote is not None and quote in row
@@ -178,7 +185,8 @@ class CsvRows:
             ]
         except (AttributeError, IndexError, TypeError):
             return None
-        return [known[field] if field in known else self._remembered(field) for field in fields]
+        found = [known[field] if field in known else self._remembered(field) for field in fields]
+        return None if self._met_name else found
 
     def _row_by_row(
         self, lines: list[bytes], *, odd: bool, may_go_on: bool
@@ -194,8 +202,9 @@ class CsvRows:
             row = lines[position]
             position += 1
             if (found := self._matched(row, odd=odd)) is not None:
+                subject = self._subject_in(found)
                 rows.append(row)
-                subjects.append(self._subject_in(found))
+                subjects.append(self._subject_of(row) if self._may_be_name(subject) else subject)
                 continue
             if self._may_go_on(row):
                 end = self._end_of_row(lines, position - 1)
@@ -211,10 +220,21 @@ class CsvRows:
         """Return the fields in the subject columns of most rows that stand on one line."""
         if self._pattern is None or (odd and self._has_odd(row)):
             return None
-        if row.count(self._delimiter) < self._ends:
+        if not self._are_as_wide(row, [row]):
             return None
         found = self._pattern.match(row)
         return None if found is None else found.groups()
+
+    def _are_as_wide(self, text: bytes, rows: Sequence[bytes]) -> bool:
+        """Return whether each line has a field for every column, and where it counts, none too many.
+
+        Where a text without quotes held a delimiter, that is so of the fields behind it alone.
+        """
+        counts = set(map(bytes.count, rows, repeat(self._delimiter)))
+        if max(counts) > self._ends and self._quote is not None and self._quote in text:
+            bare = self._grammar.without_quoted(text).split(b"\n")[: len(rows)]
+            counts = set(map(bytes.count, bare, repeat(self._delimiter))) if len(bare) == len(rows) else {-1}
+        return min(counts) >= self._ends and (max(counts) == self._ends or not self._places[-1])
 
     def _may_go_on(self, line: bytes) -> bool:
         """Return whether a line may be the first of a row that goes on behind its line feed."""
@@ -260,13 +280,37 @@ class CsvRows:
         found = self._subject_in(named_by)
         if (_BOM in body or (self._escape and b"\n" in body)) and self._may_be_two(fields):
             return Unreadable(_PERHAPS_TWO, named(found))
+        if self._may_be_name(found) and (headings := self._headings_in(fields)) is not None:
+            # Files that are put together bring their headers along. Behind one of another order every field
+            # would pass for another.
+            if headings == self._header and self._addresses:
+                return None
+            if headings != self._header and self._headings.issuperset(headings):
+                return Unreadable(_OTHER_HEADER, named(found))
         if isinstance(found, Unreadable):
             return found
         if max(self._places) >= len(fields):
             return Unreadable(NO_FIELD, named(found))
         if len(fields) <= self._ends and any(map(self._looks_uncut, named_by)):
             return _OTHER_DELIMITER
+        if len(fields) == 1 < self._width:
+            return Unreadable(_OTHER_DELIMITER.reason, named(found))
+        if self._places[-1] and any(field.strip() for field in fields[self._width :]):
+            return Unreadable(_TOO_MANY, named(found))
         return found
+
+    def _may_be_name(self, subject: Subject) -> bool:
+        """Return whether somebody in the row is called as a column is: it may be a header then."""
+        if type(subject) is str and len(subject) > self._longest_heading:
+            return False
+        return any(_heading(identifier) in self._headings for identifier in named(subject))
+
+    def _headings_in(self, fields: Sequence[bytes]) -> list[str] | None:
+        """Return the fields as names of columns are compared; None where they cannot be read."""
+        try:
+            return [_heading(self._fields.read(field) or "") for field in fields]
+        except UnicodeDecodeError:
+            return None
 
     def _looks_uncut(self, field: bytes) -> bool:
         """Return whether a field of a row with too few of them holds a delimiter that other files have."""
@@ -283,7 +327,10 @@ class CsvRows:
 
     def _remembered(self, field: bytes) -> Subject:
         subject = self._subject_in([field.removesuffix(b"\r")])
-        remember(self._known, field, subject)
+        if self._may_be_name(subject):
+            self._met_name = True
+        else:
+            remember(self._known, field, subject)
         return subject
 
     def _subject_of_several(self, fields: Sequence[bytes]) -> Subject:
@@ -300,7 +347,9 @@ class CsvRows:
             texts = [text for text in read if text is not None]
             if any(map(_CONTROL.search, texts)):
                 return _NOT_TEXT
-            return subject_of([as_number(text) for text in texts if text.strip()], set())
+            return subject_of(
+                [as_number(text) for text in texts if text.strip()], set(), addresses=self._addresses
+            )
         except UnicodeDecodeError:
             return Unreadable("not in the dataset's encoding")
 
@@ -317,6 +366,9 @@ class CsvRows:
         self._ends = max(len(names) - 1, 0)
         for place, name in enumerate(names):
             self._columns.setdefault(self._name(name), []).append(place)
+        self._header = list(map(_heading, names))
+        self._headings = frozenset(self._header)
+        self._longest_heading = max(map(len, names), default=0)
         self._width = len(names)
         found = list(map(self._places_of, self._subjects))
         self._places = sorted({place for places in found for place in places})
@@ -345,7 +397,16 @@ class CsvRows:
         return min(length, len(block.content))
 
 
-CSV: Final = RowsInStream(lambda subjects, dataset: CsvRows(subjects, dataset.csv or CsvDialect()))
+CSV: Final = RowsInStream(
+    lambda subjects, dataset: CsvRows(
+        subjects, dataset.csv or CsvDialect(), addresses=dataset.names_by_address
+    )
+)
+
+
+def _heading(text: str) -> str:
+    """Return a text as it is compared with the names of columns to tell a header from a row."""
+    return text.strip().casefold()
 
 
 def _parts(row: bytes) -> tuple[bytes, bytes, bytes]:

@@ -16,6 +16,7 @@ from privacy.formats.blocks import (
     UnreadableRowError,
     named,
 )
+from privacy.formats.paths import NO_ADDRESS
 from privacy.formats.positions import RowPositions, Splice
 from privacy.formats.proof import Piece, UnprovenError, Untouched
 from privacy.formats.remembered import MOST, SHORT
@@ -23,6 +24,9 @@ from privacy.formats.row_times import Dated
 
 REPORTED_LINES: Final = 100
 """Unreadable lines named one by one; all of them are counted."""
+
+SURE: Final = frozenset({NO_FIELD, NO_ADDRESS})
+"""Why a row is unreadable of which it is sure that it names whom it names, if not whom else."""
 
 _NOT_THINNED: Final = "names somebody outside of the list's elements"
 
@@ -177,7 +181,7 @@ class RowEdits:
         new, left = row, gone
         fault = subject.reason if isinstance(subject, Unreadable) else None
         try:
-            if fault is not None and fault != NO_FIELD:  # whom a row without a field names, it names for sure
+            if fault is not None and fault not in SURE:
                 raise UnreadableRowError(fault)
             if gone and isinstance(reader, ElementReader):
                 thinned = reader.without(row, lambda identifier: self.reference(identifier) in gone)
@@ -185,6 +189,7 @@ class RowEdits:
                     raise UnreadableRowError(_NOT_THINNED)
                 new, left = thinned, frozenset()
                 self.done.erased |= gone
+                fault = fault and self._fault_of(reader, new)
             fields = [change for ref in refs if ref not in gone for change in self._changes(reader, row, ref)]
             if fields:
                 new = reader.corrected(new, fields) or new
@@ -197,6 +202,11 @@ class RowEdits:
         self.done.unattributed_count += isinstance(subject, Unreadable) and not is_asked_for
         self.done.rows_changed += new != row
         return new
+
+    def _fault_of(self, reader: RowReader, row: bytes) -> str | None:
+        """Return why a row out of which elements were taken is still unreadable."""
+        subjects = [subject for block in reader.blocks([row + b"\n"]) for subject in block.subjects]
+        return next((subject.reason for subject in subjects if isinstance(subject, Unreadable)), None)
 
     def _changes(self, reader: RowReader, row: bytes, ref: str) -> Iterator[Mapping[str, Any]]:
         """Yield the fields to set for one of the people whom the row names. Raises UnreadableRowError."""

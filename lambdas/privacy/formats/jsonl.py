@@ -22,6 +22,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import orjson
 
+from privacy.customers.addresses import may_be_address
 from privacy.customers.references import MAX_IDENTIFIER
 from privacy.formats.blocks import (
     NO_FIELD,
@@ -35,6 +36,7 @@ from privacy.formats.blocks import (
 from privacy.formats.json_values import dumps_exactly, loads_members, loads_uniquely, set_fields
 from privacy.formats.paths import EACH, Members, Path, is_missing, path_of, printed, subject_of, values_at
 from privacy.formats.readers import RowsInStream
+from privacy.formats.remembered import MOST, SHORT
 
 _MOST_LESSONS: Final = 8
 """How often a reader looks in a file for other members of a subject field's name."""
@@ -51,7 +53,9 @@ class JsonLines:
 
     head = 0
 
-    def __init__(self, *subjects: str) -> None:
+    def __init__(self, *subjects: str, addresses: bool = False) -> None:
+        self._addresses: Final = addresses
+        self._known_addresses: set[str] = set()
         self._paths: Final = [path_of(subject) for subject in subjects]
         names = [next(step for step in reversed(path) if step != EACH) for path in self._paths]
         self._names: Final = [
@@ -151,6 +155,8 @@ class JsonLines:
             if name.may_be_hidden(piece, found):
                 return self._subjects_at_once(piece, rows) if self._has_learned(rows[0]) else None
         wanted = len(self._paths)
+        if self._addresses and not self._are_addresses(set().union(*columns[:wanted]) - {None, _NOWHERE}):
+            return None
         return _subjects_among(columns[:wanted], set().union(*kinds[:wanted]))
 
     def _has_learned(self, row: bytes) -> bool:
@@ -171,6 +177,16 @@ class JsonLines:
             self._typed = typed
         return typed is not None
 
+    def _are_addresses(self, values: AbstractSet[Any]) -> bool:
+        known = self._known_addresses
+        new = values - known
+        if not all(isinstance(value, str) and may_be_address(value) for value in new):
+            return False
+        if len(known) >= MOST:
+            known.clear()
+        known.update(value for value in new if len(value) <= SHORT)
+        return True
+
     def _subject_of_members(self, row: bytes) -> Subject:
         try:
             document = loads_members(row.removeprefix(_BOM))
@@ -184,12 +200,14 @@ class JsonLines:
 
     def _subject_among(self, document: Any, values: list[Any], faults: set[str]) -> Subject:  # noqa: ANN401
         # Each field has to be there, if only as null. An empty object holds nobody.
-        if document and not faults and not (values and len(self._paths) == 1):
+        if document and not faults and not (values and len(self._paths) == 1 and EACH not in self._paths[0]):
             faults.update(NO_FIELD for path in self._paths if _lacks(document, path))
-        return subject_of(values, faults)
+        return subject_of(values, faults, addresses=self._addresses)
 
 
-JSON_LINES: Final = RowsInStream(lambda subjects, _: JsonLines(*subjects), elements=True)
+JSON_LINES: Final = RowsInStream(
+    lambda subjects, dataset: JsonLines(*subjects, addresses=dataset.names_by_address), elements=True
+)
 
 
 class _Name:
@@ -362,8 +380,10 @@ def _has_escaped_name(text: bytes) -> bool:
 
 
 def _lacks(document: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
-    """Return whether nothing stands at the path, and a field on the way is not there at all."""
-    return not any(True for _ in values_at(document, path, set())) and is_missing(document, path)
+    """Return whether a field on the way is not there at all: in lists of any element, else where nothing
+    stands at the path."""
+    is_there = EACH not in path and any(True for _ in values_at(document, path, set()))
+    return not is_there and is_missing(document, path)
 
 
 def _parts(row: bytes) -> tuple[bytes, bytes, bytes]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from privacy.customers.addresses import may_be_address
 from privacy.customers.numbers import shortest
 from privacy.customers.references import MAX_IDENTIFIER, is_too_long
 from privacy.formats.blocks import Subject, Unreadable
@@ -11,6 +12,9 @@ EACH: Final = "[]"
 """The step of a path that stands for every element of a list."""
 
 TOO_LONG: Final = f"subject field is longer than {MAX_IDENTIFIER} characters"
+
+NO_ADDRESS: Final = "subject is no e-mail address"
+"""Why a row is unreadable in whose field of addresses something else stands. Whom it names, it names."""
 
 Path = tuple[str, ...]
 """A field path, split: `recipients[].email` is ("recipients", "[]", "email")."""
@@ -84,10 +88,11 @@ def is_missing(document: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON va
     return not found or any(is_missing(each, rest) for each in found)
 
 
-def subject_of(values: Sequence[Any], faults: set[str]) -> Subject:
+def subject_of(values: Sequence[Any], faults: set[str], *, addresses: bool = False) -> Subject:
     """Return whose a row with these values in its subject field is.
 
-    With `faults`, or a value that is neither text, number nor Boolean, it is Unreadable.
+    With `faults`, or a value that is neither text, number nor Boolean, it is Unreadable. So it is, where they
+    have to be `addresses`, with one that is none.
     """
     named: dict[str, None] = {}
     for value in values:
@@ -96,6 +101,8 @@ def subject_of(values: Sequence[Any], faults: set[str]) -> Subject:
             named[text] = None
             if is_too_long(text):
                 faults.add(TOO_LONG)
+            elif addresses and not may_be_address(text):
+                faults.add(NO_ADDRESS)
         elif value is not None and value != NOT_A_NUMBER:
             faults.add("subject field is not a single value")
     if faults:

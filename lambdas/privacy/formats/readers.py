@@ -4,7 +4,7 @@ Each format's own module makes its object (`csv_rows.CSV`); `privacy.index.file_
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
@@ -42,8 +42,8 @@ class AskedOfFile:
     `subjects` are the fields that name the people of a row, `reference` turns what stands there into a
     reference. `erase` are those whose rows go; with `elements` only their elements of a row's list. `changes`
     are the fields to set. `spare` are those who are erased elsewhere and whose rows here stay. `personal` are
-    the fields with personal data: a file may hold values of them that no row has. `owner_of` is as in
-    RowEdits.
+    the fields with personal data: a file may hold values of them that no row has. With `addresses` a row's
+    people are named by e-mail addresses. `owner_of` is as in RowEdits.
     """
 
     subjects: Sequence[str]
@@ -53,6 +53,7 @@ class AskedOfFile:
     elements: bool = False
     spare: frozenset[str] = frozenset()
     personal: frozenset[str] = frozenset()
+    addresses: bool = False
     owner_of: OwnerOf = nobody_alone
 
 
@@ -97,13 +98,13 @@ class RowsInStream:
 class RowsOnDisk:
     """A format whose files have to lie on the function's disk while they are read and changed.
 
-    `subjects` returns whose the rows of a file are, by the fields that name their people and the fields with
-    personal data, and what of it nobody can attribute; `edits` makes what changes one file. Nobody keeps
-    where rows are, and no row has a time of its own. With `elements` a dataset may say `remove: element`.
+    `subjects` returns whose the rows of one of a dataset's files are, and what of it nobody can attribute;
+    `edits` makes what changes one file. Nobody keeps where rows are, and no row has a time of its own. With
+    `elements` a dataset may say `remove: element`.
     Large libraries are imported by these two when they are called.
     """
 
-    subjects: Callable[[IO[bytes], Sequence[str], Collection[str], ReferenceOf], Subjects]
+    subjects: Callable[[IO[bytes], Dataset, ReferenceOf], Subjects]
     edits: Callable[[AskedOfFile], FileEdits]
     elements: bool = False
 

@@ -69,7 +69,7 @@ class Indexer:
     def _index(self, dataset: Dataset, event: ObjectEvent) -> None:
         """Read a version, write its entries, ask for the erasure of late arrivals, and write the marker."""
         marker = index_entries.read_marker(self.vault, event.key)
-        if marker and marker.version_id == event.version_id:
+        if marker and marker.version_id == event.version_id and not self._was_archived(event):
             return  # seen before, or written by a visit out of a version that had been indexed
         try:
             stored = open_version(self.vault, dataset, event.key, event.version_id)
@@ -122,6 +122,13 @@ class Indexer:
             # Otherwise whoever rewrites it first has to look for them: what that makes has a new time.
             marker = index_entries.Marker.of(self.vault.customer, dataset, event.version_id, found)
             index_entries.mark_indexed(self.vault, event.key, marker)
+
+    def _was_archived(self, event: ObjectEvent) -> bool:
+        """Return whether a version was brought back into which only an older release had looked."""
+        if not event.restored:
+            return False
+        note = vault_notes.read(self.vault, event.key)
+        return note is not None and note.version_id == event.version_id and note.what.reason == "archived"
 
     def _look_again(self, key: str) -> None:
         if (note := vault_notes.read(self.vault, key)) is not None:

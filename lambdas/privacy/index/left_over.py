@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from privacy.formats.blocks import NO_COLUMN, NO_FIELD, Block, Unreadable
-from privacy.formats.compression import DamagedContentError
+from privacy.formats.compression import NOT_UTF16, DamagedContentError
 from privacy.unattributed import Reason, Unattributed
 
 _FORMATS: Final = {
@@ -53,7 +53,7 @@ class LeftOver:
                     self._first += piece[:_LONGEST]
                 yield piece
         except DamagedContentError as error:
-            self.cut("damaged", str(error))
+            self.cut("other-format" if str(error) == NOT_UTF16 else "damaged", str(error))
 
     def cut(self, reason: Reason, detail: str | None = None) -> None:
         """Note why the rest of the file cannot be read."""

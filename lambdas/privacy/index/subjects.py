@@ -21,14 +21,13 @@ from privacy.formats.readers import (
     Subjects,
     WholeFiles,
     found_by,
-    subject_fields,
 )
 from privacy.formats.remembered import MOST, SHORT
 from privacy.index.file_formats import format_of
 from privacy.index.left_over import LeftOver
 from privacy.unattributed import Unattributed
 from privacy.vault.objects import StoredObject
-from privacy.vault.scratch import on_disk
+from privacy.vault.scratch import ObjectTooLargeError, on_disk
 from privacy.vault.sessions import Vault
 from privacy.vault.side_files import holds_nobody
 
@@ -67,14 +66,27 @@ def subjects(vault: Vault, dataset: Dataset, stored: StoredObject) -> Subjects:
             return _as_a_whole(vault, stored)
         case _ if holds_nobody(stored):
             return Subjects()
-        case _ if not _SEALED.isdisjoint(stored.metadata):
+        case _ if is_sealed_by_sender(stored):
             return Subjects(unreadable=1, unattributed=Unattributed("encrypted", "all"))
         case RowsOnDisk(subjects=subjects_of):
             reference = reference_of(vault)
             with on_disk(stored, lambda _: None) as file:
-                return subjects_of(file, subject_fields(dataset), dataset.personal, reference)
+                return subjects_of(file, dataset, reference)
         case RowsInStream() as rows:
             return _in_stream(rows.reader(dataset), stored, reference_of(vault))
+
+
+def unattributed(vault: Vault, dataset: Dataset, stored: StoredObject) -> Unattributed | None:
+    """Return what of an object nobody can attribute, whatever its size. Raises DatasetUnknownError."""
+    try:
+        return subjects(vault, dataset, stored).unattributed
+    except ObjectTooLargeError:
+        return Unattributed("too-large", "all")
+
+
+def is_sealed_by_sender(stored: StoredObject) -> bool:
+    """Return whether a program encrypted the object before it sent it."""
+    return not _SEALED.isdisjoint(stored.metadata)
 
 
 def _as_a_whole(vault: Vault, stored: StoredObject) -> Subjects:

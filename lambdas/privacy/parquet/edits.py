@@ -10,14 +10,16 @@ write the file, if they are personal: nobody can tell whose they are. What is wr
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final, TypeGuard
+from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from privacy.customers.references import ReferenceOf
 from privacy.formats.blocks import Subject, Unreadable, UnreadableRowError
-from privacy.formats.edits import REPORTED_LINES, ChangesOf, Concerned, Edited, OwnerOf, nobody_alone
+from privacy.formats.blocks import named as named_by
+from privacy.formats.compression import DamagedContentError
+from privacy.formats.edits import REPORTED_LINES, SURE, ChangesOf, Concerned, Edited, OwnerOf, nobody_alone
 from privacy.formats.paths import EACH, path_of
 from privacy.parquet import columns
 from privacy.parquet.dictionaries import has_unused_values, unused_values
@@ -45,6 +47,7 @@ class ParquetEdits:
     elements: bool = False
     spare: frozenset[str] = frozenset()
     personal: frozenset[str] = frozenset()
+    addresses: bool = False
     owner_of: OwnerOf = nobody_alone
     done: Edited = field(default_factory=Edited)
     erased_here: set[str] = field(default_factory=set)
@@ -58,8 +61,15 @@ class ParquetEdits:
 
         Raises DamagedContentError, and UnprovenError where it is not proven that all else stays as it is.
         """
+        try:
+            return self._applied(file, write)
+        except (IndexError, KeyError, TypeError):
+            # Arrow passes over what is optional in the footer and of another type than the format says.
+            raise DamagedContentError("parquet content is damaged") from None
+
+    def _applied(self, file: IO[bytes], write: Callable[[bytes], object]) -> bool:
         source = ParquetSource(file)
-        reader = ParquetRows(source, self.subjects)
+        reader = ParquetRows(source, self.subjects, addresses=self.addresses)
         if reader.fault is not None:
             self.report(reader.fault)
             self.done.unattributed_count += 1
@@ -73,8 +83,8 @@ class ParquetEdits:
             edit.find(named)
             first_row += source.rows_of(group)
             unnamed = reader.unused(group, named)
-            unused.update(self._references(unnamed))
-            self.erased_here.update(s for s in unnamed if self.is_erased(s))
+            unused.update(self.references(unnamed))
+            self.erased_here.update(self.erased_of(unnamed))
             if output is None:
                 if not edit.changes_something and not edit.has_unused(personal):
                     continue
@@ -92,7 +102,7 @@ class ParquetEdits:
             self.done.erased |= unused & self.erase
             for group in range(len(source.groups)):
                 for each in reader.named(group):
-                    unused.difference_update(self._references(each.subjects))
+                    unused.difference_update(self.references(each.subjects))
             self.done.unnamed = unused
         return True
 
@@ -103,9 +113,13 @@ class ParquetEdits:
         """
         return self._concerned.places(subjects)
 
-    def is_erased(self, subject: Subject) -> TypeGuard[str]:
-        """Return whether the subject is one person, who is to be erased."""
-        return isinstance(subject, str) and self.reference(subject) in self.erase
+    def erased_of(self, subjects: Iterable[Subject]) -> Iterator[str]:
+        """Yield the identifiers among these of who is to be erased."""
+        return (each for s in subjects for each in named_by(s) if self.reference(each) in self.erase)
+
+    def references(self, subjects: Iterable[Subject]) -> Iterator[str]:
+        """Yield the references of these."""
+        return (ref for s in subjects for each in named_by(s) if (ref := self.reference(each)) is not None)
 
     def _is_in_metadata(self, source: ParquetSource, identifier: str) -> bool:
         if len(identifier) < _TELLING or identifier.isdecimal():
@@ -113,9 +127,6 @@ class ParquetEdits:
         text = identifier.encode()
         alone = re.compile(rb"(?<!\w)" + re.escape(text) + rb"(?!\w)")
         return any(text in value and alone.search(value) for value in source.key_values())
-
-    def _references(self, subjects: Sequence[Subject]) -> Iterator[str]:
-        return (ref for s in subjects if isinstance(s, str) and (ref := self.reference(s)) is not None)
 
     def report(self, reason: str, row: int | None = None) -> None:
         """Note what cannot be read or changed: a row by its number, from 1, or the file as a whole."""
@@ -161,19 +172,22 @@ class _GroupEdit:
         wanted: dict[str, dict[int, pa.Scalar]] = {}
         changed: set[int] = set()
         for row, subjects_of_row in sorted(concerned.items()):
-            refs = [ref for s in subjects_of_row if isinstance(s, str) if (ref := edits.reference(s))]
+            refs = list(edits.references(subjects_of_row))
             gone = edits.erase.intersection(refs)
-            edits.erased_here.update(s for s in subjects_of_row if edits.is_erased(s))
+            edits.erased_here.update(edits.erased_of(subjects_of_row))
             done.spared |= edits.spare.intersection(refs)
             if gone and not edits.elements:
                 self._gone.append(row)
                 done.rows_dropped += 1
                 done.erased |= gone
                 continue
-            fault = next((s for s in subjects_of_row if isinstance(s, Unreadable)), None)
+            # With the row, or its element, the reason goes.
+            staying = (s for s in subjects_of_row if not any(edits.erased_of([s])))
+            faults = {s.reason for s in staying if isinstance(s, Unreadable)}
+            fault = min(faults, default=None)
             try:
-                if fault is not None:
-                    raise UnreadableRowError(fault.reason)
+                if faults - SURE:
+                    raise UnreadableRowError(min(faults - SURE))
                 if gone:
                     if len(named) != len(edits.subjects):
                         raise UnreadableRowError(_NO_ELEMENTS)
@@ -181,11 +195,13 @@ class _GroupEdit:
                     done.erased |= gone
                 self._want(row, [ref for ref in refs if ref not in gone], subjects_of_row, wanted)
             except UnreadableRowError as error:
-                edits.report(str(error), self._first_row + row)
+                fault = str(error)
                 if row not in thinned[-1:]:
                     done.left |= gone
-                is_asked_for = gone or not edits.changes.keys().isdisjoint(refs)
-                done.unattributed_count += fault is not None and not is_asked_for
+            if fault is not None:
+                edits.report(fault, self._first_row + row)
+            is_asked_for = gone or not edits.changes.keys().isdisjoint(refs)
+            done.unattributed_count += bool(faults) and not is_asked_for
         if thinned:
             self._thin(named, thinned)
             changed.update(thinned)
@@ -246,10 +262,7 @@ class _GroupEdit:
         values: dict[str, Any] = {}
         for ref in refs:
             its_own = {
-                field
-                for s, fields in subjects.items()
-                if isinstance(s, str) and edits.reference(s) == ref
-                for field in fields
+                field for s, fields in subjects.items() if ref in edits.references([s]) for field in fields
             }
             for change in edits.changes.get(ref, ()):
                 for path, value in change.items():
@@ -298,7 +311,7 @@ class _GroupEdit:
 
     def _keep(self, named: Named, rows: list[int]) -> pa.Array:
         """Return which elements of the list stay: those outside the rows, and those of others."""
-        gone = [code for code, s in enumerate(named.subjects) if self._edits.is_erased(s)]
+        gone = [code for code, s in enumerate(named.subjects) if any(self._edits.erased_of([s]))]
         of_gone = pc.is_in(named.codes, pa.array(gone, named.codes.type))
         return pc.invert(pc.and_(of_gone, pc.is_in(named.rows, pa.array(rows, pa.int64()))))
 

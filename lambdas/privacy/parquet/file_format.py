@@ -1,18 +1,17 @@
 """The format `parquet` as the table of formats has it. Arrow is imported when such a file is met."""
 
-from collections.abc import Collection, Sequence
 from typing import IO, Final
 
+from privacy.customers.customer import Dataset
 from privacy.customers.references import ReferenceOf
-from privacy.formats.readers import AskedOfFile, FileEdits, RowsOnDisk, Subjects
+from privacy.formats.readers import AskedOfFile, FileEdits, RowsOnDisk, Subjects, subject_fields
 
 
-def _subjects(
-    file: IO[bytes], subjects: Sequence[str], personal: Collection[str], reference: ReferenceOf
-) -> Subjects:
+def _subjects(file: IO[bytes], dataset: Dataset, reference: ReferenceOf) -> Subjects:
     from privacy.parquet.subjects import subjects_of  # Arrow is large: only who meets such a file waits
 
-    return subjects_of(file, subjects, personal, reference)
+    addresses = dataset.names_by_address
+    return subjects_of(file, subject_fields(dataset), dataset.personal, reference, addresses=addresses)
 
 
 def _edits(asked: AskedOfFile) -> FileEdits:
@@ -26,6 +25,7 @@ def _edits(asked: AskedOfFile) -> FileEdits:
         elements=asked.elements,
         spare=asked.spare,
         personal=asked.personal,
+        addresses=asked.addresses,
         owner_of=asked.owner_of,
     )
 

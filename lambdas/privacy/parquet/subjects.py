@@ -14,11 +14,13 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from privacy.customers.addresses import may_be_address
 from privacy.customers.numbers import shortest
 from privacy.customers.references import ReferenceOf, is_too_long
 from privacy.formats.blocks import Subject, Unreadable
+from privacy.formats.blocks import named as named_by
 from privacy.formats.compression import DamagedContentError
-from privacy.formats.paths import EACH, TOO_LONG, Path, path_of, printed
+from privacy.formats.paths import EACH, NO_ADDRESS, TOO_LONG, Path, path_of, printed
 from privacy.formats.proof import UnprovenError
 from privacy.formats.readers import Subjects
 from privacy.parquet.dictionaries import has_unused_values, unused_values
@@ -75,8 +77,9 @@ class Named:
 class ParquetRows:
     """Reads one parquet file's subjects. `fault` says why nobody's rows can be told, else it is None."""
 
-    def __init__(self, source: ParquetSource, subjects: Sequence[str]) -> None:
+    def __init__(self, source: ParquetSource, subjects: Sequence[str], *, addresses: bool) -> None:
         self._source: Final = source
+        self._addresses: Final = addresses
         faults: set[str] = set()
         self.routes: Final = [route for subject in subjects for route in _routes(source, subject, faults)]
         self.fault: Final = min(faults, default=None)
@@ -96,28 +99,44 @@ class ParquetRows:
         for each in named:
             values = unused_values(self._source, group, each.route.leaf, len(each.subjects))
             if values is not None:
-                found += _subjects(values, is_uuid=each.route.is_uuid)
+                found += self._subjects(values, each.route)
         return found
 
     def _named(self, group: int, route: Route) -> Named:
         values = self._source.column(group, range(route.leaf, route.leaf + 1)).combine_chunks()
         values, rows = _elements(values, route.steps)
         encoded = values.dictionary_encode()
-        return Named(route, _subjects(encoded.dictionary, is_uuid=route.is_uuid), encoded.indices, rows)
+        return Named(route, self._subjects(encoded.dictionary, route), encoded.indices, rows)
+
+    def _subjects(self, values: pa.Array, route: Route) -> list[Subject]:
+        """Return the subjects that different values name. One that nobody could ask for is Unreadable, and
+        where addresses are to stand, one that is none."""
+        found = _subjects(values, is_uuid=route.is_uuid)
+        if not self._addresses:
+            return found
+        return [
+            Unreadable(NO_ADDRESS, (s,)) if isinstance(s, str) and not may_be_address(s) else s for s in found
+        ]
 
 
 def subjects_of(
-    file: IO[bytes], subjects: Sequence[str], personal: Collection[str], reference: ReferenceOf
+    file: IO[bytes],
+    subjects: Sequence[str],
+    personal: Collection[str],
+    reference: ReferenceOf,
+    *,
+    addresses: bool = False,
 ) -> Subjects:
     """Return whose the rows of a file are, and what of it nobody can attribute.
 
     That is also so of values of the `personal` fields that no row has. Who stands in a dictionary alone has
     no row, and is there all the same. A file that is damaged, or lacks one of the fields `subjects`, counts
-    as one unreadable row. Of one with damaged row groups the others are read.
+    as one unreadable row. Of one with damaged row groups the others are read. With `addresses`, whoever is
+    named otherwise than by an e-mail address has a row that cannot be read.
     """
     try:
         source = ParquetSource(file)
-        reader = ParquetRows(source, subjects)
+        reader = ParquetRows(source, subjects, addresses=addresses)
         fields = fields_of(source, personal)
     except DamagedContentError as error:
         return Subjects(unreadable=1, unattributed=Unattributed(_reason(error), "all", str(error)))
@@ -132,11 +151,11 @@ def subjects_of(
             found.rows.update(of_group)
             if faulty:
                 found.unattributed = _joined(
-                    found, Unattributed("unreadable-rows", "rows", None, faulty, first_row)
+                    found, Unattributed("unreadable-rows", "rows", _detail(named), faulty, first_row)
                 )
             found.unreadable += faulty
             unused = reader.unused(group, named)
-            refs = (reference(s) for s in unused if isinstance(s, str))
+            refs = (reference(identifier) for s in unused for identifier in named_by(s))
             found.rows.update(dict.fromkeys(filter(None, refs), 0))
             has_unused |= bool(unused) or any(has_unused_values(source, group, n) for n in fields)
         except (DamagedContentError, UnprovenError) as error:
@@ -157,6 +176,11 @@ def subjects_of(
 def fields_of(source: ParquetSource, paths: Iterable[str]) -> set[int]:
     """Return the numbers of the fields of the schema in which something stands at one of the paths."""
     return {number for path in paths for number in source.schema.get_all_field_indices(path_of(path)[0])}
+
+
+def _detail(named: Sequence[Named]) -> str:
+    """Return why there are rows in a row group that cannot be read."""
+    return min(s.reason for each in named for s in each.subjects if isinstance(s, Unreadable))
 
 
 def _joined(found: Subjects, more: Unattributed) -> Unattributed:
@@ -182,7 +206,7 @@ def count(named: Sequence[Named], reference: ReferenceOf) -> tuple[Counter[str],
     numbers: dict[str, int] = {}
     several: list[tuple[pa.Array, pa.Array]] = []  # the rows, and the numbers of who stands in them
     for each in named:
-        refs = [reference(s) if isinstance(s, str) else None for s in each.subjects]
+        refs = [next(map(reference, named_by(s)), None) for s in each.subjects]
         faulty = [code for code, subject in enumerate(each.subjects) if isinstance(subject, Unreadable)]
         if faulty:
             unreadable.update(each.row_numbers(positions_of(each.codes, faulty)))

@@ -28,6 +28,7 @@ from privacy.reindex.notes import note_difference
 from privacy.vault import items as vault_items
 from privacy.vault import notes as vault_notes
 from privacy.vault import objects as vault_objects
+from privacy.vault import readings
 from privacy.vault.notes import Note
 from privacy.vault.objects import ObjectChangedError, Version
 from privacy.vault.sessions import Vault
@@ -84,7 +85,7 @@ class Comparer:
         if (repair := marker_difference(observed)) is not None:
             compared.repairs.append(repair)
         note = vault_notes.read(self.vault, comparison.key)
-        if (repair := note_difference(observed, note, {*compared.indexed, observed.marked})) is not None:
+        if (repair := note_difference(observed, note, self._looked_into(compared))) is not None:
             compared.repairs.append(repair)
         # Listed again after the entries were read: an entry of a version that was not listed before is
         # about one that is gone, or the listing has changed.
@@ -105,6 +106,20 @@ class Comparer:
             content = read_content(vault, dataset, key, [v for v in listed if not v.is_marker])
         marker = index_entries.read_marker(vault, key)
         return Observed(vault.customer, comparison, dataset, listed, content, marker)
+
+    def _looked_into(self, compared: EntriesCompared) -> set[str | None]:
+        """Return the versions into which somebody looked as files are read now, before they were archived.
+
+        Of others nobody knows what a release of before had no notes for.
+        """
+        observed = compared.observed
+        marker, dataset = observed.marker, observed.dataset
+        if dataset is None or not observed.content.archived:
+            return set()
+        if readings.is_relied_on(self.vault, dataset):
+            return {*compared.indexed, observed.marked}
+        is_read_so = marker is not None and marker.reading == readings.reading_of(observed.customer, dataset)
+        return {observed.marked} if is_read_so else set()
 
     def _has_changed(self, observed: Observed) -> bool:
         """Return whether the object has other versions by now than were listed."""

@@ -14,13 +14,15 @@ from privacy.vault.objects import Version
 from privacy.vault.session_policies import EXPORTS
 
 
-def note_difference(observed: Observed, note: Note | None, indexed: Container[str | None]) -> Repair | None:
+def note_difference(
+    observed: Observed, note: Note | None, looked_into: Container[str | None]
+) -> Repair | None:
     """Return what is wrong with the object's note, or that it is not there; None where all is well.
 
-    `indexed` are the versions that entries or the marker name. How many rows it is and where they are is not
-    compared: a visit that rewrites a file does not count them anew.
+    `looked_into` are versions that are archived by now and were looked into before. How many rows it is and
+    where they are is not compared: a visit that rewrites a file does not count them anew.
     """
-    wanted = _wanted(observed, indexed)
+    wanted = _wanted(observed, note, looked_into)
     if _says_the_same(note, wanted):
         return None
     difference = Difference(
@@ -51,10 +53,10 @@ def _told(note: Note) -> tuple[object, ...]:
     return note.version_id, note.superseded, note.what.reason, note.what.unused
 
 
-def _wanted(observed: Observed, indexed: Container[str | None]) -> Note | None:
+def _wanted(observed: Observed, note: Note | None, looked_into: Container[str | None]) -> Note | None:
     """Return the note that has to be there: about the newest version of which something is left over."""
     for version in observed.versions:
-        if (what := _left_over(observed, version, indexed)) is not None:
+        if (what := _left_over(observed, version, note, looked_into)) is not None:
             return Note(
                 observed.comparison.key,
                 version.id,
@@ -66,10 +68,14 @@ def _wanted(observed: Observed, indexed: Container[str | None]) -> Note | None:
     return None
 
 
-def _left_over(observed: Observed, version: Version, indexed: Container[str | None]) -> Unattributed | None:
+def _left_over(
+    observed: Observed, version: Version, note: Note | None, looked_into: Container[str | None]
+) -> Unattributed | None:
     if observed.dataset is None:
         is_stray = version.size > 0 and not observed.comparison.key.startswith(EXPORTS)
         return OUTSIDE if is_stray else None
     if version.id in observed.content.archived:
-        return Unattributed("archived", "all") if version.id not in indexed else None
+        if note is not None and note.version_id == version.id:
+            return note.what  # it was looked into before it was archived: nobody can look again
+        return Unattributed("archived", "all") if version.id not in looked_into else None
     return observed.content.unattributed.get(version.id)

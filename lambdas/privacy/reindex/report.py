@@ -11,7 +11,7 @@ from privacy.evidence import store as evidence_store
 from privacy.reindex.items import LASTING, Comparison, Difference
 from privacy.reindex.plan import READINGS
 from privacy.reindex.steps import ReindexStep
-from privacy.vault import readings
+from privacy.vault import archived, readings
 
 _log: Final = logging.getLogger("privacy")
 
@@ -92,6 +92,8 @@ def report_reindex(step: ReindexStep, remaining: Callable[[], int]) -> dict[str,
     _write(step, report, page)
     counts = report.counts()
     evidence_store.put(EVIDENCE, step.vault.customer.id, step.reindex_id, {**step.ids, **counts})
+    if not step.dry_run:
+        archived.forget_notes_of_before(step.vault)
     if not step.dry_run and not report.differences.get(NOT_COMPARED):
         readings.note_compared(step.vault, step.comparisons.progress(READINGS))
     kinds = " ".join(f"{kind}={number}" for kind, number in sorted(report.differences.items()))

@@ -73,6 +73,7 @@ def plan_run(
     _put_tombstones_back(vault, taken)
     outliving = _withdraw_exports(vault, requests, taken, clock())
     survey = vault_notes.survey(vault)
+    vault_notes.remove(vault, survey.stale)
     if any(t.erases for t in taken):
         note_strays(vault, survey.outside, at)
     unlisted = unlisted_files(vault, survey.to_visit)

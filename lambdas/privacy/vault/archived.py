@@ -9,12 +9,16 @@ from datetime import timedelta
 from typing import Final
 
 from privacy.customers.customer import Dataset
+from privacy.vault import items as vault_items
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError
 from privacy.vault.sessions import Vault
 
 REPORTED: Final = "archived"
 RESTORING: Final = "restoring"
+
+_NOTES_OF_BEFORE: Final = "archived"
+"""The partition in which releases before `privacy.vault.notes` noted archived files, by their keys."""
 
 WAIT: Final = timedelta(hours=6)
 """Until a request looks again. S3 User Guide, "Archive retrieval options": a standard retrieval takes 3 to 5
@@ -31,3 +35,9 @@ def deal_with(vault: Vault, dataset: Dataset, key: str, error: ObjectArchivedErr
         return REPORTED
     vault_objects.restore(vault, key, error.storage_class)
     return RESTORING
+
+
+def forget_notes_of_before(vault: Vault) -> None:
+    """Remove what older releases noted of archived files. Raises TableBusyError."""
+    items = vault_items.query(vault, _NOTES_OF_BEFORE)
+    vault_items.delete_all(vault, ({"pk": item["pk"], "sk": item["sk"]} for item in items))

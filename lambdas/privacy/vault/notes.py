@@ -44,12 +44,19 @@ class Note:
     def is_to_visit(self) -> bool:
         """Whether every erasure has to visit the key: to purge, to have S3 bring the file back, or to take
         out values that no row has."""
-        return self.superseded or self.what.unused or self.what.reason == "archived"
+        # Out of what is damaged, or was not proven, nobody can take them.
+        takes_out = self.what.unused and self.what.reason != "damaged" and not self._is_stuck
+        return self.superseded or takes_out or self.what.reason == "archived"
 
     @property
     def is_to_mend(self) -> bool:
         """Whether the file needs somebody: not where it was replaced, or the next erasure does it all."""
-        return not self.superseded and self.what.reason != "unused-values"
+        return not self.superseded and (self.what.reason != "unused-values" or self._is_stuck)
+
+    @property
+    def _is_stuck(self) -> bool:
+        """Whether an erasure has tried in vain to take out the values that no row has; `detail` says why."""
+        return self.what.reason == "unused-values" and self.what.detail is not None
 
     @property
     def is_counted(self) -> bool:
@@ -83,10 +90,11 @@ class Note:
 
     @classmethod
     def of_item(cls, item: "Item") -> Self:
-        """Return the note that the item keeps."""
+        """Return the note that the item keeps. A reason or part that a later release gave is read as the
+        gravest."""
         what = Unattributed(
-            reason=next(known for known in REASONS if known == item["reason"]["S"]),
-            part=next(known for known in PARTS if known == item["part"]["S"]),
+            reason=next((known for known in REASONS if known == item["reason"]["S"]), "damaged"),
+            part=next((known for known in PARTS if known == item["part"]["S"]), "all"),
             detail=item["detail"]["S"] if "detail" in item else None,
             rows=int(item["rows"]["N"]) if "rows" in item else None,
             line=int(item["line"]["N"]) if "line" in item else None,
@@ -163,11 +171,12 @@ class Survey:
 
     `to_visit` are the keys that every erasure has to visit, by the name of their dataset; `outside` the
     objects that are noted because they lie outside every dataset, and still do: the version that was seen,
-    by key.
+    by key. `stale` are the keys of those below scanned datasets, which have no notes.
     """
 
     to_visit: dict[str, list[str]] = field(default_factory=dict)
     outside: dict[str, str] = field(default_factory=dict)
+    stale: list[str] = field(default_factory=list)
 
 
 def survey(vault: Vault) -> Survey:
@@ -177,6 +186,8 @@ def survey(vault: Vault) -> Survey:
         dataset = vault.customer.dataset_of(note.key)
         if dataset is None and note.what == OUTSIDE:
             found.outside[note.key] = note.version_id
+        elif dataset is not None and dataset.index == "scan":
+            found.stale.append(note.key)
         elif dataset is not None and note.is_to_visit:
             found.to_visit.setdefault(dataset.name, []).append(note.key)
     return found

@@ -33,7 +33,8 @@ _TOGETHER: Final = timedelta(minutes=1)
 def reading_of(customer: Customer, dataset: Dataset) -> bytes:
     """Return what stands for how the dataset's files are read: another subject field, other positions."""
     dialect = asdict(dataset.csv) if dataset.csv else None
-    how = [_READING, dataset.format, dataset.subjects, dialect, customer.subject_id]
+    identifiers = [customer.subject_id, dataset.names_by_address]
+    how = [_READING, dataset.format, dataset.subjects, dialect, *identifiers]
     return hashlib.sha256(json.dumps(how).encode()).digest()[:8]
 
 
@@ -72,6 +73,12 @@ def note_compared(vault: Vault, compared: Mapping[str, str]) -> None:
     now = current_readings(vault.customer)
     same = [prefix for prefix, reading in compared.items() if now.get(prefix) == reading]
     vault_items.batch_write(vault, put=[_item(prefix, compared[prefix]) for prefix in same])
+
+
+def is_relied_on(vault: Vault, dataset: Dataset) -> bool:
+    """Return whether everything below the dataset's prefix was looked into as files are read now."""
+    noted = vault_items.get(vault, _PK, f"{_NOTE}{dataset.prefix or ''}")
+    return noted is not None and noted["reading"]["S"] == reading_of(vault.customer, dataset).hex()
 
 
 def prefixes_to_walk(vault: Vault) -> set[str]:

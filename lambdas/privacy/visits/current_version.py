@@ -27,6 +27,7 @@ from privacy.visits.rewriting import Rewriting, read_again
 from privacy.visits.visit import Visit
 
 _NO_SUBJECT: Final = "no subject in the metadata"
+_SEALED: Final = "encrypted by its sender"
 
 
 def changed_version(
@@ -53,6 +54,10 @@ def changed_version(
     marker = None if dataset.index == "scan" else _marker_of(vault, stored)
     if not isinstance(file_format, WholeFiles) and holds_nobody(stored):
         return _nobodys(stored, erase, entries, indexed=marker is not None)
+    if not isinstance(file_format, WholeFiles) and index_subjects.is_sealed_by_sender(stored):
+        found = _nobodys(stored, erase, entries, indexed=marker is not None)
+        found.unparsed, found.unparsed_count, found.unattributed_count = [{"reason": _SEALED}], 1, 1
+        return found
     last_erasure = None
     if not _is_looked_into(vault, dataset, stored, marker):
         last_erasure = tombstones.last_erasure(vault)

@@ -6,13 +6,19 @@ from typing import Final
 
 from privacy.customers.customer import Dataset
 from privacy.formats import readers
+from privacy.formats.blocks import NO_COLUMN, LineTooLongError
 from privacy.formats.edits import ChangesOf
 from privacy.index import entries as index_entries
+from privacy.index import subjects as index_subjects
 from privacy.index.entries import Marker
+from privacy.index.file_formats import open_version
+from privacy.index.notes import Notes
+from privacy.unattributed import UNUSED_VALUES
 from privacy.vault import archived
 from privacy.vault import notes as vault_notes
 from privacy.vault import objects as vault_objects
 from privacy.vault.objects import ObjectArchivedError, ObjectChangedError
+from privacy.vault.scratch import ObjectTooLargeError
 from privacy.vault.sessions import Vault
 from privacy.visits import scans
 from privacy.visits.current_version import changed_version
@@ -52,10 +58,12 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
                 vault_objects.abort_upload(vault, key, journal.facts["upload"])
             found = _changed(vault, dataset, visit, changes, journal)
             if found.is_left_alone:
+                _note_unread(vault, dataset, visit, found)
                 return found
             outcome = _continued(journal, found)
-            _mark_new_version(vault, key, outcome, journal)
+            # The note first: the event of a version that is marked has nothing to tell.
             _carry_note(vault, key, outcome)
+            _mark_new_version(vault, key, outcome, journal)
             entries = _entries_of_erased(vault, visit, found, outcome)
             outcome.purged = _purges(vault, dataset, visit, found, outcome, journal)
             if outcome.purged:
@@ -67,6 +75,7 @@ def visit_object(vault: Vault, visit: Visit, changes: ChangesOf, journal: Journa
         index_entries.drop_entries(vault, key, entries)
         if note is not None and visit.erase and note.version_id != outcome.kept_version:
             vault_notes.forget(vault, key, note.version_id)
+        _note_unread(vault, dataset, visit, outcome)
         if dataset.index == "scan":
             scans.note_checked(vault, dataset, key, outcome.kept_version)
         return outcome
@@ -82,6 +91,14 @@ def _changed(vault: Vault, dataset: Dataset, visit: Visit, changes: ChangesOf, j
         if (written := _archived_again(vault, key, visit, journal)) is not None:
             return written
         return Outcome(archived=archived.deal_with(vault, dataset, key, error), purged=False)
+    except (LineTooLongError, ObjectTooLargeError):
+        # What many visits share is about nobody of whom the index knows that they are in here.
+        current = vault_objects.describe(vault, visit.key or "") if visit.shared is not None else None
+        if current is None:
+            raise
+        outcome = Outcome(old_version=current.version_id, kept_version=current.version_id)
+        outcome.leave_unread("too long a line, or too large a file, to be read")
+        return outcome
 
 
 def _archived_again(vault: Vault, key: str, visit: Visit, journal: Journal) -> Outcome | None:
@@ -129,9 +146,33 @@ def _carry_note(vault: Vault, key: str, outcome: Outcome) -> None:
         if not outcome.unparsed_count:
             vault_notes.forget(vault, key, note.version_id)
             return
-        what = replace(what, rows=outcome.unparsed_count, line=None)
+        if what.rows is not None:  # of a whole file nobody may know
+            is_whole = what.detail == NO_COLUMN
+            left = what.rows - outcome.rows_dropped if is_whole else outcome.unparsed_count
+            what = replace(what, rows=left, line=what.line if is_whole else None)
     carried = replace(note, version_id=outcome.new_version, what=what)
     vault_notes.put_over(vault, carried, note.version_id)
+
+
+def _note_unread(vault: Vault, dataset: Dataset, visit: Visit, outcome: Outcome) -> None:
+    """Have a note of what stays and nobody can attribute where only a walk through all files met it.
+
+    So it is in files that were indexed before there were notes.
+    """
+    key, version_id = visit.key or "", outcome.kept_version
+    if not visit.scan or dataset.index == "scan" or version_id is None or not outcome.unattributed_count:
+        return
+    note = vault_notes.read(vault, key)
+    if note is not None and note.version_id == version_id and note.is_to_mend:
+        return
+    stored = open_version(vault, dataset, key, version_id)
+    if stored is None:
+        return
+    what = index_subjects.unattributed(vault, dataset, stored)
+    if what is None or what == UNUSED_VALUES:
+        # Only what would have to be written cannot be read, or not be written.
+        what = replace(UNUSED_VALUES, detail=outcome.unread)
+    Notes(vault).note(key, version_id, stored.size, what)
 
 
 def _entries_of_erased(vault: Vault, visit: Visit, found: Outcome, outcome: Outcome) -> dict[str, str]:

@@ -13,11 +13,13 @@ class Outcome(Edited):
     `old_version` is the current version that was found, `new_version` the one written in its place,
     `kept_version` the only one that stays; each is None where there is none. `damaged` says why the
     object's content could not be decoded, `unproven` why it could not be proven that what was written is what
-    it has to be: nothing of the object was touched then. `purged` is false where a
-    correction found nothing to correct: other versions stay then. `read_back` says whether a listing made
-    after the last deletion showed nothing but the kept version. `indexed` says whether the index had seen the
-    old version; `entries` are the versions that entries of subjects were about before anything was done.
-    `entries_stay` is noted where somebody is `left`: their entries stay, so that the next request finds them.
+    it has to be: nothing of the object was touched then. `unread` says the same of an object of which nothing
+    tells that anybody who is asked for is in it: it counts as one that nobody can attribute. `purged` is
+    false where a correction found nothing to correct: other versions stay then. `read_back` says whether a
+    listing made after the last deletion showed nothing but the kept version. `indexed` says whether the index
+    had seen the old version; `entries` are the versions that entries of subjects were about before anything
+    was done. `entries_stay` is noted where somebody is `left`: their entries stay, so that the next request
+    finds them.
     `erase` is who was to be erased: everybody whom the visit names, but for those whose erasure is a repeated
     one and does not reach the version. `archived` is set where S3 has to bring the object back first: nothing
     was touched then.
@@ -31,6 +33,7 @@ class Outcome(Edited):
     damaged: str | None = None
     archived: str | None = None
     unproven: str | None = None
+    unread: str | None = None
     versions_removed: int = 0
     purged: bool = True
     read_back: bool = False
@@ -42,7 +45,13 @@ class Outcome(Edited):
     @property
     def is_left_alone(self) -> bool:
         """Whether nothing of the object was touched, although something was asked."""
-        return not self.damaged is self.archived is self.unproven is None
+        return not self.damaged is self.archived is self.unproven is self.unread is None
+
+    def leave_unread(self, why: str) -> None:
+        """Note that nobody can tell whom the object holds, and that it stays as it is."""
+        self.unread, self.purged = why, False
+        self.unparsed = [{"reason": why}]
+        self.unparsed_count = self.unattributed_count = 1
 
     def take(self, edited: Edited) -> None:
         """Note what was done to the object's rows."""

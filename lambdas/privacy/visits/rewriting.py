@@ -10,7 +10,7 @@ from privacy.customers.customer import Dataset
 from privacy.customers.references import ReferenceOf
 from privacy.formats.compression import DamagedContentError
 from privacy.formats.copies import PositionsWrongError
-from privacy.formats.edits import ChangesOf, RowEdits
+from privacy.formats.edits import ChangesOf, Edited, RowEdits
 from privacy.formats.positions import RowPositions, Splice, Target
 from privacy.formats.proof import UnprovenError
 from privacy.formats.readers import AskedOfFile, RowsInStream, RowsOnDisk, Subjects, subject_fields
@@ -111,6 +111,7 @@ class Rewriting:
             elements=rows.elements and self.dataset.remove == "element",
             spare=frozenset(ref for ref, extent in self.erase.items() if not extent.takes_all),
             personal=frozenset(self.dataset.personal),
+            addresses=self.dataset.names_by_address,
             owner_of=self.dataset.owner_of,
         )
         return ContentByDisk(stored, rows.edits(asked))
@@ -145,10 +146,13 @@ class Rewriting:
         with Rewrite(self.vault, stored, lambda upload: self.journal.note(upload=upload)) as rewrite:
             try:
                 written = content.write(rewrite)
-            except DamagedContentError as error:
-                outcome.damaged = str(error)
-                return outcome
-            except UnprovenError as error:
+            except (DamagedContentError, UnprovenError) as error:
+                if self._concerns_nobody(content.done):
+                    outcome.leave_unread(str(error))
+                    return outcome
+                if isinstance(error, DamagedContentError):
+                    outcome.damaged = str(error)
+                    return outcome
                 _log.error(
                     "what was written is not proven, left as it was: customer=%s", self.vault.customer.id
                 )
@@ -163,6 +167,11 @@ class Rewriting:
                 if found is not None:
                     self._index(stored, version_id, rewrite.size, found)
         return outcome
+
+    def _concerns_nobody(self, done: Edited) -> bool:
+        """Return whether nothing tells that anybody who is asked for is in the file."""
+        met = done.erased or done.spared or done.left or done.rows_changed
+        return self.scan and not self.entries.versions and not met
 
     def _commit(self, rewrite: Rewrite, outcome: Outcome, splices: Sequence[Splice] | None) -> str:
         """Note what the visit comes to, make what was written the current version, and return its id.

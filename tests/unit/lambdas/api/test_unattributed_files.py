@@ -46,10 +46,8 @@ def test_what_is_replaced_and_another_customers_are_left_out(api: Api) -> None:
 
 
 def test_every_reason_says_how_it_is_mended_and_the_missing_field_is_named(api: Api) -> None:
-    note(
-        api,
-        *(replace(A, key=f"feedback/{n}", what=Unattributed(each, "all")) for n, each in enumerate(REASONS)),
-    )
+    made = [Unattributed(each, "all", "why") for each in REASONS]
+    note(api, *(replace(A, key=f"feedback/{n}", what=what) for n, what in enumerate(made)))
     shown = {each["reason"]: each for each in api("GET", FILES).json["files"]}
     assert {reason: each["mend"] for reason, each in shown.items()} == dict(MEND)
     assert shown["no-field"]["fields"] == ["author.email"]
@@ -88,3 +86,10 @@ def test_who_only_reads_requests_sees_no_keys(api: Api) -> None:
 @pytest.mark.parametrize("query", [{"cursor": "feedback/a"}, {"limit": "0"}, {"of": "x"}])
 def test_a_query_that_is_not_as_described_is_refused(api: Api, query: dict[str, str]) -> None:
     assert api("GET", FILES, query=query).status == 400
+
+
+def test_files_of_a_dataset_that_came_to_be_scanned_are_left_out(api: Api) -> None:
+    note(api, A)
+    scanned = [{**each, "index": "scan"} if each["name"] == "feedback" else each for each in DATASETS]
+    api.cloud.register("acme", datasets=scanned)
+    assert api("GET", FILES).json["files"] == []

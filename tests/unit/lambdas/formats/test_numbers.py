@@ -13,6 +13,7 @@ from privacy.customers.references import asked_references, subject_reference
 from tests.properties import examples
 
 from ..support.parquet_files import loaded, stored
+from ..support.world import DATASETS
 
 if TYPE_CHECKING:
     from ..support.world import World
@@ -103,6 +104,8 @@ CSV_OTHERS = [b"4;012;x\n", b"5;12.5;x\n", b"6;NaN;x\n", b"7;;x\n"]
 
 @pytest.mark.parametrize("asked", ["12", "12.0", "12.000", "1.2e+1"])
 def test_whoever_asks_for_a_number_is_found_in_every_format(world: "World", asked: str) -> None:
+    numbered = {"buyer.email": "id"}
+    world.declare(*[d | {"personal": numbered} if d["name"] == "orders" else d for d in DATASETS])
     world.put("reviews/a", b"".join(JSONL + OTHERS[1:]))
     world.put("sales/a", b"".join(CSV + CSV_OTHERS))
     for name, kind in (("f", pa.float64()), ("h", pa.float32()), ("i", pa.int8())):

@@ -60,3 +60,10 @@ def test_a_seal_that_does_not_open_is_said_and_never_taken_for_nobody(
     found = world.request(request)
     assert (found.state, (found.detail or {})["unparsed_count"]) == ("partial", 1)
     assert "upload it again" in (found.detail or {})["unparsed"][0]["reason"]
+
+
+@pytest.mark.parametrize("text", ["sealed-reference-2.abc", "sealed-reference-1", "SEALED-REFERENCE-1.abc"])
+def test_a_sealed_reference_of_another_kind_is_nobodys_identifier(world: "World", text: str) -> None:
+    world.put("letters/1", b"dear sirs", Metadata={"subject": text})
+    assert world.partition(text) == []
+    assert [world.erased(ANNA).state for _ in range(2)] == ["partial", "partial"]

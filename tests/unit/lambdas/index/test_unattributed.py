@@ -1,6 +1,7 @@
 """Files that nobody can attribute: said, counted by every answer, and over when they are mended or gone."""
 
 import bz2
+import codecs
 import gzip
 import io
 import json
@@ -77,7 +78,7 @@ KINDS: dict[str, tuple[str, bytes, str]] = {
     "semicolons": ("answers/a", ANNAS.replace(b",", b";"), "no-field"),
     "sep=": ("answers/a", b"sep=,\n" + ANNAS, "no-field"),
     "a comment first": ("answers/a", b"# export of May\n" + ANNAS, "no-field"),
-    "a comment amid": ("answers/a", b"no,email\n# 1,anna\n1;anna@example.org\n", "no-field"),
+    "a comment amid": ("answers/a", b"no,email\n# 1,anna\n1;anna@example.org\n", "unreadable-rows"),
     "UTF-16": ("answers/a", ANNAS.decode().encode("utf-16"), "other-format"),
     "UTF-16 without a mark": ("answers/a", ANNAS.decode().encode("utf-16-le"), "no-field"),
     "semicolons behind a good header": ("dumps2/a", b"email,text\nanna@example.org;x\n", "unreadable-rows"),
@@ -150,31 +151,13 @@ def accept(world: "World", name: str, **more: object) -> None:
     declare(world, lambda all_: [each | said if each["name"] == name else each for each in all_])
 
 
-def settled(world: "World") -> None:
-    """Deliver what is left of events, and carry out what they ask for."""
-    while world.events or world.requests.pending("acme", 1):
-        assert world.deliver() == []
-        if world.requests.pending("acme", 1):
-            world.run()
-
-
-def erased(world: "World", *who: str) -> Any:  # noqa: ANN401 - a request
-    request_id = world.erase(*(who or (ANNA,)))
-    settled(world)
-    return world.request(request_id)
-
-
-def notes(world: "World") -> list[dict[str, Any]]:
-    return [item for item in world.items() if item["pk"]["S"] == "unattributed"]
-
-
 @pytest.mark.parametrize("name", KINDS)
 def test_every_erasure_counts_it_as_long_as_it_is_there(world: "World", name: str) -> None:
     key, content, reason = KINDS[name]
     world.put(key, content)
     world.put("feedback/other", row(CARL))
     for who in (ANNA, ANNA, CARL):
-        done = erased(world, who)
+        done = world.erased(who)
         assert (done.state, done.detail["unattributed_count"]) == ("partial", 1)
         below = world.customer.dataset_of(key) or key.split("/")[0]
         named = done.detail["unattributed"][0].get("dataset")
@@ -182,7 +165,7 @@ def test_every_erasure_counts_it_as_long_as_it_is_there(world: "World", name: st
         assert key not in json.dumps(done.detail)
         assert "reason" not in json.dumps(done.detail["unattributed"])
     assert world.contents(key) == [content]
-    (note,) = notes(world)
+    (note,) = world.notes()
     assert (note["key"]["S"], note["reason"]["S"]) == (key, reason)
     assert ANNA not in json.dumps(note, default=str)
 
@@ -192,7 +175,7 @@ def test_a_mended_upload_or_a_deletion_ends_it(world: "World", name: str) -> Non
     key, content, _ = KINDS[name]
     for how in ("mended", "deleted", "every version deleted"):
         old = world.put(key, content)
-        assert erased(world, DORA).state == "partial"
+        assert world.erased(DORA).state == "partial"
         dataset = key.split("/")[0]
         if how == "mended" and dataset == "misc":
             continue  # nothing can be mended there
@@ -205,10 +188,10 @@ def test_a_mended_upload_or_a_deletion_ends_it(world: "World", name: str) -> Non
             for _, version, _ in world.versions(key):
                 world.s3.delete_object(Bucket=world.customer.bucket, Key=key, VersionId=version)
                 world.notify("ObjectRemoved:Delete", key, version)
-        settled(world)
-        done = erased(world)
+        world.settle()
+        done = world.erased(ANNA)
         assert (done.state, done.detail) == ("completed", None), how
-        assert notes(world) == [], how
+        assert world.notes() == [], how
         assert old not in str(world.versions(key)), "what nobody can attribute goes with the erasure"
 
 
@@ -219,13 +202,13 @@ def test_a_reindex_finds_a_missing_and_a_stale_note(world: "World", name: str) -
     world.events.clear()
     found = kinds(world, reindex(world))
     assert found["missing-note"] == 1
-    assert notes(world)[0]["reason"]["S"] == reason
+    assert world.notes()[0]["reason"]["S"] == reason
     assert kinds(world, reindex(world)) == {}
-    assert erased(world).state == "partial"
+    assert world.erased(ANNA).state == "partial"
     for _, version, _ in world.versions(key):
         world.s3.delete_object(Bucket=world.customer.bucket, Key=key, VersionId=version)
     assert kinds(world, reindex(world))["stale-note"] == 1
-    assert notes(world) == []
+    assert world.notes() == []
 
 
 @pytest.mark.parametrize("name", sorted(KINDS.keys() - {"outside every prefix"}))
@@ -237,7 +220,7 @@ def test_what_the_dataset_accepts_makes_nothing_partial_and_every_answer_repeats
     accept(world, dataset)
     world.put(key, content)
     for _ in range(2):
-        done = erased(world, CARL)
+        done = world.erased(CARL)
         assert (done.state, done.detail["unattributed_count"]) == ("completed", 0)
         assert done.detail["unattributed"] == [{"dataset": dataset, "files": 1, "accepted": "machines only"}]
 
@@ -257,32 +240,35 @@ def test_a_scanned_dataset_never_says_completed_either(world: "World", name: str
     world.put(key, content, indexed=False)
     world.events.clear()
     for _ in range(2):
-        assert erased(world).state != "completed"
+        assert world.erased(ANNA).state != "completed"
+        done = world.erased(DORA)
+        assert (done.state, done.detail["unattributed_count"]) == ("partial", 1)
     assert content in world.contents(key)
+    assert world.notes() == []
 
 
 def test_who_stands_before_the_damaged_part_is_found_and_not_called_done(world: "World") -> None:
     world.put("orders/a", damaged_group_first())
     assert world.partition(ANNA) == ["object#orders/a"]
-    assert erased(world).state == "failed"
-    (note,) = notes(world)
+    assert world.erased(ANNA).state == "failed"
+    (note,) = world.notes()
     assert (note["reason"]["S"], note["rows"]["N"], note["line"]["N"]) == ("damaged", "2", "1")
-    assert erased(world, CARL).state == "partial"
+    assert world.erased(CARL).state == "partial"
 
 
 def test_a_row_that_cannot_be_read_stays_noted_when_its_file_is_rewritten(world: "World") -> None:
     world.put("feedback/a", row(ANNA) + row(ANNA).strip() + b",\n" + row(BOB))
     for who in (ANNA, ANNA, BOB, CARL):
-        assert erased(world, who).state == "partial"
+        assert world.erased(who).state == "partial"
         assert kinds(world, reindex(world)) == {}
     assert world.contents("feedback/a") == [row(ANNA).strip() + b",\n"]
 
 
 def test_the_last_row_that_could_not_be_read_goes_and_its_note_too(world: "World") -> None:
     world.put("mails/a", b'{"recipients": [{"email": "anna@example.org"}, {"email": ["x"]}]}\n')
-    assert len(notes(world)) == 1
-    assert erased(world).state == "completed"
-    assert notes(world) == []
+    assert len(world.notes()) == 1
+    assert world.erased(ANNA).state == "completed"
+    assert world.notes() == []
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
@@ -298,7 +284,7 @@ def test_events_in_any_order_leave_the_same_note(world: "World", order: tuple[in
         events, world.events = world.events, []
         for number in order:
             assert world.deliver(events[number]) == []
-        mine = [note for note in notes(world) if note["key"]["S"] == key]
+        mine = [note for note in world.notes() if note["key"]["S"] == key]
         assert ["older" if "superseded" in note else "current" for note in mine] == left
         assert not {"missing-note", "stale-note"} & kinds(world, reindex(world)).keys()
 
@@ -310,7 +296,7 @@ def test_a_version_that_comes_back_from_behind_another_is_noted_again(world: "Wo
     assert world.deliver(world.notify("ObjectRemoved:Delete", "feedback/a", newer)) == []
     world.events.clear()
     assert kinds(world, reindex(world)) == {}
-    assert erased(world).state == "partial"
+    assert world.erased(ANNA).state == "partial"
 
 
 def test_what_is_too_long_or_too_large_is_noted(world: "World", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,14 +305,14 @@ def test_what_is_too_long_or_too_large_is_noted(world: "World", monkeypatch: pyt
     assert world.partition(BOB) == ["object#feedback/a"]
     monkeypatch.setattr(scratch, "_SPARE_BYTES", 1 << 60)
     world.put("orders/a", parquet(ANNA))
-    assert sorted(note["reason"]["S"] for note in notes(world)) == ["line-too-long", "too-large"]
-    assert erased(world).state == "partial"
+    assert sorted(note["reason"]["S"] for note in world.notes()) == ["line-too-long", "too-large"]
+    assert world.erased(ANNA).state == "partial"
 
 
 def test_a_client_that_encrypts_for_itself_is_told_so(world: "World") -> None:
     world.put("bare/a", bytes(range(32, 127)) * 3, Metadata=SEALED)
-    assert [note["reason"]["S"] for note in notes(world)] == ["encrypted"]
-    assert erased(world).state == "partial"
+    assert [note["reason"]["S"] for note in world.notes()] == ["encrypted"]
+    assert world.erased(ANNA).state == "partial"
 
 
 def test_nobody_is_in_an_empty_object_or_in_rows_that_say_so(world: "World") -> None:
@@ -335,30 +321,30 @@ def test_nobody_is_in_an_empty_object_or_in_rows_that_say_so(world: "World") -> 
     world.put("feedback/nobody", b'{"author": null}\n{"author": {"email": null}}\n{}\n\n')
     world.put("answers/nobody", b"no,email,name\n1,,x\n")
     world.put("mails/nobody", b'{"recipients": []}\n')
-    assert notes(world) == []
-    assert erased(world).state == "completed"
+    assert world.notes() == []
+    assert world.erased(ANNA).state == "completed"
 
 
 def test_a_correction_counts_the_datasets_that_it_names(world: "World") -> None:
     world.put("answers/a", ANNAS.replace(b"email", b"Email"))
     for dataset, field, state in (("feedback", "author.name", "completed"), ("answers", "name", "partial")):
         request = world.correct(ANNA, [{"dataset": dataset, "set": {field: "Anna"}}])
-        settled(world)
+        world.settle()
         assert world.request(request).state == state
     request = world.correct(ANNA, [{"dataset": "profiles", "set": {"name": "Anna"}}])
-    settled(world)
+    world.settle()
     assert world.request(request).state == "completed"
 
 
 def test_what_a_dataset_leaves_behind_that_is_taken_out_of_the_config_is_told(world: "World") -> None:
     world.put("feedback/a/b", row(CARL))
-    assert erased(world).state == "completed"
+    assert world.erased(ANNA).state == "completed"
     declare(world, lambda all_: [each for each in all_ if each["name"] != "feedback"])
-    done = erased(world)
+    done = world.erased(ANNA)
     assert (done.state, done.detail["unattributed"]) == ("partial", [{"files": 1}])
     declare(world, lambda all_: [*all_, {**MORE[1], "name": "deep", "prefix": "feedback/a/"}])
     world.s3.put_object(Bucket=world.customer.bucket, Key="feedback/b/c", Body=b"x")
-    assert erased(world).detail["unattributed"] == [{"files": 1}, {"dataset": "deep", "files": 1}]
+    assert world.erased(ANNA).detail["unattributed"] == [{"files": 1}, {"dataset": "deep", "files": 1}]
 
 
 def test_a_mended_declaration_is_enough_with_a_reindex(world: "World") -> None:
@@ -368,5 +354,12 @@ def test_a_mended_declaration_is_enough_with_a_reindex(world: "World") -> None:
     mended = [replace(d, subjects=("Email",)) if d.name == "answers" else d for d in world.customer.datasets]
     world.customer = replace(world.customer, datasets=tuple(mended))
     assert kinds(world, reindex(world)) == {"missing-entry": 1, "stale-note": 1}
-    assert erased(world).state == "completed"
+    assert world.erased(ANNA).state == "completed"
     assert ANNA.encode() not in b"".join(world.contents("answers/a"))
+
+
+def test_text_in_utf_8_where_utf_16_is_declared_is_another_format(world: "World") -> None:
+    world.put("sheets/a", b"Email\tText\tAt\nanna@example.org\tx\t2026-01-01\n")
+    assert world.notes()[0]["reason"]["S"] == "other-format"
+    world.put("sheets/b", codecs.BOM_UTF16_LE + "Email\tText".encode("utf-16-le")[:-1])
+    assert [note["reason"]["S"] for note in world.notes() if note["key"]["S"] == "sheets/b"] == ["damaged"]

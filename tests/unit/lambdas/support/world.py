@@ -235,6 +235,19 @@ class World:
         self.notify_differences(before)
         return run_id
 
+    def settle(self) -> None:
+        """Deliver what is left of events, and carry out what they ask for."""
+        while self.events or self.requests.pending("acme", 1):
+            assert self.deliver() == []
+            if self.requests.pending("acme", 1):
+                self.run()
+
+    def erased(self, *subjects: str) -> Request:
+        """Ask for an erasure, have it carried out with all that comes of it, and return the request."""
+        request_id = self.erase(*subjects)
+        self.settle()
+        return self.request(request_id)
+
     def notify_differences(self, before: list[tuple[str, str, bool]]) -> None:
         after = self.versions()
         for key, version, marker in after:
@@ -300,6 +313,10 @@ class World:
 
     def items(self) -> list[dict[str, Any]]:
         return list(self.dynamodb.scan(TableName=self.customer.table)["Items"])
+
+    def notes(self) -> list[dict[str, Any]]:
+        """What is noted of files that nobody can attribute."""
+        return [item for item in self.items() if item["pk"]["S"] == "unattributed"]
 
     def partition(self, subject: str) -> list[str]:
         """The sort keys in the subject's partition."""
