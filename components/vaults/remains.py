@@ -101,10 +101,8 @@ def destroyed_vaults(
         return {}
     tables, found = set(aws.dynamodb.get_tables().names), {}
     for customer in customers:
-        if names.vault_table(customer.id, customer.restored_table) in tables:
-            continue
         mark = _item(names, f"destruction#{customer.id}")
-        if mark is None:
+        if mark is None or _marked_table(names, customer, mark) in tables:
             continue
         if customer.id not in deployed:
             raise ReturnedCustomerError(customer.id)
@@ -114,6 +112,12 @@ def destroyed_vaults(
             found[customer.id] = _remains(customer, mark.get("key_arn", entry["key_arn"])["S"], mark)
             _tell(customer)
     return found
+
+
+def _marked_table(names: RegionNames, customer: Customer, mark: Mapping[str, Any]) -> str:
+    """Return the name of the table that goes: the config may name another one by now (`restoredTable`)."""
+    declared = names.vault_table(customer.id, customer.restored_table)
+    return str(mark.get("table_arn", {}).get("S", declared)).rpartition("/")[2]
 
 
 def _remains(customer: Customer, key_arn: str, mark: Mapping[str, Any]) -> Remains:

@@ -39,8 +39,11 @@ def deploy(
     key: str = "PendingDeletion",
     status: str = "active",
     hold: str | None = None,
+    restored_table: str | None = None,
 ) -> Deployment:
     config = stack_config("eu-west")
+    if restored_table is not None:
+        config["gdpr:customers"][0]["restoredTable"] = restored_table
     config["gdpr:customers"][0]["contract"]["status"] = status
     if hold is not None:
         config["gdpr:customers"][0]["contract"]["hold"] = hold
@@ -217,3 +220,12 @@ def test_the_key_that_is_going_is_the_one_that_the_mark_notes() -> None:
     elsewhere = {**ENTRY, "key_arn": {"S": ARN.replace("0001", "0002")}}
     deployment = deploy(registry(DEPLOYED, mark("scheduled", key_arn=ARN), elsewhere))
     assert deployment.outputs["vaults"]["acme"]["keyArn"] == ARN
+
+
+def test_a_restored_table_that_is_deployed_after_the_freeze_brings_no_vault_back() -> None:
+    plain = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/gdpr-eu-west-vault-acme"
+    going = mark("scheduled", key_arn=ARN, table_arn=plain)
+    tables = {**registry(DEPLOYED, going, ENTRY), "gdpr-eu-west-vault-acme.r1": {}}
+    deployment = deploy(tables, restored_table="r1")
+    for type_ in ("aws:dynamodb/table:Table", "aws:kms/key:Key", "aws:cognito/userPoolClient:UserPoolClient"):
+        assert names(deployment, type_) == set()
