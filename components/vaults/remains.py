@@ -132,14 +132,22 @@ def _remains(customer: Customer, key_arn: str, mark: Mapping[str, Any]) -> Remai
         return Remains(key_arn=key_arn, key_declared=False, alias_declared=False)
     # Disabled is what KMS leaves of a key that was to go; under a hold somebody may enable it, to read.
     ordered = state == "scheduled" or "kept_at" in mark or key_state == "Disabled"
-    # A hold has it taken back by the watch over contracts, which orders it anew once the hold is lifted.
     if ordered and key_state not in _GOING and customer.contract.hold is None:
+        who, when = _order_taken_back(mark)
         pulumi.log.warn(
-            f"customer {customer.id}: somebody took back the order to delete the key of its destroyed vault "
-            f"({key_arn} is {key_state}). Start the state machine contract-end for it, which orders it anew; "
-            "or wait for the watch over contracts to do so two days after the key's day"
+            f"customer {customer.id}: {who} took back the order to delete the key of its destroyed vault "
+            f"({key_arn} is {key_state}). The watch over contracts has it ordered anew {when}; to have it at "
+            "once, start the state machine contract-end for it"
         )
     return Remains(key_arn=key_arn, key_declared=not ordered and key_state not in _GOING, alias_declared=True)
+
+
+def _order_taken_back(mark: Mapping[str, Any]) -> tuple[str, str]:
+    """Return who took back the order to delete the key, and when it is given anew where no hold stands."""
+    if mark["state"]["S"] == "scheduled":
+        return "somebody", "two days after the key's day"
+    who = "a hold that is lifted now" if "kept_at" in mark else "somebody"
+    return who, "within the hour, or within a day where that has failed before"
 
 
 def _key_state(key_arn: str) -> str | None:
