@@ -73,8 +73,13 @@ class Registry:
 
         Strongly consistent. None where none is kept: see `privacy.vault.subject_secret`.
         """
-        item = self._item(secret_key(customer_id), consistent=True)
-        return bytes(item["ciphertext"]["B"]) if item else None
+        kept = self.kept_secret(customer_id)
+        return kept.ciphertext if kept else None
+
+    def kept_secret(self, customer_id: str) -> "KeptSecret | None":
+        """Return the sealed secret with what is noted of it: strongly consistent, and asked anew."""
+        item = self._read(secret_key(customer_id), consistent=True)
+        return _kept_secret(item) if item else None
 
     def customer_ids(self) -> list[str]:
         """Return the ids of every customer of the region."""
@@ -117,6 +122,27 @@ class Entry:
     def held(self) -> bool:
         """Whether a hold stands: nothing else of the item is looked at."""
         return "hold" in self.item
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSecret:
+    """The sealed secret of a vault, as the registry keeps it.
+
+    `key_arn` is the key that opens it, None where that is not noted: then it is the vault's. `before` is the
+    one in whose place it was made, sealed under a key that the vault has no more.
+    """
+
+    ciphertext: bytes
+    key_arn: str | None
+    before: bytes | None
+
+
+def _kept_secret(item: "Mapping[str, AttributeValueTypeDef]") -> KeptSecret:
+    return KeptSecret(
+        ciphertext=bytes(item["ciphertext"]["B"]),
+        key_arn=item.get("key_arn", {}).get("S"),
+        before=bytes(item["before"]["B"]) if "before" in item else None,
+    )
 
 
 def entry_key(customer_id: str) -> str:
