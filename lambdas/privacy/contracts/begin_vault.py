@@ -79,9 +79,9 @@ def _make_anew(
         raise OtherSubjectSecretError("the subject secret in the table is not the one in the registry")
     if _names_somebody(vault, requests):
         raise OtherVaultKeyError(
-            f"the subject secret is sealed under {kept.key_arn}, which is the vault's key no more, and people "
-            "are known by it: give the vault that key back, or the customer another id (docs/restore.md, The "
-            "subject secret)"
+            f"the subject secret is sealed under {kept.key_arn}, the vault's key no more, and people are "
+            "known by it: give the vault that key back, or the customer another id (docs/restore.md, "
+            "The subject secret)"
         )
     return _enter(vault, registry, _make(vault), before=kept.ciphertext)
 
