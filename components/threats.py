@@ -138,6 +138,7 @@ def _has(spec: FunctionSpec) -> str:
         "starts contract ends": spec.ends_contracts,
         "marks destructions": spec.marks_destruction,
         "checks contracts": spec.checks_contract,
+        "checks destructions": spec.checks_destruction,
         "puts events": spec.puts_events,
         f"clients: {_verbs(spec.clients)}": bool(spec.clients),
         f"sealed secrets: {_verbs(spec.secrets)}": bool(spec.secrets),

@@ -30,9 +30,10 @@ class FunctionSpec:
     `memory` and `disk` (/tmp; Lambda's own 512 where None) are in MiB and `timeout` in seconds. `requests`
     are DynamoDB actions on the request table; a function that starts runs also takes and returns a
     customer's run lock there. One that `checks_contract` sets a mark only where the contract is as it was
-    read. `clients` are Cognito actions on OAuth2 clients. One that ends contracts starts the machine that
-    does it; one that puts events puts them on the bus of contracts. `evidence` are the kinds of evidence
-    that it writes. `secrets` are DynamoDB actions on the vaults' sealed secrets in the registry.
+    read; one that `checks_destruction` keeps a secret only where no mark is set. `clients` are Cognito
+    actions on OAuth2 clients. One that ends contracts starts the machine that does it; one that puts events
+    puts them on the bus of contracts. `evidence` are the kinds of evidence that it writes. `secrets` are
+    DynamoDB actions on the vaults' sealed secrets in the registry.
     """
 
     wing: Wing
@@ -47,6 +48,7 @@ class FunctionSpec:
     secrets: tuple[str, ...] = ()
     marks_destruction: bool = False
     checks_contract: bool = False
+    checks_destruction: bool = False
     clients: tuple[str, ...] = ()
     starts_runs: bool = False
     stops_runs: bool = False
@@ -297,6 +299,7 @@ _FUNCTIONS: Final = (
         timeout=LONGEST_TIMEOUT,
         requests=("dynamodb:Query",),
         secrets=("dynamodb:GetItem", "dynamodb:PutItem"),
+        checks_destruction=True,
         purpose="begin",
     ),
     FunctionSpec(

@@ -38,6 +38,7 @@ def function_statements(
         ),
         *_registry(names, spec),
         *_secrets(names, spec),
+        *_destruction_check(names, spec),
         *_destruction_mark(names, spec),
         *_clients(spec, user_pool_arn),
         *_requests(names, spec),
@@ -74,6 +75,20 @@ def _secrets(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
             actions=list(spec.secrets),
             resources=[names.arn("dynamodb", f"table/{names.registry_table}")],
             conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "secret#*"}},
+        )
+    ]
+
+
+def _destruction_check(names: RegionNames, spec: FunctionSpec) -> list[Statement]:
+    if not spec.checks_destruction:
+        return []
+    return [
+        Statement(
+            sid="DestructionCheck",
+            why="Keep a sealed secret only where the destruction of the vault has not begun.",
+            actions=["dynamodb:ConditionCheckItem"],
+            resources=[names.arn("dynamodb", f"table/{names.registry_table}")],
+            conditions={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "destruction#*"}},
         )
     ]
 

@@ -194,8 +194,8 @@ def _termination(place: Place, contract: object) -> Iterator[Problem]:
         yield Problem(
             path_of((*place, "status")),
             shown("terminated"),
-            "a hold stands, so nothing may have been destroyed; remove the hold and let the contract end, or "
-            "leave the status out",
+            "a hold keeps what is left, and this says that nothing is; leave the status out for as long as "
+            "the hold stands, or remove the hold and let the contract end",
         )
 
 

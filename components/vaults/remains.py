@@ -101,10 +101,8 @@ def destroyed_vaults(
         return {}
     tables, found = set(aws.dynamodb.get_tables().names), {}
     for customer in customers:
-        if names.vault_table(customer.id, customer.restored_table) in tables:
-            continue
         mark = _item(names, f"destruction#{customer.id}")
-        if mark is None:
+        if mark is None or _marked_table(names, customer, mark) in tables:
             continue
         if customer.id not in deployed:
             raise ReturnedCustomerError(customer.id)
@@ -114,6 +112,12 @@ def destroyed_vaults(
             found[customer.id] = _remains(customer, mark.get("key_arn", entry["key_arn"])["S"], mark)
             _tell(customer)
     return found
+
+
+def _marked_table(names: RegionNames, customer: Customer, mark: Mapping[str, Any]) -> str:
+    """Return the name of the table that goes: the config may name another one by now (`restoredTable`)."""
+    declared = names.vault_table(customer.id, customer.restored_table)
+    return str(mark.get("table_arn", {}).get("S", declared)).rpartition("/")[2]
 
 
 def _remains(customer: Customer, key_arn: str, mark: Mapping[str, Any]) -> Remains:
@@ -128,14 +132,22 @@ def _remains(customer: Customer, key_arn: str, mark: Mapping[str, Any]) -> Remai
         return Remains(key_arn=key_arn, key_declared=False, alias_declared=False)
     # Disabled is what KMS leaves of a key that was to go; under a hold somebody may enable it, to read.
     ordered = state == "scheduled" or "kept_at" in mark or key_state == "Disabled"
-    # A hold has it taken back by the watch over contracts, which orders it anew once the hold is lifted.
     if ordered and key_state not in _GOING and customer.contract.hold is None:
+        who, when = _order_taken_back(mark)
         pulumi.log.warn(
-            f"customer {customer.id}: somebody took back the order to delete the key of its destroyed vault "
-            f"({key_arn} is {key_state}). Start the state machine contract-end for it, which orders it anew; "
-            "or wait for the watch over contracts to do so two days after the key's day"
+            f"customer {customer.id}: {who} took back the order to delete the key of its destroyed vault "
+            f"({key_arn} is {key_state}). The watch over contracts has it ordered anew {when}; to have it at "
+            "once, start the state machine contract-end for it"
         )
     return Remains(key_arn=key_arn, key_declared=not ordered and key_state not in _GOING, alias_declared=True)
+
+
+def _order_taken_back(mark: Mapping[str, Any]) -> tuple[str, str]:
+    """Return who took back the order to delete the key, and when it is given anew where no hold stands."""
+    if mark["state"]["S"] == "scheduled":
+        return "somebody", "two days after the key's day"
+    who = "a hold that is lifted now" if "kept_at" in mark else "somebody"
+    return who, "within the hour, or within a day where that has failed before"
 
 
 def _key_state(key_arn: str) -> str | None:

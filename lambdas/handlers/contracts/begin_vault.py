@@ -38,7 +38,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     return {"customer": customer.id, "secret": _keep_secret(registry, customer)}
 
 
-def _keep_secret(registry: Registry, customer: Customer) -> str:
+def _keep_secret(registry: Registry, customer: Customer) -> str | None:
     for _ in range(_SETTLING):
         try:
             return keep_secret(open_vault(customer, "begin"), registry, _requests)

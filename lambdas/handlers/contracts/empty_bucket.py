@@ -18,6 +18,8 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     step = open_destruction(event)
     vault = step.open("destroy")
     if not check_bucket(vault):
+        if step.mark.refused:  # with the bucket, what S3 refused to delete is gone
+            destruction_mark.refuse(step.registry.table, step.customer.id, {})
         return {**step.ids, "done": True, "datasets": []}
     step.found("bucket")
     number = event.get("dataset")

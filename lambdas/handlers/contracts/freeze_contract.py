@@ -56,5 +56,6 @@ def _mark(found: Found, now: datetime) -> None:
                 "destruction": timestamp(customer.destruction),
             },
         )
-    if not destruction_mark.begin(found.registry.table, found.entry, now):
+    earlier = found.mark is not None
+    if not destruction_mark.begin(found.registry.table, found.entry, now, earlier=earlier):
         raise EntryChangedError("the customer's entry has changed")

@@ -18,7 +18,7 @@ from privacy.aws.transactions import CONDITION_FAILED, transact
 from privacy.contracts import marked_vault
 from privacy.contracts.marked_vault import MarkedVault
 from privacy.customers.customer import Destruction
-from privacy.customers.registry import Entry, destruction_key, destruction_of, entry_key
+from privacy.customers.registry import EVERYTHING, Entry, begun_of, destruction_key, destruction_of, entry_key
 from privacy.timestamps import timestamp
 
 if TYPE_CHECKING:
@@ -77,21 +77,21 @@ def read(table: str, customer_id: str) -> Mark | None:
     return Mark(
         destruction=destruction_of(item),
         vault=marked_vault.of(customer_id, item),
-        begun=frozenset(item.get("begun", {}).get("SS", ())),
+        begun=frozenset(begun_of(item)),
         refused=json.loads(item["refused"]["S"]) if "refused" in item else {},
         deleted={kind: int(item[kind]["N"]) for kind in _COUNTED if kind in item},
         first_key_deletion=item.get("first_key_deletion", {}).get("S"),
     )
 
 
-def begin(table: str, entry: Entry, now: datetime) -> bool:
+def begin(table: str, entry: Entry, now: datetime, *, earlier: bool = False) -> bool:
     """Set the mark, and note in it what is destroyed; where it stands already, it stays as it is.
 
     Returns False, and sets nothing, where the customer's entry is not as it was read any more: a hold, a
-    renewal. Mark and look at the entry are one transaction. Of a mark that notes nothing, set by an earlier
-    version, state and moment stay.
+    renewal. Mark and look at the entry are one transaction. Of a mark that notes nothing, set by an `earlier`
+    version, state and moment stay, and it is noted that the steps of that version may have met everything.
     """
-    writes = [_setting(table, entry, now), _unchanged(table, entry)]
+    writes = [_setting(table, entry, now, earlier=earlier), _unchanged(table, entry)]
     for attempt in range(ATTEMPTS):
         mark, contract = transact(aws_clients.dynamodb(), writes) or ("", "")
         if contract == CONDITION_FAILED:
@@ -106,8 +106,8 @@ class MarkBusyError(Exception):
     """Other writers of the mark or the contract kept getting in the way. Trying again later helps."""
 
 
-def _setting(table: str, entry: Entry, now: datetime) -> "TransactWriteItemTypeDef":
-    facts = marked_vault.noted(entry.customer)
+def _setting(table: str, entry: Entry, now: datetime, *, earlier: bool) -> "TransactWriteItemTypeDef":
+    facts = {**marked_vault.noted(entry.customer), **({"begun": {"SS": list(EVERYTHING)}} if earlier else {})}
     return {
         "Update": {
             "TableName": table,

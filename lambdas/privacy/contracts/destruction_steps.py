@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from privacy.aws.failures import StepFailedError
 from privacy.contracts import destruction_mark
 from privacy.contracts.destruction_mark import Mark, What
+from privacy.contracts.marked_vault import MarkedVault
 from privacy.customers.customer import Customer
 from privacy.customers.registry import Entry, Registry
 from privacy.vault.sessions import Vault, open_vault
@@ -135,11 +136,15 @@ class DestructionStep:
 
 
 def find_destruction(event: dict[str, Any]) -> DestructionStep:
-    """Return the step of a customer that is frozen, held or not. Raises NotFrozenError."""
+    """Return the step of a customer that is frozen, held or not. Raises NotFrozenError.
+
+    Of a mark that an earlier version has set, the vault is the one to which the registry leads: such a step
+    looks, or takes back an order, and destroys nothing.
+    """
     found = look_up(event)
-    if found.mark is None or found.mark.vault is None:
+    if found.mark is None:
         raise NotFrozenError("nothing is destroyed before the freeze")
-    vault = found.mark.vault
+    vault = found.mark.vault or MarkedVault(found.customer, ())
     return DestructionStep(
         found.registry, vault.customer, vault.prefixes, found.mark, found.held, event["round"]
     )
@@ -148,6 +153,10 @@ def find_destruction(event: dict[str, Any]) -> DestructionStep:
 def open_destruction(event: dict[str, Any]) -> DestructionStep:
     """Return the step of a customer whose data is to go. Raises NotFrozenError, DestructionHeldError."""
     step = find_destruction(event)
+    if step.mark.vault is None:
+        raise NotFrozenError(
+            "the mark is an earlier version's: start the state machine, which notes the vault"
+        )
     if step.held:
         raise DestructionHeldError("the contract is held")
     return step

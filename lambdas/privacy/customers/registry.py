@@ -6,7 +6,7 @@ come, and the sealed secret of a vault, are written by functions. It holds no pe
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -73,8 +73,13 @@ class Registry:
 
         Strongly consistent. None where none is kept: see `privacy.vault.subject_secret`.
         """
-        item = self._item(secret_key(customer_id), consistent=True)
-        return bytes(item["ciphertext"]["B"]) if item else None
+        kept = self.kept_secret(customer_id)
+        return kept.ciphertext if kept else None
+
+    def kept_secret(self, customer_id: str) -> "KeptSecret | None":
+        """Return the sealed secret with what is noted of it: strongly consistent, and asked anew."""
+        item = self._read(secret_key(customer_id), consistent=True)
+        return _kept_secret(item) if item else None
 
     def customer_ids(self) -> list[str]:
         """Return the ids of every customer of the region."""
@@ -119,6 +124,27 @@ class Entry:
         return "hold" in self.item
 
 
+@dataclass(frozen=True, slots=True)
+class KeptSecret:
+    """The sealed secret of a vault, as the registry keeps it.
+
+    `key_arn` is the key that opens it, None where that is not noted: then it is the vault's. `before` is the
+    one in whose place it was made, sealed under a key that the vault has no more.
+    """
+
+    ciphertext: bytes
+    key_arn: str | None
+    before: bytes | None
+
+
+def _kept_secret(item: "Mapping[str, AttributeValueTypeDef]") -> KeptSecret:
+    return KeptSecret(
+        ciphertext=bytes(item["ciphertext"]["B"]),
+        key_arn=item.get("key_arn", {}).get("S"),
+        before=bytes(item["before"]["B"]) if "before" in item else None,
+    )
+
+
 def entry_key(customer_id: str) -> str:
     """Return the key of the customer's entry."""
     return f"customer#{customer_id}"
@@ -136,8 +162,22 @@ def destruction_of(item: "Mapping[str, AttributeValueTypeDef]") -> Destruction:
         since=item["since"]["S"],
         key_deletion=item.get("key_deletion", {}).get("S"),
         execution=item.get("execution", {}).get("S"),
-        key_ordered="key" in item.get("begun", {}).get("SS", ()),
+        key_ordered="key" in begun_of(item),
     )
+
+
+EVERYTHING: Final = ("bucket", "key", "table")
+"""What a vault is made of, as a mark names it."""
+
+
+def begun_of(item: "Mapping[str, AttributeValueTypeDef]") -> Sequence[str]:
+    """Return what of the vault steps have met, as the mark says.
+
+    An earlier version noted neither that nor the vault: its steps may have met, and destroyed, everything.
+    """
+    if "key_arn" in item:
+        return item.get("begun", {}).get("SS", ())
+    return [what for what in EVERYTHING if what != "key" or "kept_at" not in item]
 
 
 def secret_key(customer_id: str) -> str:

@@ -13,6 +13,7 @@ from privacy.aws import clients as aws_clients
 from privacy.aws.conditions import ConditionMayFail
 from privacy.identifiers import uuid7
 from privacy.requests.items import key
+from privacy.requests.request import Request
 from privacy.requests.store import RequestStore
 from privacy.timestamps import instant, parse_timestamp
 
@@ -42,13 +43,13 @@ class Replays:
         """
         item: dict[str, AttributeValueTypeDef] = {
             **key(self.customer, f"replay#{self.restored_from}"),
-            "ledger_end": {"S": instant(now)},
+            "ledger_end": {"S": (end := min(self._starts(), default=instant(now)))},
         }
         with ConditionMayFail():
             aws_clients.dynamodb().put_item(
                 TableName=self.requests.table, Item=item, ConditionExpression="attribute_not_exists(sk)"
             )
-            return instant(now)
+            return end
         answer = aws_clients.dynamodb().get_item(
             TableName=self.requests.table,
             Key=key(self.customer, f"replay#{self.restored_from}"),
@@ -65,7 +66,21 @@ class Replays:
         return found
 
     def _covered(self) -> Iterator[tuple[str, str]]:
+        for request in self._requests():
+            if request.state not in _COUNTS:
+                continue
+            erased_at = self.requests.erased_at(self.customer, request.id)
+            if not erased_at:  # an earlier version's: it repeats what was in the ledger when it was made
+                refs = self.requests.refs(self.customer, request.id)
+                erased_at = dict.fromkeys(refs, request.received_at)
+            yield from erased_at.items()
+
+    def _starts(self) -> Iterator[str]:
+        """Yield when the requests were made of which an earlier version has noted no end of the ledger."""
+        return (request.received_at for request in self._requests())
+
+    def _requests(self) -> Iterator[Request]:
         first, last = (self.request_id(fill * 8) for fill in (b"\x00", b"\xff"))
         for request in self.requests.since(self.customer, first, last):
-            if request.restored_from == self.restored_from and request.state in _COUNTS:
-                yield from self.requests.erased_at(self.customer, request.id).items()
+            if request.restored_from == self.restored_from:
+                yield request

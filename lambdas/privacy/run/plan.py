@@ -14,6 +14,7 @@ from privacy.evidence.ledger import Erasure
 from privacy.exports import files as export_files
 from privacy.exports.store import ExportStore
 from privacy.identifiers import moment_of
+from privacy.requests.request import Request
 from privacy.requests.store import RequestStore
 from privacy.run import request_values
 from privacy.run.steps import MAX_REQUESTS
@@ -130,10 +131,10 @@ def _superseded(requests: RequestStore, customer: str, taken: Sequence[TakenRequ
     Such a subject may have come back: what is new is not taken. Of what was there before, the failed run may
     have left older versions of which the index knows nothing any more.
     """
-    redriven = [t for t in taken if t.erases and t.follow_up is None and t.request.first_failed_in]
+    redriven = [t for t in taken if t.erases and t.follow_up is None and _first_failed_in(t.request)]
     if not redriven:
         return list(taken)
-    since = min(t.request.first_failed_in or "" for t in redriven)
+    since = min(_first_failed_in(t.request) for t in redriven)
     later = [
         (request.run_id, requests.refs(customer, request.id))
         for request in requests.since(customer, "")
@@ -146,9 +147,14 @@ def _superseded(requests: RequestStore, customer: str, taken: Sequence[TakenRequ
     return [_with_superseded(t, later) if t in redriven else t for t in taken]
 
 
+def _first_failed_in(request: Request) -> str:
+    """Return the run; of a request that an earlier version has redriven, the last one before that."""
+    return request.first_failed_in or request.redriven_from or ""
+
+
 def _with_superseded(taken: TakenRequest, later: Sequence[tuple[str, Sequence[str]]]) -> TakenRequest:
     """Return the erasure with whom runs after the one in which it failed have erased, and since when."""
-    mine, failed_in = set(taken.refs), taken.request.first_failed_in or ""
+    mine, failed_in = set(taken.refs), _first_failed_in(taken.request)
     found: dict[str, str] = {}
     for run_id, refs in later:
         if run_id > failed_in:

@@ -6,7 +6,7 @@ It turns the erasure ledger into erasure requests with limits, which runs then c
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final, Self
@@ -88,7 +88,8 @@ class Page:
             ) from None
         if restored_from > now:
             raise ReplayInputError("restored_from: lies ahead; write when putting data back began (UTC)")
-        return page
+        # One spelling of a moment: `T9:05:00Z` is read, too, and would be another replay.
+        return replace(page, restored_from=timestamp(restored_from))
 
 
 def replay_page(

@@ -3,7 +3,7 @@
 It is made once, when the vault is made (`privacy.contracts.begin_vault`), and kept twice: in the vault's
 table, and in the registry, which no restoration of the table touches. Under another secret every reference
 that was ever made means nobody: an erasure would find nothing and be called completed. So nobody makes one on
-the way.
+the way; a vault that got another key gets another secret only while nobody is known in it.
 """
 
 import logging

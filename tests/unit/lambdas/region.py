@@ -216,7 +216,8 @@ def begin_vault(
             KeyId=key_arn, NumberOfBytes=32, EncryptionContext=encryption_context(customer)
         )["CiphertextBlob"]
     secret = {"ciphertext": {"B": sealed}}
-    client("dynamodb").put_item(TableName=registry, Item={"pk": {"S": secret_key(customer)}, **secret})
+    kept = {"pk": {"S": secret_key(customer)}, "key_arn": {"S": key_arn}, **secret}
+    client("dynamodb").put_item(TableName=registry, Item=kept)
     client("dynamodb").put_item(TableName=table, Item={**subject_secret.ITEM_KEY, **secret})
 
 

@@ -158,7 +158,7 @@ def change(config: dict[str, Any], path: tuple[str | int, ...], value: object) -
         (
             ("contract",),
             {"starts": "2026-01-01", "ends": "2026-12-31", "hold": "litigation", "status": "terminated"},
-            "customers[0].contract.status is 'terminated': a hold stands, so nothing may have been destroyed",
+            "customers[0].contract.status is 'terminated': a hold keeps what is left, and this says",
         ),
         (
             ("region",),

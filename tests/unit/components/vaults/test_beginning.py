@@ -73,3 +73,6 @@ def test_a_function_reads_sealed_secrets_only_where_its_work_needs_them(function
         assert may_alone(policy, f"dynamodb:{action}", REGISTRY, keys) == (function in writers)
         others = {"dynamodb:LeadingKeys": ["customer#acme"]}
         assert not may_alone(policy, f"dynamodb:{action}", REGISTRY, others)
+    mark = {"dynamodb:LeadingKeys": ["destruction#acme"]}
+    checks = may_alone(policy, "dynamodb:ConditionCheckItem", REGISTRY, mark)
+    assert checks == (function == "begin_vault"), "a secret is kept only where no mark is set"

@@ -39,8 +39,11 @@ def deploy(
     key: str = "PendingDeletion",
     status: str = "active",
     hold: str | None = None,
+    restored_table: str | None = None,
 ) -> Deployment:
     config = stack_config("eu-west")
+    if restored_table is not None:
+        config["gdpr:customers"][0]["restoredTable"] = restored_table
     config["gdpr:customers"][0]["contract"]["status"] = status
     if hold is not None:
         config["gdpr:customers"][0]["contract"]["hold"] = hold
@@ -208,12 +211,48 @@ def test_a_key_that_a_hold_keeps_is_neither_made_anew_nor_complained_of(
     assert names(deployment, "aws:kms/key:Key") == set()
     assert names(deployment, "aws:kms/alias:Alias") == {ALIAS}
     assert not [text for text in told if "took back" in text]
-    told.clear()
-    deploy(registry(DEPLOYED, kept, ENTRY), key=key)
-    assert [text for text in told if "took back" in text]
+
+
+@pytest.mark.parametrize(
+    ("of", "who", "when"),
+    [
+        pytest.param(
+            mark("destroying", kept_at="2028-02-01T00:00:00Z"),
+            "a hold that is lifted now",
+            "within the hour",
+            id="a hold, and it is lifted",
+        ),
+        pytest.param(mark("destroying"), "somebody", "within the hour", id="before it was read back"),
+        pytest.param(mark("scheduled"), "somebody", "two days after the key's day", id="while the key waits"),
+        pytest.param(
+            mark("scheduled", kept_at="2028-02-01T00:00:00Z"),
+            "somebody",
+            "two days after the key's day",
+            id="while the key waits, after a hold of earlier",
+        ),
+    ],
+)
+def test_the_operator_is_told_who_took_the_order_back_and_when_it_is_given_anew(
+    monkeypatch: pytest.MonkeyPatch, of: dict[str, Any], who: str, when: str
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("pulumi.log.warn", told.append)
+    deploy(registry(DEPLOYED, of, ENTRY), key="Disabled")
+    (text,) = [text for text in told if "took back" in text]
+    assert text.startswith(f"customer acme: {who} took back the order")
+    assert f"ordered anew {when}" in text
 
 
 def test_the_key_that_is_going_is_the_one_that_the_mark_notes() -> None:
     elsewhere = {**ENTRY, "key_arn": {"S": ARN.replace("0001", "0002")}}
     deployment = deploy(registry(DEPLOYED, mark("scheduled", key_arn=ARN), elsewhere))
     assert deployment.outputs["vaults"]["acme"]["keyArn"] == ARN
+
+
+def test_a_restored_table_that_is_deployed_after_the_freeze_brings_no_vault_back() -> None:
+    plain = f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/gdpr-eu-west-vault-acme"
+    going = mark("scheduled", key_arn=ARN, table_arn=plain)
+    tables = {**registry(DEPLOYED, going, ENTRY), "gdpr-eu-west-vault-acme.r1": {}}
+    deployment = deploy(tables, restored_table="r1")
+    for type_ in ("aws:dynamodb/table:Table", "aws:kms/key:Key", "aws:cognito/userPoolClient:UserPoolClient"):
+        assert names(deployment, type_) == set()

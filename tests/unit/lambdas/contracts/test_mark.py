@@ -9,6 +9,8 @@ import pytest
 from botocore.client import BaseClient
 
 from privacy.contracts import destruction_mark
+from privacy.contracts.begin_vault import keep_secret
+from privacy.vault.sessions import open_vault
 
 from ..region import ACCOUNT, REGION
 from ..support.contract_region import ENDED, NOTHING, REGISTRY, Region
@@ -175,4 +177,30 @@ def test_a_mark_that_others_are_writing_is_set_in_the_end(
 
     with patch.object(BaseClient, "_make_api_call", call):
         region.carry_out(region.start())
+    assert region.contents("acme") == NOTHING
+
+
+@pytest.mark.parametrize("kept", ["in the table", "nowhere"])
+def test_a_deployment_that_looked_before_the_freeze_puts_no_secret_back_after_the_end(
+    region: Region, kept: str
+) -> None:
+    customer = region.registry.customer("acme")
+    assert customer is not None
+    region.aws("dynamodb").delete_item(TableName=REGISTRY, Key={"pk": {"S": "secret#acme"}})
+    if kept == "nowhere":
+        for item in region.aws("dynamodb").scan(TableName=customer.table)["Items"]:
+            key = {name: item[name] for name in ("pk", "sk")}
+            region.aws("dynamodb").delete_item(TableName=customer.table, Key=key)
+    ended: list[str] = []
+
+    def after_the_end(aws: Any, parameters: Any) -> Any:  # noqa: ANN401 - as it is
+        if "secret#acme" in json.dumps(parameters, default=str) and not ended:
+            ended.append(region.carry_out(region.start()).status)
+            destruction_mark.finish(REGISTRY, "acme")
+        return aws(parameters)
+
+    with in_place_of("TransactWriteItems", after_the_end):
+        assert keep_secret(open_vault(customer, "begin"), region.registry, region.requests) is None
+    assert ended
+    assert registry_item("secret#acme") == {}
     assert region.contents("acme") == NOTHING

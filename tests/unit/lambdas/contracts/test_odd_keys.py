@@ -20,7 +20,7 @@ from moto.backends import get_backend
 from privacy.contracts import empty_bucket
 from privacy.vault import deletions, objects, sessions
 
-from ..region import ACCOUNT
+from ..region import ACCOUNT, client
 from ..support.contract_region import ENDED, NOTHING, Region
 from ..support.listing import Pages
 from .hours import DAY, HOUR, Hours, in_place_of
@@ -304,3 +304,19 @@ def test_a_hold_stops_what_is_refused_as_well(hours: Hours) -> None:
         hours.pass_by(3 * DAY)
     assert hours.region.contents("acme")["key"] == "Enabled"
     assert [key for key, _, _ in hours.region.contents("acme")["versions"]] == ["of no dataset"]
+
+
+def test_a_bucket_that_somebody_empties_and_deletes_refuses_nothing_any_more(hours: Hours) -> None:
+    region = hours.region
+    with refusing("AccessDenied", "of no dataset"):
+        hours.start()
+        hours.settle()
+    assert hours.last.error == "VersionsRefusedError"
+    s3, bucket = region.aws("s3"), region.bucket("acme")
+    for each in s3.list_object_versions(Bucket=bucket).get("Versions", []):
+        s3.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+    s3.delete_bucket(Bucket=bucket)
+    hours.pass_by(4 * DAY)
+    assert (
+        client("kms").describe_key(KeyId=region.keys["acme"])["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    )

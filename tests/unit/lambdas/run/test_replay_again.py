@@ -130,6 +130,29 @@ def test_who_is_erased_twice_in_the_ledger_is_replayed_up_to_the_later_time(
     assert world.partition(ANNA) == ["erased"]
 
 
+def test_a_replay_that_an_earlier_version_began_ends_where_it_began(world: "World") -> None:
+    """That version noted no end of the ledger, and with a request no instants of its erasures."""
+    moment = restored(world)
+    world.replay(moment)
+    _forget_ends(world)
+    past_the_second()
+    world.put("feedback/new.jsonl", row(ANNA, "new life"))
+    erased(world, CARA)
+    world.replay(moment)
+    assert world.read("feedback/new.jsonl") == row(ANNA, "new life")
+    assert replayed_subjects(world, moment) == [[world.ref(ANNA)]]
+
+
+def test_a_moment_in_fewer_digits_is_the_same_replay(world: "World") -> None:
+    furnish(world)
+    erased(world, ANNA)
+    page(world, "2026-01-05T09:08:07Z")
+    run_all(world)
+    page(world, "2026-1-5T9:8:7Z")
+    made = world.requests.page("acme", state=None, type="erasure", limit=50, cursor=None).requests
+    assert [each.restored_from for each in made if each.restored_from] == ["2026-01-05T09:08:07Z"]
+
+
 def test_another_restoration_is_another_replay(world: "World") -> None:
     moment = restored(world)
     world.replay(moment)
@@ -188,3 +211,12 @@ def _another_secret_in(world: "World", key: str) -> None:
     older = key.replace(entry["run"], "01900000-0000-7000-8000-000000000000")
     body = json.dumps({**entry, "secret": "of another"}).encode()
     world.s3.put_object(Bucket=EVIDENCE, Key=older, Body=body)
+
+
+def _forget_ends(world: "World") -> None:
+    for item in world.dynamodb.scan(TableName=world.requests.table)["Items"]:
+        of = {"TableName": world.requests.table, "Key": {name: item[name] for name in ("pk", "sk")}}
+        if item["sk"]["S"].startswith("replay#"):
+            world.dynamodb.delete_item(**of)
+        elif "erased_at" in item:
+            world.dynamodb.update_item(**of, UpdateExpression="REMOVE erased_at")

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from privacy.contracts.begin_vault import OtherVaultKeyError
 from privacy.vault import sessions, subject_secret
 from privacy.vault.subject_secret import OtherSubjectSecretError, SubjectSecretMissingError
 
+from ..region import make_key
 from ..support.world import REGISTRY, TABLE
 
 if TYPE_CHECKING:
@@ -143,3 +145,89 @@ def test_a_vault_that_is_being_destroyed_is_not_begun(world: "World") -> None:
     world.dynamodb.put_item(TableName=REGISTRY, Item={"pk": {"S": "destruction#acme"}, **mark})
     assert begin(world) == {"customer": "acme", "secret": None}
     assert in_both_places(world) == []
+
+
+# a vault with another key
+
+
+def empty(world: "World") -> None:
+    """Leave nothing in the vault's table, the secret neither: as a table that was made anew."""
+    for item in world.items():
+        world.dynamodb.delete_item(TableName=TABLE, Key={name: item[name] for name in ("pk", "sk")})
+
+
+def forget_people(world: "World") -> None:
+    """Leave in the vault's table what names nobody: the secret among it."""
+    for item in world.items():
+        if item["pk"]["S"].startswith("subject#"):
+            world.dynamodb.delete_item(TableName=TABLE, Key={name: item[name] for name in ("pk", "sk")})
+
+
+@pytest.mark.parametrize("table", [empty, forget_people])
+def test_a_vault_that_knows_nobody_gets_a_secret_under_its_new_key(world: "World", table: "object") -> None:
+    (old, _) = in_both_places(world)
+    table(world)  # type: ignore[operator]  # both take the world
+    world.use_key(make_key())
+    begin(world)
+    (secret, same) = in_both_places(world)
+    assert secret == same != old
+    answer = begin(world)
+    assert answer["secret"] == hashlib.sha256(secret).hexdigest(), "once, and not at each deployment"
+    world.put("feedback/a", row(ANNA) + row(BOB))
+    request = world.erase(ANNA)
+    world.run()
+    assert world.request(request).state == "completed"
+    assert world.read("feedback/a") == row(BOB)
+
+
+@pytest.mark.parametrize("named", ["in the table", "in a request"])
+def test_a_vault_that_knows_somebody_refuses_another_key_and_stays_as_it_is(
+    world: "World", named: str
+) -> None:
+    if named == "in the table":
+        world.put("feedback/a", row(ANNA))
+    else:
+        world.erase(ANNA)
+    before, earlier = in_both_places(world), world.customer.key_arn
+    world.use_key(make_key())
+    with pytest.raises(OtherVaultKeyError, match=f"under {earlier}, .* give the vault that key back"):
+        begin(world)
+    assert in_both_places(world) == before
+    world.use_key(earlier)
+    assert begin(world)["secret"] == hashlib.sha256(before[0]).hexdigest()
+
+
+def test_a_call_that_was_cut_short_between_the_places_is_made_good(
+    world: "World", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (old, _) = in_both_places(world)
+    forget_people(world)
+    world.use_key(make_key())
+    with monkeypatch.context() as patch:
+        patch.setattr("privacy.contracts.begin_vault._put", lambda *_, **__: None)
+        with pytest.raises(OtherSubjectSecretError):
+            begin(world)
+    assert in_both_places(world)[0] == old
+    begin(world)
+    (secret, same) = in_both_places(world)
+    assert secret == same != old
+
+
+def test_a_restored_table_whose_people_are_under_the_secret_of_before_is_refused(world: "World") -> None:
+    forget_people(world)
+    old = world.dynamodb.get_item(TableName=TABLE, Key=subject_secret.ITEM_KEY)["Item"]
+    world.use_key(make_key())
+    begin(world)
+    world.put("feedback/a", row(ANNA))
+    world.dynamodb.put_item(TableName=TABLE, Item=old)
+    with pytest.raises(OtherSubjectSecretError):
+        begin(world)
+    assert in_both_places(world)[0] == bytes(old["ciphertext"]["B"])
+
+
+def test_a_secret_of_which_no_key_is_noted_is_the_vaults(world: "World") -> None:
+    world.put("feedback/a", row(ANNA))
+    (secret, _) = in_both_places(world)
+    world.dynamodb.update_item(TableName=REGISTRY, Key=IN_REGISTRY, UpdateExpression="REMOVE key_arn")
+    assert begin(world)["secret"] == hashlib.sha256(secret).hexdigest()
+    assert in_both_places(world) == [secret, secret]
