@@ -38,7 +38,7 @@ NEW, OTHERS = "feedback/new.jsonl", "feedback/other.jsonl"
 ATTEMPTS = 6
 """How often a step is called: once more than Step Functions would for any error of one call."""
 
-FLOORS = {"replay": 50, "redrive": 55}
+FLOORS = {"replay": 28, "redrive": 30}
 """Faults and actions there are at least."""
 
 
@@ -240,7 +240,7 @@ def meanwhile(play: Play, *, during: str, in_between: list[str], always: list[st
     )
     for _, number, fault in points:
         again(number, fault)
-    some = range(0, len(calls), 1 if properties.soaking() else 5)
+    some = range(0, len(calls), 1 if properties.soaking() else 9)
     happened = [
         (number, action)
         for action in (*in_between, *always)
