@@ -38,7 +38,7 @@ NEW, OTHERS = "feedback/new.jsonl", "feedback/other.jsonl"
 ATTEMPTS = 6
 """How often a step is called: once more than Step Functions would for any error of one call."""
 
-FLOORS = {"replay": 28, "redrive": 30}
+FLOORS = {"replay": 350, "redrive": 275}
 """Faults and actions there are at least."""
 
 
@@ -230,26 +230,24 @@ def meanwhile(play: Play, *, during: str, in_between: list[str], always: list[st
             place = f"call {number}, {calls[number]} of {functions[number]}"
             raise AssertionError(f"{what} at {place}") from error
 
-    points = thinned(
-        [
-            (functions, number, fault)
-            for number, operation in enumerate(calls)
-            for fault in Fault
-            if fault.applies_to(operation, number)
-        ]
-    )
-    for _, number, fault in points:
+    points = [
+        (functions, number, fault)
+        for number, operation in enumerate(calls)
+        for fault in Fault
+        if fault.applies_to(operation, number)
+    ]
+    for _, number, fault in thinned(points):
         again(number, fault)
-    some = range(0, len(calls), 1 if properties.soaking() else 9)
-    happened = [
+    happenings = [
         (number, action)
         for action in (*in_between, *always)
-        for number in some
+        for number in range(len(calls))
         if action in always or functions[number] != "plan_run"
     ]
-    for number, action in happened:
-        again(number, action)
-    return {"faults": len(points), "actions": len(happened)}
+    for number, action in happenings:
+        if properties.soaking() or number % 5 == 0:
+            again(number, action)
+    return {"faults": len(points), "actions": len(happenings)}
 
 
 def test_a_replay_ends_the_same_whatever_happens(play: Play) -> None:
